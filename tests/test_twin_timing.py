@@ -1,0 +1,68 @@
+"""Twin: the event recurrence equals the per-cycle model, class by class; and both meet the closed forms."""
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bitsim.kernels.event import event_cycles
+from bitsim.kernels.program import (
+    C_ISSUE,
+    FLAGS,
+    ISSUE,
+    LOAD_INPUT,
+    LOAD_WEIGHT,
+    NEW_OUTPUT,
+    STORE,
+    SWITCH,
+    PortTiming,
+)
+from bitsim.kernels.stepped import stepped_cycles
+from tests.strategies import tile_programs
+
+NO_STALLS = np.zeros(0, np.uint8)
+
+
+@settings(max_examples=2000, deadline=None)
+@given(tile_programs())
+def test_event_equals_stepped(program):
+    tiles, timing = program
+    np.testing.assert_array_equal(
+        event_cycles(tiles, timing.array()), stepped_cycles(tiles, timing.array(), NO_STALLS)
+    )
+
+
+@given(st.integers(1, 99), st.integers(1, 99), st.integers(1, 99), st.integers(0, 99), st.integers(2, 64))
+def test_one_isolated_tile(load, store, issue, latency, size):
+    """l + L + I + s + N + M + 3 cycles at the recommended values."""
+    tiles = np.array(
+        [[load, 0, 0, store, issue, 2 * size + 1, LOAD_INPUT | LOAD_WEIGHT | NEW_OUTPUT | STORE | SWITCH]]
+    )
+    expected = load + latency + issue + store + 2 * size + 3
+    timing = PortTiming(latency).array()
+    assert event_cycles(tiles, timing).sum() == expected
+    assert stepped_cycles(tiles, timing, NO_STALLS).sum() == expected
+
+
+@settings(deadline=None)
+@given(tile_programs(), st.integers(0, 6), st.data())
+def test_more_of_anything_is_never_faster(program, column, data):
+    """Program order makes every time a maximum of sums: monotone in each beat, issue and drain."""
+    tiles, timing = program
+    column = min(column, 5)
+    more = tiles.copy()
+    row = data.draw(st.integers(0, len(tiles) - 1))
+    if more[row, column] or column in (3, 4):
+        more[row, column] += data.draw(st.integers(1, 50))
+    assert event_cycles(more, timing.array()).sum() >= event_cycles(tiles, timing.array()).sum()
+
+
+@settings(deadline=None)
+@given(tile_programs())
+def test_issue_is_its_sum_and_stalls_only_slow(program):
+    tiles, timing = program
+    result = event_cycles(tiles, timing.array())
+    assert result[C_ISSUE] == tiles[:, ISSUE].sum()
+    assert (result >= 0).all()
+    stalled = stepped_cycles(tiles, timing.array(), np.array([0, 1, 1], np.uint8))
+    assert stalled.sum() >= result.sum()
+    assert tiles[0, FLAGS] & NEW_OUTPUT

@@ -1,1 +1,52 @@
-"""bitsim."""
+"""bitsim: a cycle-accurate simulator of accelerators for low-precision DNN training.
+
+``open_trace``, ``load_hardware`` and ``simulate`` are the way in; nothing heavy loads before they are used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from bitsim.accelerators.registry import Machine, load_hardware
+    from bitsim.errors import InputError, MappingError
+    from bitsim.simulate.compare import compare
+    from bitsim.simulate.result import Result
+    from bitsim.simulate.run import simulate
+    from bitsim.trace import Trace, open_trace
+
+_HOMES = {
+    "open_trace": "bitsim.trace",
+    "Trace": "bitsim.trace",
+    "load_hardware": "bitsim.accelerators.registry",
+    "Machine": "bitsim.accelerators.registry",
+    "simulate": "bitsim.simulate.run",
+    "Result": "bitsim.simulate.result",
+    "compare": "bitsim.simulate.compare",
+    "InputError": "bitsim.errors",
+    "MappingError": "bitsim.errors",
+}
+
+__all__ = [
+    "InputError",
+    "Machine",
+    "MappingError",
+    "Result",
+    "Trace",
+    "__version__",
+    "compare",
+    "load_hardware",
+    "open_trace",
+    "simulate",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        value = getattr(import_module(_HOMES[name]), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module 'bitsim' has no attribute {name!r}")

@@ -1,0 +1,194 @@
+"""Bit-flexible systolic array (BitFusion, Sharma et al., ISCA 2018).
+
+Assumptions (docs/microarchitecture.md has all of them with reasons)
+    - A fusion unit of max_bits x max_bits splits into (max/a)(max/w) lanes of a x w bits, all of
+      them widening the reduction (Sec. III); columns stay M.
+    - Fixed units are the case min_bits = max_bits: one lane a unit, every operand at that width.
+    - Forward and dgrad pack lanes with channels tap by tap; wgrad with positions of the tile,
+      packed along that axis as they are written.
+    - Array energy is charged per bit product that was really multiplied: idle lanes and taps in
+      the padding are gated.  The price of one cycle of a whole unit is shared evenly by its
+      max_bits² bit products, as the synthesis tables have one row for all precisions.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from bitsim.accelerators.seam import (
+    INPUT,
+    OUTPUT,
+    WEIGHT,
+    ArrayPrices,
+    Buffer,
+    Datapath,
+    Orientation,
+    Tile,
+    TileCost,
+    UnitEvent,
+    ceil_div,
+)
+from bitsim.accelerators.seam import Accelerator as Seam
+from bitsim.energy import logic
+from bitsim.errors import InputError
+from bitsim.hardware.schema import MachineConfig, Section, SizeBits, WidthOrError
+from bitsim.workload import Product
+
+NORMAL, SWAPPED = "normal", "swapped"
+
+
+class Precision(Section):
+    """Widths a unit fuses to: powers of two from min_bits to max_bits."""
+
+    min_bits: Annotated[int, Field(strict=True, ge=1, le=16)]
+    max_bits: Annotated[int, Field(strict=True, ge=1, le=16)]
+    wider: Literal["passes", "error"] = "passes"
+    float: WidthOrError = 16
+
+    @model_validator(mode="after")
+    def _powers_of_two(self) -> Precision:
+        for bits in (self.min_bits, self.max_bits):
+            if bits & (bits - 1):
+                raise ValueError(f"{bits} is not a power of two, allowed 1, 2, 4, 8, 16")
+        if self.min_bits > self.max_bits:
+            raise ValueError(f"min_bits {self.min_bits} is above max_bits {self.max_bits}")
+        return self
+
+
+class Config(MachineConfig):
+    """Keys of a bit-flexible machine file."""
+
+    precision: Precision
+    weight_buffer: SizeBits
+    input_buffer: SizeBits
+    output_buffer: SizeBits
+    buffer_access_bits: Literal[8, 16, 32, 64, 128, 256] = 32
+    lane_packing: Literal["per-tap", "flattened"] = "per-tap"
+
+
+class Accelerator(Seam):
+    """N x M fusion units with a weight bank each, an input bank a row, an output bank a column."""
+
+    config_model: ClassVar[type[MachineConfig]] = Config
+    config: Config
+
+    def __init__(self, config: Any) -> None:
+        super().__init__(config)
+        self.rows, self.cols = config.array.rows, config.array.cols
+        self.max_bits, self.min_bits = config.precision.max_bits, config.precision.min_bits
+
+    def buffers(self) -> tuple[Buffer, ...]:
+        access = self.config.buffer_access_bits
+        return (
+            Buffer("weight_buffer", self.config.weight_buffer, 2, self.rows * self.cols, access),
+            Buffer("input_buffer", self.config.input_buffer, 2, self.rows, access),
+            Buffer("output_buffer", self.config.output_buffer, 2, self.cols, access, extra_ports=1),
+        )
+
+    @property
+    def peak_bit_products_per_cycle(self) -> int:
+        return self.rows * self.cols * self.max_bits**2
+
+    def slices(self, bits: int) -> tuple[int, int]:
+        if bits > self.max_bits:
+            if self.config.precision.wider == "error":
+                raise InputError(f"precision.wider: error refuses {bits} bits; allowed: up to {self.max_bits}, or passes")
+            return self.max_bits, ceil_div(bits, self.max_bits)
+        return max(self.min_bits, 1 << (bits - 1).bit_length()), 1
+
+    def lanes(self, datapath: Datapath) -> int:
+        """Products of one column in one cycle: rows x fusion lanes (ISCA 2018, Sec. III)."""
+        fused = (self.max_bits // datapath.input_unit_bits) * (self.max_bits // datapath.weight_unit_bits)
+        return self.rows * fused
+
+    def orientations(self, product: Product) -> tuple[Orientation, ...]:
+        normal = {INPUT: "input_buffer", WEIGHT: "weight_buffer", OUTPUT: "output_buffer"}
+        swapped = {INPUT: "weight_buffer", WEIGHT: "input_buffer", OUTPUT: "output_buffer"}
+        # A window cannot stand in columns: neighbours would each need a copy of the pixels they share.
+        windowless = product.taps == 1 and product.rows.stride == product.cols.stride == 1
+        if product.writes_filter or (windowless and product.rows.taps == (0,) and product.cols.taps == (0,)):
+            return Orientation(NORMAL, normal), Orientation(SWAPPED, swapped)
+        return (Orientation(NORMAL, normal),)
+
+    def granules(self, product: Product, datapath: Datapath, orientation: Orientation) -> dict[str, int]:
+        lanes = self.lanes(datapath)
+        if product.writes_filter:
+            return {"outputs": self.cols} if orientation.name == NORMAL else {"channels": self.cols}
+        if self._flattened(product):
+            return {"outputs": self.cols}
+        return {"channels": lanes, "outputs": self.cols if orientation.name == NORMAL else 1}
+
+    def _flattened(self, product: Product) -> bool:
+        return self.config.lane_packing == "flattened" and not product.writes_filter and product.taps > 1
+
+    def tile_cost(self, product: Product, datapath: Datapath, orientation: Orientation, tile: Tile) -> TileCost:
+        """Issue, drain, footprints and accesses of a tile (docs/microarchitecture.md, counts of one tile)."""
+        lanes, cols = self.lanes(datapath), self.cols
+        normal = orientation.name == NORMAL
+        positions, taps = tile.positions, tile.taps
+        if tile.writes_filter:
+            steps, padded = ceil_div(positions, lanes), ceil_div(positions, lanes) * lanes
+            column_dim, stream = (tile.outputs, tile.channels * taps) if normal else (tile.channels, tile.outputs * taps)
+            # Positions are the reduction here: rows of X keep their halo, so only dY pads exactly to lanes.
+            input_words = ceil_div(tile.batch * tile.input_rows * tile.input_cols, lanes) * lanes * tile.channels
+            weight_words = padded * tile.outputs
+            output_words = ceil_div(column_dim, cols) * cols * stream
+        else:
+            flattened = self._flattened(product)
+            steps = ceil_div(tile.channels * taps, lanes) if flattened else taps * ceil_div(tile.channels, lanes)
+            column_dim, stream = (tile.outputs, positions) if normal else (positions, tile.outputs)
+            padded = steps * lanes if flattened else ceil_div(tile.channels, lanes) * lanes
+            input_words = (positions if flattened else tile.batch * tile.input_rows * tile.input_cols) * padded
+            weight_words = tile.outputs * (padded if flattened else padded * taps)
+            output_words = ceil_div(column_dim, cols) * cols * stream
+        column_groups = ceil_div(column_dim, cols)
+        groups = tile.groups
+        # Reads for each real (position, tap): the streamed operand once a column group, the other once a
+        # product; once more for each slice of the other operand, since every pass reads its slices anew.
+        products = groups * tile.outputs * tile.channels
+        if normal:
+            input_reads, weight_reads = groups * tile.channels * column_groups, products
+        elif tile.writes_filter:
+            input_reads, weight_reads = products, groups * tile.outputs * column_groups
+        else:
+            input_reads, weight_reads = products, 0  # streamed once a column group: counted by tile below
+        held = orientation.holds
+        per_tap = {
+            f"{held[INPUT]}_read_bits": input_reads * datapath.buffer_bits[0] * datapath.weight_slices,
+            f"{held[WEIGHT]}_read_bits": weight_reads * datapath.buffer_bits[1] * datapath.input_slices,
+            "bit_products": products * datapath.input_hw_bits * datapath.weight_hw_bits,
+        }
+        streamed = groups * tile.outputs * tile.channels * column_groups * datapath.buffer_bits[1] * datapath.input_slices
+        per_tile = {"output_buffer_write_bits": tile.words(OUTPUT) * datapath.accumulator_bits}
+        if not normal and not tile.writes_filter:
+            per_tile[f"{held[WEIGHT]}_read_bits"] = streamed
+        return TileCost(
+            issue_cycles=groups * column_groups * stream * steps * datapath.passes,
+            drain_cycles=self.drain_cycles,
+            footprint_bits={
+                INPUT: groups * input_words * datapath.buffer_bits[0],
+                WEIGHT: groups * weight_words * datapath.buffer_bits[1],
+                OUTPUT: groups * output_words * datapath.accumulator_bits,
+            },
+            per_tile=per_tile,
+            per_tap=per_tap,
+            load_words={INPUT: groups * positions * tile.channels * taps} if self._flattened(product) else {},
+        )
+
+    @property
+    def drain_cycles(self) -> int:
+        """Cycles from the last issue until the last column is visible: N + M + 1 at the default depths."""
+        depth = self.config.microarchitecture
+        return self.rows * (1 + depth.unit_pipeline_cycles) + self.cols + depth.sram_read_cycles
+
+    def array_prices(self) -> ArrayPrices:
+        unit = logic.unit_price(self.max_bits, self.min_bits)
+        count = self.rows * self.cols
+        return ArrayPrices(
+            events=(UnitEvent("bit_products", unit.active_pj_per_cycle / self.max_bits**2, unit.source),),
+            leakage_mw=unit.leakage_mw * count,
+            area_mm2=unit.area_mm2 * count,
+            source=unit.source,
+        )

@@ -1,0 +1,92 @@
+"""From a machine file to a machine: the file names its accelerator, nothing lists them."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from bitsim import accelerators
+from bitsim.accelerators.seam import Accelerator
+from bitsim.errors import InputError
+from bitsim.hardware.machine_file import read_machine
+from bitsim.kernels.program import PortTiming
+
+_NOT_MACHINES = {"seam", "registry"}
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A checked machine: its accelerator and where it came from."""
+
+    name: str
+    path: Path
+    accelerator: Accelerator
+    config_hash: str
+    overrides: dict[str, Any]
+    content: dict[str, Any]
+
+    @property
+    def clock_hz(self) -> Fraction:
+        """Cycles a second, exact."""
+        return self.accelerator.config.clock
+
+    @property
+    def rate(self) -> Fraction:
+        """Bits a cycle of the memory port, exact."""
+        return self.accelerator.config.memory.rate_bits_per_cycle(self.clock_hz)
+
+    @property
+    def port(self) -> PortTiming:
+        """Constants of the tile recurrence."""
+        config = self.accelerator.config
+        return PortTiming(
+            config.memory.latency_in_cycles(self.clock_hz),
+            config.memory.turnaround_cycles,
+            config.microarchitecture.setup_cycles,
+            config.microarchitecture.reconfigure_cycles,
+        )
+
+
+def accelerator_class(name: str) -> type[Accelerator]:
+    """The class `Accelerator` of bitsim.accelerators.NAME, or of package.module."""
+    if not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", name) or name in _NOT_MACHINES:
+        raise InputError(f"accelerator: {name!r} is not the name of a machine, allowed: {_known()}")
+    module = name if "." in name else f"bitsim.accelerators.{name}"
+    try:
+        found = getattr(importlib.import_module(module), "Accelerator", None)
+    except ModuleNotFoundError as error:
+        if error.name is None or not module.startswith(error.name):
+            raise
+        found = None
+    if not (isinstance(found, type) and issubclass(found, Accelerator)):
+        raise InputError(f"accelerator: {name}: no such machine, allowed: {_known()}, or package.module of your own")
+    return found
+
+
+def _known() -> str:
+    names = [m.name for m in pkgutil.iter_modules(accelerators.__path__) if m.name not in _NOT_MACHINES]
+    return ", ".join(sorted(names))
+
+
+def load_hardware(name_or_path: str | Path, overrides: Mapping[str, Any] | None = None) -> Machine:
+    """Load a machine from a path, or a shipped one by name, with overrides by key path.
+
+    ``load_hardware("bitfusion_16x32_192b", {"array.cols": 24})``.
+    Raises InputError naming file, line, key and what is allowed, all faults at once.
+    """
+    source = read_machine(name_or_path, overrides)
+    try:
+        kind = accelerator_class(source.accelerator)
+    except InputError as error:
+        line = source.document.line("accelerator")
+        raise InputError(f"{source.path}:{line}: {error}") from None
+    accelerator = kind(source.check(kind.config_model))
+    return Machine(
+        source.name, source.path, accelerator, source.config_hash(), dict(overrides or {}), source.content
+    )

@@ -1,0 +1,231 @@
+"""The seam: what an accelerator declares as data and answers in plain Python.
+
+After it has answered, nothing above asks which accelerator it was: one mapping, timing, memory and
+energy path serves all.  Every method takes tiles whose sizes are integers or numpy int64 arrays
+(many candidate tiles at once) and uses only arithmetic that works on both.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from bitsim.errors import InputError
+from bitsim.hardware.schema import MachineConfig
+from bitsim.workload import FLOAT_BITS, Product, required_accumulator_bits
+
+DIMENSIONS = ("groups", "batch", "rows", "cols", "outputs", "channels")
+INPUT, WEIGHT, OUTPUT = "input", "weight", "output"
+ROLES = (INPUT, WEIGHT, OUTPUT)
+
+Int = Any  # int, or numpy int64 array: one value a candidate
+
+
+def ceil_div(a: Int, b: Int) -> Int:
+    """Ceiling of a / b for integers and integer arrays."""
+    return -(-a // b)
+
+
+@dataclass(frozen=True)
+class Buffer:
+    """One memory of the machine.  name is its YAML key and the prefix of its columns.
+
+    halves: 2 = double buffered tile storage, the operands of a tile may fill 1/halves of it;
+    0 = registers inside the array, which tiles do not occupy.
+    """
+
+    name: str
+    capacity_bits: int
+    halves: int
+    banks: int
+    access_bits: int
+    extra_ports: int = 0
+
+
+@dataclass(frozen=True)
+class Orientation:
+    """Which buffer holds which operand: {role: buffer name}."""
+
+    name: str
+    holds: dict[str, str] = field(hash=False)
+
+
+@dataclass(frozen=True)
+class Datapath:
+    """What the hardware runs one product at.
+
+    *_unit_bits: width of one slice; *_slices: slices an operand takes; passes: their product;
+    *_dram_bits, *_buffer_bits: storage width of one word.  output_bits: what the finished output
+    is stored at in DRAM.
+    """
+
+    input_unit_bits: int
+    input_slices: int
+    weight_unit_bits: int
+    weight_slices: int
+    accumulator_bits: int
+    required_accumulator_bits: int
+    output_bits: int
+    is_float: bool
+    dram_bits: tuple[int, int]
+    buffer_bits: tuple[int, int]
+
+    @property
+    def input_hw_bits(self) -> int:
+        """Width the input operand runs at, all slices."""
+        return self.input_unit_bits * self.input_slices
+
+    @property
+    def weight_hw_bits(self) -> int:
+        """Width the weight operand runs at, all slices."""
+        return self.weight_unit_bits * self.weight_slices
+
+    @property
+    def passes(self) -> int:
+        """Passes a product takes: one for each pair of slices."""
+        return self.input_slices * self.weight_slices
+
+
+@dataclass(frozen=True)
+class Tile:
+    """Sizes of a tile in every tiled dimension; input_rows, input_cols: distinct input rows and columns, halo included."""
+
+    groups: Int
+    batch: Int
+    rows: Int
+    cols: Int
+    outputs: Int
+    channels: Int
+    input_rows: Int
+    input_cols: Int
+    taps: int
+    writes_filter: bool
+
+    @property
+    def positions(self) -> Int:
+        """Positions: batch x rows x cols."""
+        return self.batch * self.rows * self.cols
+
+    def words(self, role: str) -> Int:
+        """Distinct words of an operand in the tile."""
+        if role == INPUT:
+            return self.groups * self.batch * self.input_rows * self.input_cols * self.channels
+        filter_words = self.groups * self.outputs * self.channels * self.taps
+        map_words = self.groups * self.positions * self.outputs
+        return filter_words if (role == OUTPUT) == self.writes_filter else map_words
+
+
+@dataclass(frozen=True)
+class TileCost:
+    """What one tile costs inside the array.
+
+    footprint_bits: per role, what it occupies of its buffer, padding included.
+    per_tile, per_tap: counters, {name: count}, once a tile and once for each real (position, tap)
+    pair of one group and the whole tile batch; names are BUFFER_read_bits, BUFFER_write_bits and the array's own events.
+    load_words: words written to the buffer by a load, where they differ from the words fetched.
+    """
+
+    issue_cycles: Int
+    drain_cycles: Int
+    footprint_bits: dict[str, Int]
+    per_tile: dict[str, Int]
+    per_tap: dict[str, Int]
+    load_words: dict[str, Int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class UnitEvent:
+    """An event of the array with its price: pJ each."""
+
+    name: str
+    pj: float
+    source: str
+
+
+@dataclass(frozen=True)
+class ArrayPrices:
+    """Prices of the array: its events, its leakage and area."""
+
+    events: tuple[UnitEvent, ...]
+    leakage_mw: float
+    area_mm2: float
+    source: str
+
+
+class Accelerator(ABC):
+    """One machine.  A new one is one file: a subclass named Accelerator with these methods."""
+
+    config_model: ClassVar[type[MachineConfig]] = MachineConfig
+
+    def __init__(self, config: Any) -> None:
+        self.config = config
+
+    @abstractmethod
+    def buffers(self) -> tuple[Buffer, ...]:
+        """Every memory of the machine."""
+
+    @abstractmethod
+    def slices(self, bits: int) -> tuple[int, int]:
+        """(unit bits, slices) an operand of `bits` bits runs at; InputError if the machine refuses it."""
+
+    @abstractmethod
+    def orientations(self, product: Product) -> tuple[Orientation, ...]:
+        """Ways to put the operands of `product` into buffers."""
+
+    @abstractmethod
+    def granules(self, product: Product, datapath: Datapath, orientation: Orientation) -> dict[str, int]:
+        """Per tiled dimension the size below which lanes idle: tiles larger than it are multiples of it."""
+
+    @abstractmethod
+    def tile_cost(self, product: Product, datapath: Datapath, orientation: Orientation, tile: Tile) -> TileCost:
+        """Cost of one tile (or of arrays of tiles)."""
+
+    @abstractmethod
+    def array_prices(self) -> ArrayPrices:
+        """Sourced prices of the array's events, leakage and area."""
+
+    @property
+    @abstractmethod
+    def peak_bit_products_per_cycle(self) -> int:
+        """Bit products a cycle at full use: the denominator of utilisation."""
+
+    @property
+    def accumulators(self) -> int:
+        """Words the output buffer's adders take a cycle: one a column."""
+        return int(self.config.array.cols)
+
+    def datapath(self, product: Product, input_bits: int, weight_bits: int, output_bits: int | None) -> Datapath:
+        """Widths, passes and accumulator of `product` on this machine (32 bits = float)."""
+        is_float = FLOAT_BITS in (input_bits, weight_bits)
+        raw = [self._float(bits) for bits in (input_bits, weight_bits)]
+        units = [self.slices(bits) for bits in raw]
+        hw = [unit * count for unit, count in units]
+        required = required_accumulator_bits(hw[0], hw[1], product.reduction)
+        least = 0 if max(hw) <= 8 else 48
+        config = self.config
+        accumulator = config.accumulator.width(required, min(least, config.accumulator.wide_bits))
+        if output_bits is None or config.outputs == "accumulator":
+            output = accumulator
+        else:
+            output = self._float(output_bits)
+            if config.storage.dram == "unit":
+                unit, count = self.slices(output)
+                output = unit * count
+        return Datapath(
+            *units[0],
+            *units[1],
+            accumulator_bits=accumulator,
+            required_accumulator_bits=required,
+            output_bits=output,
+            is_float=is_float,
+            dram_bits=(hw[0], hw[1]) if config.storage.dram == "unit" else (raw[0], raw[1]),
+            buffer_bits=(hw[0], hw[1]) if config.storage.buffers == "unit" else (raw[0], raw[1]),
+        )
+
+    def _float(self, bits: int) -> int:
+        if bits != FLOAT_BITS:
+            return bits
+        if self.config.precision.float == "error":
+            raise InputError("precision.float: error refuses float layers (width 32); allowed: a width to run them at")
+        return int(self.config.precision.float)

@@ -1,0 +1,82 @@
+"""Tilings worth trying, many at once as integer arrays.
+
+Sizes of a dimension are its ceil-splits ceil(D/k), rounded up to whole granules (lanes, columns)
+where they are larger than one.  Columns are split only when a tile has one row, rows only when it
+has one sample: a longer run of a row or map has less halo for the same footprint.  Several groups
+share a tile only whole, with all their outputs and channels.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from bitsim.accelerators.seam import DIMENSIONS, Accelerator, Datapath, Orientation, Tile
+from bitsim.mapping.record import dimension_sizes
+from bitsim.workload import Product
+
+
+def split_sizes(size: int, granule: int = 1) -> list[int]:
+    """Distinct tile sizes of a dimension, ascending."""
+    root = math.isqrt(size)
+    sizes = {-(-size // k) for k in range(1, root + 2)} | set(range(1, root + 1))
+    if granule > 1:
+        sizes = {s if s <= granule else min(size, -(-s // granule) * granule) for s in sizes}
+        if granule < size:
+            sizes.add(granule)
+    return sorted(sizes)
+
+
+def tilings(product: Product, granules: dict[str, int]) -> np.ndarray:
+    """(count, 6) int64: tile sizes in the order of DIMENSIONS."""
+    size = dimension_sizes(product)
+    spots = {(b, size["rows"], size["cols"]) for b in split_sizes(size["batch"])}
+    spots |= {(1, r, size["cols"]) for r in split_sizes(size["rows"], granules.get("rows", 1))}
+    spots |= {(1, 1, c) for c in split_sizes(size["cols"], granules.get("cols", 1))}
+    outputs = split_sizes(size["outputs"], granules.get("outputs", 1))
+    channels = split_sizes(size["channels"], granules.get("channels", 1))
+    inner = [(1, o, c) for o in outputs for c in channels]
+    inner += [(g, size["outputs"], size["channels"]) for g in split_sizes(size["groups"]) if g > 1]
+    table = np.array([(g, b, r, w, o, c) for b, r, w in sorted(spots) for g, o, c in inner], np.int64)
+    return table
+
+
+def shapes(product: Product, table: np.ndarray) -> Tile:
+    """The full-size tile of every tiling, its input rows and columns the most any of its tiles needs."""
+    rows, cols = table[:, 2], table[:, 3]
+    most_rows = {r: int(product.rows.unique_inputs(r).max(initial=0)) for r in np.unique(rows).tolist()}
+    most_cols = {c: int(product.cols.unique_inputs(c).max(initial=0)) for c in np.unique(cols).tolist()}
+    return Tile(
+        *table.T,
+        input_rows=np.array([most_rows[r] for r in rows.tolist()], np.int64),
+        input_cols=np.array([most_cols[c] for c in cols.tolist()], np.int64),
+        taps=product.taps,
+        writes_filter=product.writes_filter,
+    )
+
+
+def occupied_bits(accelerator: Accelerator, orientation: Orientation, footprint: dict) -> dict:
+    """{buffer: bits} a tile occupies, all halves counted."""
+    need: dict = {}
+    for buffer in accelerator.buffers():
+        held = [footprint[role] for role, name in orientation.holds.items() if name == buffer.name]
+        if held:
+            need[buffer.name] = sum(held) * buffer.halves
+    return need
+
+
+def fitting(
+    product: Product, accelerator: Accelerator, datapath: Datapath, orientation: Orientation, table: np.ndarray
+) -> np.ndarray:
+    """(count,) bool: the tilings whose operands fit their buffers (equal fits)."""
+    cost = accelerator.tile_cost(product, datapath, orientation, shapes(product, table))
+    need = occupied_bits(accelerator, orientation, cost.footprint_bits)
+    fits = np.ones(len(table), bool)
+    for buffer in accelerator.buffers():
+        if buffer.name in need:
+            fits &= need[buffer.name] <= buffer.capacity_bits
+    return fits
+
+
+__all__ = ["DIMENSIONS", "fitting", "occupied_bits", "shapes", "split_sizes", "tilings"]

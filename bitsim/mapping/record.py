@@ -1,0 +1,62 @@
+"""One mapping: orientation, tile sizes and loop order, with no hardware in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bitsim.accelerators.seam import DIMENSIONS, INPUT, OUTPUT, WEIGHT
+from bitsim.workload import Product
+
+POSITIONS = ("batch", "rows", "cols")
+# Loop orders worth trying, outer to inner.  Groups share nothing and stay outermost.  The three
+# position loops stay together: what an operand is reused over is the loops innermost that do not
+# touch it, and all three touch the same operands, so splitting them only shortens that run.
+ORDERS: tuple[tuple[str, ...], ...] = tuple(
+    ("groups", *(d for block in order for d in (POSITIONS if block == "positions" else (block,))))
+    for order in (
+        ("positions", "outputs", "channels"),
+        ("positions", "channels", "outputs"),
+        ("outputs", "positions", "channels"),
+        ("outputs", "channels", "positions"),
+        ("channels", "positions", "outputs"),
+        ("channels", "outputs", "positions"),
+    )
+)
+
+
+def touches(writes_filter: bool) -> dict[str, frozenset[str]]:
+    """Dimensions each operand depends on: a tile of it changes when one of their loops moves."""
+    maps = frozenset({"groups", *POSITIONS, "outputs"})
+    filters = frozenset({"groups", "outputs", "channels"})
+    return {
+        INPUT: frozenset({"groups", *POSITIONS, "channels"}),
+        WEIGHT: maps if writes_filter else filters,
+        OUTPUT: filters if writes_filter else maps,
+    }
+
+
+def dimension_sizes(product: Product) -> dict[str, int]:
+    """Size of each tiled dimension; the kernel is never tiled."""
+    sizes = (
+        product.groups,
+        product.batch,
+        product.rows.positions,
+        product.cols.positions,
+        product.outputs,
+        product.channels,
+    )
+    return dict(zip(DIMENSIONS, sizes, strict=True))
+
+
+@dataclass(frozen=True)
+class Mapping:
+    """Tile size per dimension of DIMENSIONS, and the loops from outermost to innermost."""
+
+    orientation: str
+    tile: tuple[int, ...]
+    order: tuple[str, ...]
+
+    def trips(self, product: Product) -> dict[str, int]:
+        """Tiles along each dimension."""
+        sizes = dimension_sizes(product)
+        return {d: -(-sizes[d] // t) for d, t in zip(DIMENSIONS, self.tile, strict=True)}

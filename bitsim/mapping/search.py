@@ -1,0 +1,144 @@
+"""The search: all tilings that fit, all orders, ranked by closed form; the best few timed exactly.
+
+Deterministic: ties fall to less traffic, then to the earlier candidate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from bitsim.accelerators.seam import Accelerator, Datapath, Orientation
+from bitsim.errors import MappingError
+from bitsim.kernels.program import CLASSES, PortTiming
+from bitsim.mapping.candidates import fitting, occupied_bits, shapes, tilings
+from bitsim.mapping.program import Execution, execute
+from bitsim.mapping.record import ORDERS, Mapping
+from bitsim.mapping.traffic import rank
+from bitsim.units import show_size
+from bitsim.workload import Product
+
+KEPT_FOR_EXACT_TIMING = 8
+# Tilings whose issue cycles are worked out with edges, chosen by traffic and full-tile issue.
+KEPT_FOR_RANKING = 192
+
+Timer = Callable[[np.ndarray, np.ndarray], np.ndarray]
+Score = Callable[[int, dict[str, int]], float]  # (cycles, counters) -> what the objective minimises
+
+
+@dataclass(frozen=True)
+class Timed:
+    """A mapping with its exact cycles by class and its counters."""
+
+    mapping: Mapping
+    orientation: Orientation
+    execution: Execution
+    classes: dict[str, int]
+
+    @property
+    def cycles(self) -> int:
+        """All cycles."""
+        return sum(self.classes.values())
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    estimate: tuple
+    tile: tuple[int, ...]
+    order: tuple[str, ...]
+    orientation: Orientation
+
+
+def search(
+    product: Product,
+    accelerator: Accelerator,
+    datapath: Datapath,
+    rate: Fraction,
+    port: PortTiming,
+    timer: Timer,
+    score: Score,
+    by_traffic: bool = False,
+) -> Timed:
+    """The best mapping of `product` under `score`.
+
+    by_traffic ranks candidates by DRAM bits first (for objectives that weigh energy), else by
+    estimated cycles.  Raises MappingError naming the buffer and its least size if nothing fits.
+    """
+    candidates: list[_Candidate] = []
+    for orientation in accelerator.orientations(product):
+        candidates += _candidates(product, accelerator, datapath, orientation, rate, by_traffic)
+    if not candidates:
+        raise MappingError(least_sizes(product, accelerator, datapath))
+    candidates.sort(key=lambda c: c.estimate)
+    timed = [
+        time_mapping(
+            product, accelerator, datapath, c.orientation, Mapping(c.orientation.name, c.tile, c.order), rate, port, timer
+        )
+        for c in candidates[:KEPT_FOR_EXACT_TIMING]
+    ]
+    return min(timed, key=lambda t: (score(t.cycles, t.execution.counters), t.cycles))
+
+
+def time_mapping(
+    product: Product,
+    accelerator: Accelerator,
+    datapath: Datapath,
+    orientation: Orientation,
+    mapping: Mapping,
+    rate: Fraction,
+    port: PortTiming,
+    timer: Timer,
+) -> Timed:
+    """Exact cycles and counters of one mapping."""
+    execution = execute(product, accelerator, datapath, orientation, mapping, rate)
+    cycles = timer(execution.tiles, port.array())
+    return Timed(mapping, orientation, execution, dict(zip(CLASSES, cycles.tolist(), strict=True)))
+
+
+def _candidates(
+    product: Product,
+    accelerator: Accelerator,
+    datapath: Datapath,
+    orientation: Orientation,
+    rate: Fraction,
+    by_traffic: bool,
+) -> list[_Candidate]:
+    table = tilings(product, accelerator.granules(product, datapath, orientation))
+    table = table[fitting(product, accelerator, datapath, orientation, table)]
+    if not len(table):
+        return []
+    for keep in (KEPT_FOR_RANKING, KEPT_FOR_EXACT_TIMING):
+        ranked = rank(
+            product, accelerator, datapath, orientation, table, rate, exact_edges=keep == KEPT_FOR_EXACT_TIMING
+        )
+        keys = (ranked.dram_bits, ranked.cycles) if by_traffic else (ranked.cycles, ranked.dram_bits)
+        flat = np.lexsort((keys[1].ravel(), keys[0].ravel()))[: 2 * keep]
+        if keep == KEPT_FOR_RANKING:
+            table = table[np.unique(flat // len(ORDERS))]
+    chosen = []
+    for at in flat[:keep].tolist():
+        row, order = divmod(at, len(ORDERS))
+        estimate = (int(keys[0][row, order]), int(keys[1][row, order]))
+        chosen.append(_Candidate(estimate, tuple(table[row].tolist()), ORDERS[order], orientation))
+    return chosen
+
+
+def least_sizes(product: Product, accelerator: Accelerator, datapath: Datapath) -> list[str]:
+    """For a product that fits nowhere: each buffer too small for the smallest tile, with the least size."""
+    faults = []
+    for orientation in accelerator.orientations(product):
+        one = np.ones((1, 6), np.int64)
+        cost = accelerator.tile_cost(product, datapath, orientation, shapes(product, one))
+        need = occupied_bits(accelerator, orientation, cost.footprint_bits)
+        for buffer in accelerator.buffers():
+            bits = int(np.max(need.get(buffer.name, 0)))
+            if bits > buffer.capacity_bits:
+                faults.append(
+                    f"{buffer.name}: {show_size(buffer.capacity_bits)} is too small for any tile, "
+                    f"the smallest needs {show_size(-(-bits // 8) * 8)}"
+                )
+        break
+    return faults

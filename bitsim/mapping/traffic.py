@@ -1,0 +1,137 @@
+"""Closed-form traffic and a cycle estimate of many mappings at once: what the search ranks by.
+
+Traffic is exact (it equals the tile program's counters, a test holds it to that); cycles are an
+estimate that ignores how waits interleave, which is why the best few are then timed exactly.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from bitsim.accelerators.seam import DIMENSIONS, INPUT, OUTPUT, ROLES, WEIGHT, Accelerator, Datapath, Orientation
+from bitsim.mapping.candidates import shapes
+from bitsim.mapping.record import ORDERS, POSITIONS, dimension_sizes, touches
+from bitsim.workload import Product
+
+POSITION_BLOCK = "positions"
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """Estimates of every (tiling, order): arrays (tilings, orders)."""
+
+    cycles: np.ndarray
+    dram_bits: np.ndarray
+
+
+def rank(
+    product: Product,
+    accelerator: Accelerator,
+    datapath: Datapath,
+    orientation: Orientation,
+    table: np.ndarray,
+    rate: Fraction,
+    exact_edges: bool = True,
+) -> Ranked:
+    """Traffic in bits and estimated cycles of every tiling in `table` under every order of ORDERS.
+
+    exact_edges False charges edge tiles as full ones, which is quicker and good enough to thin out.
+    """
+    size = dimension_sizes(product)
+    trips = {d: -(-size[d] // table[:, i]) for i, d in enumerate(DIMENSIONS)}
+    trips[POSITION_BLOCK] = trips["batch"] * trips["rows"] * trips["cols"]
+    tiles = trips["groups"] * trips[POSITION_BLOCK] * trips["outputs"] * trips["channels"]
+    words = _sweep_words(product, table)
+    dims = {role: _blocks(touches(product.writes_filter)[role]) for role in ROLES}
+    full = accelerator.tile_cost(product, datapath, orientation, shapes(product, table))
+    issue = _issue(product, accelerator, datapath, orientation, table, trips) if exact_edges else full.issue_cycles * tiles
+    drain = full.drain_cycles
+    cycles = np.empty((len(table), len(ORDERS)), np.int64)
+    dram = np.empty_like(cycles)
+    spill_always = accelerator.config.outputs == "accumulator"
+    for k, order in enumerate(ORDERS):
+        blocks = list(dict.fromkeys(POSITION_BLOCK if d in POSITIONS else d for d in order))
+        loads = {role: _repeats(blocks, dims[role], trips) for role in ROLES}
+        visits = loads[OUTPUT]
+        reloads = visits - (0 if spill_always else 1)
+        bits_in = words[INPUT] * loads[INPUT] * datapath.dram_bits[0] + words[WEIGHT] * loads[WEIGHT] * datapath.dram_bits[1]
+        bits_psum = words[OUTPUT] * datapath.accumulator_bits
+        dram[:, k] = bits_in + bits_psum * (reloads + visits - 1) + words[OUTPUT] * datapath.output_bits
+        beats = dram[:, k] * rate.denominator // rate.numerator
+        output_visits = trips["groups"] * visits * _product(trips, dims[OUTPUT] - {"groups"})
+        hazards = tiles - output_visits
+        busy = issue + tiles * accelerator.config.microarchitecture.setup_cycles + hazards * (drain - 1)
+        port = beats + tiles + output_visits
+        ends = (bits_in + dram[:, k]) * rate.denominator // (rate.numerator * np.maximum(tiles, 1)) + drain
+        cycles[:, k] = np.maximum(busy, port) + ends
+    return Ranked(cycles, dram)
+
+
+def _blocks(dims: frozenset[str]) -> frozenset[str]:
+    return frozenset(POSITION_BLOCK if d in POSITIONS else d for d in dims)
+
+
+def _product(trips: dict[str, np.ndarray], dims: frozenset[str]) -> np.ndarray:
+    result = np.ones_like(trips["groups"])
+    for dim in dims:
+        result = result * trips[dim]
+    return result
+
+
+def _repeats(blocks: list[str], dims: frozenset[str], trips: dict[str, np.ndarray]) -> np.ndarray:
+    """How often the whole operand is fetched: trips of the loops it does not depend on, outside one it does."""
+    repeats = np.ones_like(trips["groups"])
+    inside = np.zeros(len(repeats), bool)  # a loop further in moves the operand
+    for block in reversed(blocks):
+        if block in dims:
+            inside |= trips[block] > 1
+        else:
+            repeats = np.where(inside, repeats * trips[block], repeats)
+    return repeats
+
+
+def _sweep_words(product: Product, table: np.ndarray) -> dict[str, np.ndarray]:
+    """Words of one sweep over each operand; the input's halos between tiles are read by both."""
+    rows = {r: int(product.rows.unique_inputs(r).sum()) for r in np.unique(table[:, 2]).tolist()}
+    cols = {c: int(product.cols.unique_inputs(c).sum()) for c in np.unique(table[:, 3]).tolist()}
+    halo = np.array([rows[r] * cols[c] for r, c in table[:, 2:4].tolist()], np.int64)
+    maps = product.groups * product.positions * product.outputs
+    filters = product.groups * product.outputs * product.channels * product.taps
+    ones = np.ones(len(table), np.int64)
+    return {
+        INPUT: halo * (product.groups * product.batch * product.channels),
+        WEIGHT: ones * (maps if product.writes_filter else filters),
+        OUTPUT: ones * (filters if product.writes_filter else maps),
+    }
+
+
+def _issue(
+    product: Product,
+    accelerator: Accelerator,
+    datapath: Datapath,
+    orientation: Orientation,
+    table: np.ndarray,
+    trips: dict[str, np.ndarray],
+) -> np.ndarray:
+    """Issue cycles of the whole product, exact: full and edge tiles of every split dimension."""
+    size = dimension_sizes(product)
+    variants = [(table, np.ones(len(table), np.int64))]
+    for i, dim in enumerate(DIMENSIONS):
+        edge = size[dim] - (trips[dim] - 1) * table[:, i]
+        if (edge == table[:, i]).all():
+            variants = [(sizes, count * trips[dim]) for sizes, count in variants]
+            continue
+        split = []
+        for sizes, count in variants:
+            at_edge = sizes.copy()
+            at_edge[:, i] = edge
+            split += [(sizes, count * (trips[dim] - 1)), (at_edge, count)]
+        variants = split
+    total = np.zeros(len(table), np.int64)
+    for sizes, count in variants:
+        cost = accelerator.tile_cost(product, datapath, orientation, shapes(product, sizes))
+        total += count * cost.issue_cycles
+    return total

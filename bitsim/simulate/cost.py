@@ -1,0 +1,210 @@
+"""The cost of one occurrence: one pass of one layer over some samples, all its products in turn.
+
+Assumptions
+    - The products of a pass (phases of a strided dgrad) run one after the other with a barrier.
+    - bound: `compute` if issue is the largest share of cycles; `fill` if fill, hazard, switch and
+      set-up are; else the port is waited for: `memory` if it moves beats in at least half of all
+      cycles, `latency` if not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from bitsim.accelerators.registry import Machine
+from bitsim.accelerators.seam import OUTPUT, Datapath
+from bitsim.energy import PriceList
+from bitsim.errors import InputError, MappingError
+from bitsim.kernels.event import event_cycles
+from bitsim.kernels.program import (
+    CLASSES,
+    DRAIN,
+    FLAGS,
+    INPUT_BEATS,
+    ISSUE,
+    NEW_OUTPUT,
+    PSUM_BEATS,
+    STORE,
+    STORE_BEATS,
+    SWITCH,
+)
+from bitsim.kernels.stepped import stepped_cycles
+from bitsim.mapping import search
+from bitsim.mapping.program import beats
+from bitsim.mapping.search import Timed
+from bitsim.workload import Layer, Product, Widths, lower
+
+OBJECTIVES = ("cycles", "energy", "edp")
+TIMINGS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
+    "event": event_cycles,
+    "stepped": lambda tiles, timing: stepped_cycles(tiles, timing, np.zeros(0, np.uint8)),
+}
+
+
+@dataclass(frozen=True)
+class PassCost:
+    """Everything one occurrence costs; bits, cycles and counts are exact integers."""
+
+    values: dict[str, int | float | str]
+    mappings: tuple[Timed, ...] = field(default=(), repr=False)
+
+
+class CostModel:
+    """Costs of one machine, each distinct (product, widths) mapped and timed once."""
+
+    def __init__(self, machine: Machine, objective: str = "cycles", timing: str = "event") -> None:
+        for what, value, allowed in (("objective", objective, OBJECTIVES), ("timing", timing, tuple(TIMINGS))):
+            if value not in allowed:
+                raise InputError(f"--{what}: {value!r} is unknown, allowed: {', '.join(allowed)}")
+        self.machine = machine
+        self.prices = PriceList(machine)
+        self._timer = TIMINGS[timing]
+        self._objective = objective
+        self._searched: dict[tuple[Product, Datapath], Timed] = {}
+
+    def pass_cost(self, layer: Layer, pass_name: str, samples: int, widths: Widths) -> PassCost:
+        """Cost of one pass of `layer` over `samples` samples run together.
+
+        Raises MappingError (naming layer, pass and buffer) if no tile fits.
+        """
+        accelerator = self.machine.accelerator
+        input_bits, weight_bits, output_bits = widths.operands(pass_name)
+        products = lower(layer, pass_name, samples, accelerator.config.dgrad == "zero-inserted")
+        timed, datapath = [], None
+        for product in products:
+            try:
+                datapath = accelerator.datapath(product, input_bits, weight_bits, output_bits)
+                timed.append(self._best(product, datapath))
+            except (InputError, MappingError) as error:
+                where = f"{self.machine.path}: layer {layer.name}, {pass_name}"
+                raise type(error)([f"{where}: {fault}" for fault in error.faults]) from None
+        assert datapath is not None
+        counters = _total([t.execution.counters for t in timed])
+        classes = _total([t.classes for t in timed])
+        macs = layer.macs(samples)
+        real_macs = sum(p.real_macs for p in products)
+        hw_products = datapath.input_hw_bits * datapath.weight_hw_bits
+        port_beats = sum(int(t.execution.tiles[:, INPUT_BEATS : STORE_BEATS + 1].sum()) for t in timed)
+        values: dict[str, int | float | str] = {
+            "input_bits": input_bits,
+            "weight_bits": weight_bits,
+            "output_bits": datapath.output_bits,
+            "input_hw_bits": datapath.input_hw_bits,
+            "weight_hw_bits": datapath.weight_hw_bits,
+            "accumulator_bits": datapath.accumulator_bits,
+            "required_accumulator_bits": datapath.required_accumulator_bits,
+            "passes": datapath.passes,
+            "orientation": "+".join(dict.fromkeys(t.orientation.name for t in timed)),
+            "tiles": counters["tiles"],
+            "macs": macs,
+            "real_macs": real_macs,
+            "float_macs": macs if datapath.is_float else 0,
+            "effective_macs": macs * input_bits * weight_bits / 1024,
+            "bit_ops": macs * input_bits * weight_bits,
+            "occupied_bit_ops": real_macs * hw_products,
+        }
+        values |= self._costs(counters, classes, macs * hw_products, port_beats)
+        return PassCost(values, tuple(timed))
+
+    def accumulate_cost(self, layer: Layer, samples: int, widths: Widths) -> PassCost:
+        """Cost of adding one group's weight gradient to the sum of the groups before.
+
+        Both are read from memory at accumulator width, added at the output buffer, and the sum is written.
+        """
+        accelerator = self.machine.accelerator
+        (product,) = lower(layer, "wgrad", samples)
+        input_bits, weight_bits, _ = widths.operands("wgrad")
+        datapath = accelerator.datapath(product, input_bits, weight_bits, None)
+        width, words = datapath.accumulator_bits, product.output_words
+        name = accelerator.orientations(product)[0].holds[OUTPUT]
+        half_bits = next(b.capacity_bits // b.halves for b in accelerator.buffers() if b.name == name)
+        chunk = min(words, max(1, half_bits // (2 * width)))
+        sizes = np.full(-(-words // chunk), chunk, np.int64)
+        sizes[-1] = words - chunk * (len(sizes) - 1)
+        tiles = np.zeros((len(sizes), 7), np.int64)
+        tiles[:, PSUM_BEATS] = beats(2 * sizes * width, self.machine.rate)
+        tiles[:, STORE_BEATS] = beats(sizes * width, self.machine.rate)
+        tiles[:, ISSUE] = -(-sizes // accelerator.accumulators)
+        tiles[:, DRAIN] = 1
+        tiles[:, FLAGS] = NEW_OUTPUT + STORE
+        tiles[0, FLAGS] |= SWITCH
+        classes = dict(zip(CLASSES, self._timer(tiles, self.machine.port.array()).tolist(), strict=True))
+        bits = words * width
+        counters = {
+            "dram_read_bits": 2 * bits,
+            "dram_write_bits": bits,
+            f"{name}_read_bits": 3 * bits,
+            f"{name}_write_bits": 3 * bits,
+        }
+        values: dict[str, int | float | str] = {
+            "input_bits": width,
+            "weight_bits": width,
+            "output_bits": width,
+            "input_hw_bits": width,
+            "weight_hw_bits": width,
+            "accumulator_bits": width,
+            "required_accumulator_bits": datapath.required_accumulator_bits,
+            "passes": 1,
+            "orientation": "stream",
+            "tiles": len(tiles),
+        }
+        values |= dict.fromkeys(("macs", "real_macs", "float_macs", "effective_macs", "bit_ops", "occupied_bit_ops"), 0)
+        values |= self._costs(counters, classes, 0, int(tiles[:, PSUM_BEATS : STORE_BEATS + 1].sum()))
+        return PassCost(values)
+
+    def _best(self, product: Product, datapath: Datapath) -> Timed:
+        key = (product, datapath)
+        if key not in self._searched:
+            self._searched[key] = search(
+                product,
+                self.machine.accelerator,
+                datapath,
+                self.machine.rate,
+                self.machine.port,
+                self._timer,
+                self._score,
+                by_traffic=self._objective == "energy",
+            )
+        return self._searched[key]
+
+    def _score(self, cycles: int, counters: dict[str, int]) -> float:
+        if self._objective == "cycles":
+            return cycles
+        energy_pj = self.prices.energy_pj(counters, cycles)["energy_pj"]
+        return energy_pj if self._objective == "energy" else energy_pj * cycles
+
+    def _costs(
+        self, counters: dict[str, int], classes: dict[str, int], peak_share: int, port_beats: int
+    ) -> dict[str, int | float | str]:
+        cycles = sum(classes.values())
+        values: dict[str, int | float | str] = {"cycles": cycles}
+        values |= {f"{name}_cycles": count for name, count in classes.items()}
+        values["stall_cycles"] = cycles - classes["issue"]
+        values["utilisation"] = peak_share / (cycles * self.machine.accelerator.peak_bit_products_per_cycle)
+        values["bound"] = _bound(classes, port_beats)
+        values |= {name: counters.get(name, 0) for name in self.prices.traffic_columns}
+        values |= self.prices.energy_pj(counters, cycles)
+        return values
+
+
+def _bound(classes: dict[str, int], port_beats: int) -> str:
+    waits = classes["wait_load"] + classes["wait_store"]
+    fill = classes["fill_drain"] + classes["hazard"] + classes["switch"] + classes["setup"]
+    if classes["issue"] >= max(waits, fill):
+        return "compute"
+    if fill > waits:
+        return "fill"
+    return "memory" if 2 * port_beats >= sum(classes.values()) else "latency"
+
+
+def _total(parts: list[dict[str, int]]) -> dict[str, int]:
+    total: dict[str, int] = {}
+    for part in parts:
+        for name, value in part.items():
+            total[name] = total.get(name, 0) + value
+    return total
+
+

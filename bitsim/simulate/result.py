@@ -1,0 +1,168 @@
+"""What a simulation returns: rows, totals, totals per iteration.  Totals = sum of cost x occurrences x iterations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from bitsim import __version__
+from bitsim.accelerators.registry import Machine
+from bitsim.energy import PriceList
+from bitsim.errors import InputError
+from bitsim.simulate.cost import PassCost
+from bitsim.trace import SampleGroup, Trace
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+INT64_MAX = 2**63 - 1
+# Quantities that add up over occurrences and iterations.
+_NOT_SUMMED = frozenset(
+    {
+        "input_bits",
+        "weight_bits",
+        "output_bits",
+        "input_hw_bits",
+        "weight_hw_bits",
+        "accumulator_bits",
+        "required_accumulator_bits",
+        "passes",
+        "orientation",
+        "utilisation",
+        "bound",
+    }
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """`occurrences` runs of one pass of one layer over `samples` samples in one iteration."""
+
+    layer_index: int
+    layer: str
+    pass_name: str
+    samples: int
+    occurrences: int
+    cost: PassCost
+
+    def record(self, iterations: int) -> dict[str, Any]:
+        """The row as columns; the cost stays that of one occurrence."""
+        head = {"layer": self.layer, "pass": self.pass_name, "samples": self.samples}
+        return head | {"occurrences": self.occurrences, "iterations": iterations} | self.cost.values
+
+
+@dataclass(frozen=True)
+class Result:
+    """One trace on one machine."""
+
+    trace: Trace
+    machine: Machine
+    iteration_range: tuple[int, int]
+    rows_of: dict[tuple[int, tuple[SampleGroup, ...]], list[Row]]
+    prices: PriceList
+
+    @property
+    def iterations(self) -> int:
+        """Iterations simulated."""
+        return self.iteration_range[1] - self.iteration_range[0]
+
+    def distinct(self) -> list[dict[str, Any]]:
+        """One record per distinct (layer, pass, widths, samples, occurrences), in layer order."""
+        merged: dict[tuple, list] = {}
+        for demand in self.trace.demands(iterations=self.iteration_range):
+            for row in self.rows_of[demand.layer_index, demand.groups]:
+                key = (row.layer_index, row.pass_name, row.samples, row.occurrences, id(row.cost))
+                merged.setdefault(key, [row, 0])[1] += demand.iterations
+        return [row.record(count) for _, (row, count) in sorted(merged.items(), key=lambda item: item[0][0])]
+
+    def by_trace_row(self) -> list[dict[str, Any]]:
+        """One record per trace range, layer and pass, sorted by iteration_start, then layer order."""
+        records = []
+        for span in self.trace.spans(*self.iteration_range):
+            length = span.iteration_end - span.iteration_start
+            for row in self.rows_of.get((span.layer_index, span.groups), ()):
+                place = {"iteration_start": span.iteration_start, "iteration_end": span.iteration_end}
+                records.append(place | row.record(length))
+        return records
+
+    @cached_property
+    def rows(self) -> pd.DataFrame:
+        """The distinct rows as a frame, units in the column names."""
+        import pandas as pd
+
+        return pd.DataFrame(self.distinct())
+
+    @cached_property
+    def totals(self) -> dict[str, int | float]:
+        """Sum of every additive column over occurrences and iterations; integers stay exact."""
+        total: dict[str, int | float] = {}
+        for record in self.distinct():
+            times = record["occurrences"] * record["iterations"]
+            for name, value in record.items():
+                if name not in _NOT_SUMMED and name not in ("layer", "pass", "samples", "occurrences", "iterations"):
+                    total[name] = total.get(name, 0) + value * times
+        over = [f"{name}: {value} would pass int64, allowed {INT64_MAX}" for name, value in total.items() if value > INT64_MAX]
+        if over:
+            raise InputError([f"{self.trace.name}: {fault}; choose fewer --iterations" for fault in over])
+        total["latency_s"] = float(total.get("cycles", 0) / self.machine.clock_hz)
+        total["energy_j"] = total.get("energy_pj", 0) * 1e-12
+        return total
+
+    @property
+    def total(self) -> pd.DataFrame:
+        """Totals of the run as a frame of one row."""
+        import pandas as pd
+
+        return pd.DataFrame([self.totals])
+
+    def per_iteration(self) -> pd.DataFrame:
+        """Cost of one iteration in each range of iterations over which nothing changes.
+
+        Columns iteration_start, iteration_end, cycles, latency_s, energy_j and the energy parts in pJ.
+        """
+        import numpy as np
+        import pandas as pd
+
+        spans = self.trace.spans(*self.iteration_range)
+        edges = np.unique([e for s in spans for e in (s.iteration_start, s.iteration_end)] or self.iteration_range)
+        names = ["cycles", *[f"{b}_pj" for b in self.prices.buffers], "array_pj", "dram_pj", "dram_static_pj"]
+        names += ["leakage_pj", "energy_pj"]
+        steps = {name: np.zeros(len(edges), np.int64 if name == "cycles" else np.float64) for name in names}
+        cost_of = {
+            key: {n: sum(r.cost.values[n] * r.occurrences for r in rows) for n in names}  # type: ignore[operator,misc]
+            for key, rows in self.rows_of.items()
+        }
+        starts = np.searchsorted(edges, [s.iteration_start for s in spans]).tolist()
+        ends = np.searchsorted(edges, [s.iteration_end for s in spans]).tolist()
+        for span, start, end in zip(spans, starts, ends, strict=True):
+            for name, value in cost_of.get((span.layer_index, span.groups), {}).items():
+                steps[name][start] += value
+                steps[name][end] -= value
+        frame = pd.DataFrame({"iteration_start": edges[:-1], "iteration_end": edges[1:]})
+        for name in names:
+            frame[name] = np.cumsum(steps[name])[:-1]
+        frame.insert(3, "latency_s", frame["cycles"] / float(self.machine.clock_hz))
+        frame["energy_j"] = frame["energy_pj"] * 1e-12
+        return frame
+
+    def summary(self) -> dict[str, Any]:
+        """The JSON object of one run, without rows."""
+        totals, count = self.totals, self.iterations
+        return {
+            "hardware": self.machine.name,
+            "trace": self.trace.name,
+            "config_hash": self.machine.config_hash,
+            "trace_hash": self.trace.trace_hash,
+            "overrides": self.machine.overrides,
+            "iterations": count,
+            "iteration_range": list(self.iteration_range),
+            "cycles": totals.get("cycles", 0),
+            "latency_s": totals["latency_s"],
+            "energy_j": totals["energy_j"],
+            "cycles_per_iteration": totals.get("cycles", 0) / count,
+            "latency_s_per_iteration": totals["latency_s"] / count,
+            "energy_j_per_iteration": totals["energy_j"] / count,
+            "price_sources": self.prices.sources(),
+            "version": __version__,
+        }

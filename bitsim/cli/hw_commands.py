@@ -1,0 +1,75 @@
+"""bitsim hw list|show|check."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="List, show and check machine files.", no_args_is_help=True)
+
+Settings = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key.")]
+Name = Annotated[str, typer.Argument(help="Machine file, or the name of a shipped one.")]
+
+
+@app.command("list")
+def list_() -> None:
+    """The shipped machines."""
+    from bitsim import data
+    from bitsim.accelerators.registry import load_hardware
+
+    for name in data.names("hw_configs"):
+        machine = load_hardware(name)
+        config = machine.accelerator.config
+        typer.echo(f"{name:32} {config.accelerator}, {config.array.rows}x{config.array.cols}, {config.clock / 10**6} MHz")
+
+
+@app.command()
+def show(hw: Name, set_: Settings = None) -> None:
+    """A machine as read: its keys, and where each of its prices comes from."""
+    from rich.console import Console
+
+    from bitsim.accelerators.registry import load_hardware
+    from bitsim.cli.options import parse_overrides
+    from bitsim.energy import PriceList
+    from bitsim.report.text import key_values
+    from bitsim.units import show_size
+
+    machine = load_hardware(hw, parse_overrides(set_ or [], [hw])[hw])
+    prices = PriceList(machine)
+    console = Console()
+    console.print(key_values(str(machine.path), _flat(machine.content)))
+    derived: list[tuple[str, object]] = [
+        ("memory rate", f"{float(machine.rate):g} bits/cycle"),
+        ("memory latency", f"{machine.port.latency_cycles} cycles"),
+    ]
+    for buffer in machine.accelerator.buffers():
+        price = prices.buffers[buffer.name]
+        derived.append(
+            (
+                buffer.name,
+                f"{show_size(buffer.capacity_bits)} in {buffer.banks} banks, read {price.read_pj_per_bit:.4g} "
+                f"write {price.write_pj_per_bit:.4g} pJ/bit, leakage {price.leakage_mw:.4g} mW",
+            )
+        )
+    console.print(key_values("derived", derived))
+    console.print(key_values("sources of prices", prices.sources().items()))
+
+
+@app.command()
+def check(hw: Name, set_: Settings = None) -> None:
+    """Read a machine file with every check there is, prices included."""
+    from bitsim.accelerators.registry import load_hardware
+    from bitsim.cli.options import parse_overrides
+    from bitsim.energy import PriceList
+
+    machine = load_hardware(hw, parse_overrides(set_ or [], [hw])[hw])
+    PriceList(machine)
+    typer.echo(f"{machine.path}: sound: {machine.accelerator.config.accelerator}")
+
+
+def _flat(content: dict, prefix: str = "") -> list[tuple[str, object]]:
+    pairs: list[tuple[str, object]] = []
+    for key, value in content.items():
+        pairs += _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else [(f"{prefix}{key}", value)]
+    return pairs

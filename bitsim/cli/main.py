@@ -1,0 +1,63 @@
+"""Entry point: builds the commands and turns every failure into the exit status it has."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import traceback
+
+import typer
+
+from bitsim.cli import hw_commands, run_command, trace_commands
+from bitsim.errors import InputError
+
+BAD_INPUT, INTERNAL_ERROR, INTERRUPTED = 2, 3, 130
+
+app = typer.Typer(
+    name="bitsim",
+    help="Cycles and energy of low-precision DNN training on bit-flexible and integer accelerators.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command("run")(run_command.run)
+app.add_typer(trace_commands.app, name="trace")
+app.add_typer(hw_commands.app, name="hw")
+
+
+def _version(show: bool) -> None:
+    if show:
+        from bitsim import __version__
+
+        typer.echo(f"bitsim {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(False, "--version", help="Print the version.", callback=_version, is_eager=True),
+) -> None:
+    pass
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit with its status."""
+    try:
+        app(args=arguments, standalone_mode=True)
+    except InputError as error:
+        for fault in error.faults:
+            print(fault, file=sys.stderr)
+        sys.exit(BAD_INPUT)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except Exception as error:
+        with tempfile.NamedTemporaryFile("w", prefix="bitsim-", suffix=".log", delete=False) as log:
+            traceback.print_exc(file=log)
+        print(f"internal error: {type(error).__name__}: {error}\nthis is a bug; the log is {log.name}", file=sys.stderr)
+        sys.exit(INTERNAL_ERROR)

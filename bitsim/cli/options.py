@@ -1,0 +1,46 @@
+"""Reading option values: overrides, iteration ranges, lists of passes."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from bitsim.errors import InputError
+
+
+def parse_value(text: str) -> Any:
+    """A value of --set as YAML would read it: a whole number, a number, true/false, else text."""
+    if re.fullmatch(r"-?\d{1,18}", text):
+        return int(text)
+    if re.fullmatch(r"-?\d+\.\d*([eE][-+]?\d+)?|-?\d+[eE][-+]?\d+", text):
+        return float(text)
+    return {"true": True, "false": False}.get(text, text)
+
+
+def parse_overrides(settings: list[str], machines: list[str]) -> dict[str, dict[str, Any]]:
+    """{machine: {key: value}} from ``key=value`` (for every machine) and ``machine:key=value``."""
+    overrides: dict[str, dict[str, Any]] = {name: {} for name in machines}
+    faults = []
+    for setting in settings:
+        target, equals, value = setting.partition("=")
+        machine, colon, key = target.rpartition(":")
+        if not equals or not key or not value:
+            faults.append(f"--set {setting}: is not key=value, e.g. array.rows=8 or bitfusion_16x32_192b:array.rows=8")
+        elif colon and machine not in overrides:
+            faults.append(f"--set {setting}: {machine} is none of the machines given: {', '.join(machines)}")
+        else:
+            for name in [machine] if colon else machines:
+                overrides[name][key] = parse_value(value)
+    if faults:
+        raise InputError(faults)
+    return overrides
+
+
+def parse_iterations(text: str | None) -> tuple[int, int] | None:
+    """``A:B`` as a half-open range."""
+    if text is None:
+        return None
+    match = re.fullmatch(r"(\d{1,18}):(\d{1,18})", text)
+    if not match:
+        raise InputError(f"--iterations {text}: is not A:B, e.g. 0:100")
+    return int(match[1]), int(match[2])

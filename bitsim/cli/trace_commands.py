@@ -1,0 +1,44 @@
+"""bitsim trace info|check|record."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="Look at, check and record precision traces.", no_args_is_help=True)
+
+
+@app.command()
+def info(trace: Annotated[str, typer.Argument(help="Trace folder, or the name of a shipped one.")]) -> None:
+    """What a trace holds: layers, iterations, MACs, distinct rows."""
+    from rich.console import Console
+
+    from bitsim.report.text import key_values
+    from bitsim.trace import open_trace, summary
+
+    opened = open_trace(trace)
+    Console().print(key_values(opened.name, summary(opened).items()))
+
+
+@app.command()
+def check(trace: Annotated[str, typer.Argument(help="Trace folder, or the name of a shipped one.")]) -> None:
+    """Read a trace and every check there is; silent faults there are none."""
+    from bitsim.trace import open_trace
+
+    opened = open_trace(trace)
+    typer.echo(f"{opened.path}: sound: {len(opened.layers)} layers, {opened.run.iterations} iterations")
+
+
+@app.command()
+def record(
+    out: Annotated[Path, typer.Argument(help="Folder to write the trace to; must not exist.")],
+    epochs: Annotated[int, typer.Option(min=1, max=10000, help="Epochs to train.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of weights, order and rounding.")] = 0,
+) -> None:
+    """Train ResNet-20 on real digit images with progressive precision (PFQ) and record its trace (needs torch)."""
+    from bitsim.record import record_digits
+
+    record_digits(out, seed=seed, epochs=epochs)
+    typer.echo(f"{out}: written")

@@ -1,0 +1,1 @@
+"""Results made readable: tables for a terminal, CSV, JSON, and result folders."""

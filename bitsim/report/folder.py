@@ -1,0 +1,81 @@
+"""Result folders: rows.parquet, iterations.parquet, summary.json, copies of the machine and run.yaml.
+
+A folder is written beside its place and renamed into it, so that it is there whole or not at all.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from bitsim import __version__
+from bitsim.errors import InputError
+from bitsim.simulate.result import Result
+
+
+def check_writable(folder: Path) -> None:
+    """Raise InputError now, before any work, if a result folder cannot be made at `folder`."""
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"--out {folder}: is a file, allowed: a new or empty folder")
+    if folder.is_dir() and any(folder.iterdir()):
+        raise InputError(f"--out {folder}: is not empty, allowed: a new or empty folder")
+    parent = folder.absolute().parent
+    while not parent.exists():
+        parent = parent.parent
+    if not parent.is_dir() or not os.access(parent, os.W_OK):
+        raise InputError(f"--out {folder}: {parent} is not writable")
+
+
+def document(results: list[Result], rows: list[list[dict[str, Any]]] | None) -> dict[str, Any]:
+    """The JSON object of `bitsim run`; rows None leaves them out."""
+    runs = []
+    for i, result in enumerate(results):
+        run = result.summary()
+        del run["version"]
+        if rows is not None:
+            run["rows"] = rows[i]
+        runs.append(run)
+    return {"bitsim": __version__, "runs": runs}
+
+
+def write_folder(folder: Path, results: list[Result], rows: list[list[dict[str, Any]]]) -> None:
+    """Write a result folder atomically.  Raises InputError if it cannot be written."""
+    import pandas as pd
+
+    check_writable(folder)
+    try:
+        folder.absolute().parent.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.absolute().parent))
+    except OSError as error:
+        raise InputError(f"--out {folder}: {error.strerror}") from None
+    try:
+        frames, iterations = [], []
+        for result, records in zip(results, rows, strict=True):
+            for target, frame in ((frames, pd.DataFrame(records)), (iterations, result.per_iteration())):
+                frame.insert(0, "hardware", result.machine.name)
+                target.append(frame)
+            shutil.copyfile(result.machine.path, draft / f"{result.machine.name}.yaml")
+        _fill_absent(pd.concat(frames, ignore_index=True)).to_parquet(draft / "rows.parquet", index=False)
+        _fill_absent(pd.concat(iterations, ignore_index=True)).to_parquet(draft / "iterations.parquet", index=False)
+        shutil.copyfile(results[0].trace.path / "run.yaml", draft / "run.yaml")
+        (draft / "summary.json").write_text(json.dumps(document(results, None), indent=2) + "\n")
+        draft.chmod(0o755)
+        if folder.is_dir():
+            folder.rmdir()  # empty: checked above
+        draft.replace(folder)
+    except OSError as error:
+        raise InputError(f"--out {folder}: {error.strerror}") from None
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def _fill_absent(frame: Any) -> Any:
+    """A buffer that one machine lacks is 0 in a table of several."""
+    numbers = frame.select_dtypes("number").columns
+    whole = [n for n in numbers if n.endswith("_bits")]
+    frame[numbers] = frame[numbers].fillna(0)
+    return frame.astype(dict.fromkeys(whole, "int64"))

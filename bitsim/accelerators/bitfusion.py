@@ -31,7 +31,7 @@ from bitsim.accelerators.seam import (
     ceil_div,
 )
 from bitsim.accelerators.seam import Accelerator as Seam
-from bitsim.energy import logic
+from bitsim.technology import logic
 from bitsim.errors import InputError
 from bitsim.hardware.schema import MachineConfig, Section, SizeBits, WidthOrError
 from bitsim.workload import Product

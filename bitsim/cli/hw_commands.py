@@ -18,7 +18,7 @@ def list_() -> None:
     from bitsim import data
     from bitsim.accelerators.registry import load_hardware
 
-    for name in data.names("hw_configs"):
+    for name in data.names("hw_configs", ".yaml"):
         machine = load_hardware(name)
         config = machine.accelerator.config
         typer.echo(f"{name:32} {config.accelerator}, {config.array.rows}x{config.array.cols}, {config.clock / 10**6} MHz")

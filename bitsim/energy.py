@@ -9,7 +9,7 @@ Assumptions
 from __future__ import annotations
 
 from bitsim.accelerators.registry import Machine
-from bitsim.technology import dram, registers, sram
+from bitsim.technology import dram, sram
 from bitsim.technology.price import Price
 
 PJ_PER_MW_S = 1e9  # 1 mW for 1 s

@@ -1,0 +1,34 @@
+"""What a trace asks of one layer: groups of samples with their widths, over ranges of iterations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bitsim.workload import Widths
+
+
+@dataclass(frozen=True)
+class SampleGroup:
+    """Samples of one batch that run a layer at the same widths."""
+
+    samples: int
+    widths: Widths
+
+
+@dataclass(frozen=True)
+class Demand:
+    """A distinct (layer, groups) and the number of iterations it applies to."""
+
+    layer_index: int
+    groups: tuple[SampleGroup, ...]
+    iterations: int
+
+
+@dataclass(frozen=True)
+class Span:
+    """One range of iterations of one layer."""
+
+    iteration_start: int
+    iteration_end: int
+    layer_index: int
+    groups: tuple[SampleGroup, ...]

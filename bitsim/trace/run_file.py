@@ -1,0 +1,58 @@
+"""run.yaml: what was trained, and for how long."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from bitsim import strict_yaml
+from bitsim.errors import InputError, unknown_key
+
+Text = Annotated[str, Field(min_length=1, max_length=4000)]
+Series = list[dict[str, Any]] | dict[str, list[float]] | list[float]
+
+
+class RunInfo(BaseModel):
+    """Checked content of run.yaml."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    schema_: Annotated[Literal[1], Field(alias="schema")]
+    name: Text
+    model: Text
+    dataset: Text
+    batch: Annotated[int, Field(strict=True, ge=1, le=2**20)]
+    iterations: Annotated[int, Field(strict=True, ge=1, le=2**40)]
+    source: Text
+    synthetic: Annotated[bool, Field(strict=True)]
+    iterations_per_epoch: Annotated[int, Field(strict=True, ge=1, le=2**40)] | None = None
+    loss: Series | None = None
+    accuracy: Series | None = None
+    split: dict[str, Annotated[int, Field(strict=True, ge=0)]] | None = None
+    seed: Annotated[int, Field(strict=True)] | None = None
+    optimizer: str | dict[str, Any] | None = None
+    micro_batches: Annotated[int, Field(strict=True, ge=1)] | None = None
+    command: str | None = None
+    versions: dict[str, str] | None = None
+
+
+def read_run(path: Path) -> RunInfo:
+    """Read run.yaml.  InputError with every fault and its line."""
+    document = strict_yaml.load(path)
+    try:
+        return RunInfo.model_validate(document.data)
+    except ValidationError as error:
+        known = [info.alias or name for name, info in RunInfo.model_fields.items()]
+        faults = []
+        for item in error.errors():
+            key = str(item["loc"][0]) if item["loc"] else ""
+            if item["type"] == "extra_forbidden":
+                message = unknown_key(key, known)
+            elif item["type"] == "missing":
+                message = f"{key}: missing key"
+            else:
+                message = f"{key}: {item['input']!r}: {item['msg'].removeprefix('Value error, ')}"
+            faults.append(f"{path}:{document.line(key)}: {message}")
+        raise InputError(list(dict.fromkeys(faults))) from None

@@ -1,0 +1,79 @@
+"""Writing a trace folder: whole and re-read before it appears under its name."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from bitsim.errors import InputError
+from bitsim.trace.layers_file import OPTIONAL, REQUIRED
+from bitsim.trace.precision_file import REQUIRED as PRECISION_COLUMNS
+from bitsim.trace.reader import Trace, open_trace
+from bitsim.workload import Layer
+
+
+def write_trace(
+    folder: Path, run: Mapping[str, Any], layers: Iterable[Layer], precision: Iterable[Mapping[str, Any]]
+) -> Trace:
+    """Write a trace to `folder`, which must not exist, and open it.
+
+    run: keys of run.yaml; precision: rows of precision.csv, missing columns are blank.
+    Raises InputError, and leaves nothing behind, if the trace does not pass its own checks.
+    """
+    import yaml
+
+    if folder.exists():
+        raise InputError(f"{folder}: exists already, allowed: a new folder")
+    rows = list(precision)
+    extra = [name for row in rows for name in row if name not in PRECISION_COLUMNS]
+    try:
+        folder.absolute().parent.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.absolute().parent))
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be written: {error.strerror}") from None
+    try:
+        text = yaml.safe_dump(dict(run), sort_keys=False, allow_unicode=True, default_flow_style=None, width=110)
+        (draft / "run.yaml").write_text(text, encoding="utf-8")
+        _write_csv(draft / "layers.csv", (*REQUIRED, *OPTIONAL), [_layer_cells(layer) for layer in layers])
+        _write_csv(draft / "precision.csv", (*PRECISION_COLUMNS, *dict.fromkeys(extra)), rows)
+        open_trace(draft)
+        draft.chmod(0o755)
+        draft.replace(folder)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be written: {error.strerror}") from None
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return open_trace(folder.absolute())
+
+
+def _write_csv(path: Path, columns: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(columns), restval="", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _layer_cells(layer: Layer) -> dict[str, Any]:
+    cells: dict[str, Any] = {
+        "layer": layer.name,
+        "kind": layer.kind,
+        "in_channels": layer.in_channels,
+        "out_channels": layer.out_channels,
+        "needs_dgrad": layer.needs_dgrad,
+        "gate_group": layer.gate_group,
+    }
+    if layer.kind != "linear":
+        cells["groups"] = layer.groups
+    if layer.kind != "conv":
+        return cells | {"rows": layer.rows}
+    for name in ("in_h", "in_w", "kernel_h", "kernel_w", "stride_h", "stride_w", "dilation_h", "dilation_w"):
+        cells[name] = getattr(layer, name)
+    for side in ("h", "w"):
+        start, end = getattr(layer, f"padding_{side}"), getattr(layer, f"padding_{side}_end")
+        cells[f"padding_{side}"] = start
+        cells[f"padding_{side}_end"] = "" if end == start else end
+    return cells

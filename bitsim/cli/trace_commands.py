@@ -34,7 +34,7 @@ def check(trace: Annotated[str, typer.Argument(help="Trace folder, or the name o
 @app.command()
 def record(
     out: Annotated[Path, typer.Argument(help="Folder to write the trace to; must not exist.")],
-    epochs: Annotated[int, typer.Option(min=1, max=10000, help="Epochs to train.")] = 0,
+    epochs: Annotated[int, typer.Option(min=1, max=10000, help="Epochs to train.")] = 60,
     seed: Annotated[int, typer.Option(min=0, help="Seed of weights, order and rounding.")] = 0,
 ) -> None:
     """Train ResNet-20 on real digit images with progressive precision (PFQ) and record its trace (needs torch)."""

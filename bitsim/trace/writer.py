@@ -36,7 +36,10 @@ def write_trace(
     except OSError as error:
         raise InputError(f"{folder}: cannot be written: {error.strerror}") from None
     try:
-        text = yaml.safe_dump(dict(run), sort_keys=False, allow_unicode=True, default_flow_style=None, width=110)
+        text = "".join(
+            yaml.safe_dump({key: value}, allow_unicode=True, default_flow_style=None if _nested(value) else False, width=110)
+            for key, value in run.items()
+        )
         (draft / "run.yaml").write_text(text, encoding="utf-8")
         _write_csv(draft / "layers.csv", (*REQUIRED, *OPTIONAL), [_layer_cells(layer) for layer in layers])
         _write_csv(draft / "precision.csv", (*PRECISION_COLUMNS, *dict.fromkeys(extra)), rows)
@@ -48,6 +51,10 @@ def write_trace(
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return open_trace(folder.absolute())
+
+
+def _nested(value: Any) -> bool:
+    return isinstance(value, list | dict)
 
 
 def _write_csv(path: Path, columns: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> None:

@@ -1,0 +1,50 @@
+"""A CIFAR-style residual network of quantised convolutions (He et al., CVPR 2016, Sec. 4.2)."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from bitsim.record.quantise import QuantisedConv2d
+
+
+def _conv(in_channels: int, out_channels: int, kernel: int, stride: int) -> QuantisedConv2d:
+    return QuantisedConv2d(in_channels, out_channels, kernel, stride, kernel // 2, bias=False)
+
+
+class Block(nn.Module):
+    """Two 3x3 convolutions and a shortcut; a 1x1 convolution where the shape changes."""
+
+    def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
+        super().__init__()
+        self.conv1, self.bn1 = _conv(in_channels, out_channels, 3, stride), nn.BatchNorm2d(out_channels)
+        self.conv2, self.bn2 = _conv(out_channels, out_channels, 3, 1), nn.BatchNorm2d(out_channels)
+        self.downsample = _conv(in_channels, out_channels, 1, stride) if stride > 1 else None
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, C, H, W) to (B, OC, H/stride, W/stride)."""
+        out = self.bn2(self.conv2(functional.relu(self.bn1(self.conv1(x)))))
+        return functional.relu(out + (x if self.downsample is None else self.downsample(x)))
+
+
+class ResNet(nn.Module):
+    """Depth 6n+2, widths 16, 32, 64."""
+
+    def __init__(self, depth: int, in_channels: int, classes: int) -> None:
+        super().__init__()
+        self.conv1, self.bn1 = _conv(in_channels, 16, 3, 1), nn.BatchNorm2d(16)
+        channels = 16
+        for stage, width in enumerate((16, 32, 64), start=1):
+            blocks = []
+            for block in range((depth - 2) // 6):
+                blocks.append(Block(channels, width, 2 if stage > 1 and block == 0 else 1))
+                channels = width
+            setattr(self, f"layer{stage}", nn.Sequential(*blocks))
+        self.fc = nn.Linear(64, classes)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, C, H, W) to (B, classes) logits."""
+        out = functional.relu(self.bn1(self.conv1(x)))
+        out = self.layer3(self.layer2(self.layer1(out)))
+        return self.fc(out.mean(dim=(2, 3)))

@@ -1,0 +1,183 @@
+"""An independent simulator plays the loops of a mapping and counts; the product must agree.
+
+It knows indices and sets of words only: no closed forms, none of the product's tables.
+"""
+
+import itertools
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bitsim.accelerators.registry import load_hardware
+from bitsim.accelerators.seam import DIMENSIONS
+from bitsim.kernels.event import event_cycles
+from bitsim.kernels.program import FLAGS, ISSUE, LOAD_INPUT, LOAD_WEIGHT, NEW_OUTPUT, STORE
+from bitsim.mapping import Mapping, execute
+from bitsim.mapping.candidates import fitting, tilings
+from bitsim.mapping.record import ORDERS, dimension_sizes
+from bitsim.mapping.traffic import rank
+from bitsim.workload import lower
+from tests.test_workload import conv_layers
+
+RATE = Fraction(192)
+MACHINES = ["bitfusion_16x32_192b", "int8_16x32_192b"]
+
+
+def play(product, mapping):
+    """Walk the tiles in order; per tile the sets of words of each operand, by index."""
+    sizes = dimension_sizes(product)
+    tile = dict(zip(DIMENSIONS, mapping.tile, strict=True))
+    ranges = [range(-(-sizes[d] // tile[d])) for d in mapping.order]
+    before = {}
+    for place in itertools.product(*ranges):
+        at = dict(zip(mapping.order, place, strict=True))
+        own = {d: range(at[d] * tile[d], min(sizes[d], (at[d] + 1) * tile[d])) for d in DIMENSIONS}
+        inputs, real = set(), 0
+        for b, y, x in itertools.product(own["batch"], own["rows"], own["cols"]):
+            for ty, tx in itertools.product(product.rows.taps, product.cols.taps):
+                iy, ix = y * product.rows.stride + ty, x * product.cols.stride + tx
+                axes = ((iy, product.rows), (ix, product.cols))
+                if all(0 <= i < a.extent and i % a.hole == 0 for i, a in axes):
+                    inputs.add((b, iy, ix))
+                    real += 1
+        groups, n, c = len(own["groups"]), len(own["outputs"]), len(own["channels"])
+        positions = len(own["batch"]) * len(own["rows"]) * len(own["cols"])
+        filters, maps = n * c * product.taps, positions * n
+        words = {
+            "input": groups * len(inputs) * c,
+            "weight": groups * (maps if product.writes_filter else filters),
+            "output": groups * (filters if product.writes_filter else maps),
+        }
+        spot = (at["groups"], at["batch"], at["rows"], at["cols"])
+        keys = {
+            "input": (*spot, at["channels"]),
+            "weight": (*spot, at["outputs"]) if product.writes_filter else (spot[0], at["outputs"], at["channels"]),
+            "output": (spot[0], at["outputs"], at["channels"]) if product.writes_filter else (*spot, at["outputs"]),
+        }
+        moved = {role: before.get(role) != key for role, key in keys.items()}
+        before = keys
+        yield keys, moved, words, real * groups * n * c, (groups, positions, n, c)
+
+
+def count(product, datapath, mapping):
+    """DRAM bits read and written, real MACs and tiles, by playing."""
+    steps = list(play(product, mapping))
+    visits = {}
+    read = written = macs = 0
+    for i, (keys, moved, words, real, _) in enumerate(steps):
+        key = keys["output"]
+        read += words["input"] * datapath.dram_bits[0] if moved["input"] else 0
+        read += words["weight"] * datapath.dram_bits[1] if moved["weight"] else 0
+        if moved["output"]:
+            read += words["output"] * datapath.accumulator_bits if key in visits else 0
+            visits[key] = visits.get(key, 0) + 1
+        macs += real
+        ends = i + 1 == len(steps) or steps[i + 1][0]["output"] != key
+        if ends:
+            again = any(later[0]["output"] == key for later in steps[i + 1 :])
+            written += words["output"] * (datapath.accumulator_bits if again else datapath.output_bits)
+    return read, written, macs, len(steps)
+
+
+@settings(max_examples=120, deadline=None)
+@given(st.data(), conv_layers(), st.integers(1, 3), st.sampled_from(MACHINES))
+def test_counters_equal_playing_the_loops(data, layer, batch, machine_name):
+    machine = load_hardware(machine_name)
+    accelerator = machine.accelerator
+    pass_name = data.draw(st.sampled_from(layer.passes()))
+    product = data.draw(st.sampled_from(lower(layer, pass_name, batch, data.draw(st.booleans()))))
+    bits = [data.draw(st.sampled_from([1, 2, 3, 4, 6, 8, 12])) for _ in range(3)]
+    datapath = accelerator.datapath(product, bits[0], bits[1], None if product.writes_filter else bits[2])
+    orientation = data.draw(st.sampled_from(accelerator.orientations(product)))
+    sizes = dimension_sizes(product)
+    tile = tuple(data.draw(st.integers(1, sizes[d])) for d in DIMENSIONS)
+    mapping = Mapping(orientation.name, tile, data.draw(st.sampled_from(ORDERS)))
+    result = execute(product, accelerator, datapath, orientation, mapping, RATE)
+    read, written, macs, tiles = count(product, datapath, mapping)
+    got = result.counters
+    assert (got["dram_read_bits"], got["dram_write_bits"], got["tiles"]) == (read, written, tiles)
+    assert got["bit_products"] == macs * datapath.input_hw_bits * datapath.weight_hw_bits
+    assert macs == product.real_macs
+    # and the closed form the search ranks by is the same traffic
+    ranked = rank(product, accelerator, datapath, orientation, np.array([tile]), RATE)
+    assert ranked.dram_bits[0, ORDERS.index(mapping.order)] == read + written
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.data(), conv_layers(), st.sampled_from(MACHINES))
+def test_program_is_well_formed_and_classes_sum(data, layer, machine_name):
+    machine = load_hardware(machine_name)
+    accelerator = machine.accelerator
+    product = lower(layer, data.draw(st.sampled_from(layer.passes())), 2)[0]
+    datapath = accelerator.datapath(product, 4, 4, None if product.writes_filter else 4)
+    orientation = accelerator.orientations(product)[0]
+    table = tilings(product, accelerator.granules(product, datapath, orientation))
+    tile = tuple(data.draw(st.sampled_from(table.tolist())))
+    mapping = Mapping(orientation.name, tile, data.draw(st.sampled_from(ORDERS)))
+    result = execute(product, accelerator, datapath, orientation, mapping, RATE)
+    flags = result.tiles[:, FLAGS]
+    assert flags[0] & NEW_OUTPUT and flags[-1] & STORE
+    assert (np.flatnonzero(flags & STORE)[:-1] + 1 == np.flatnonzero(flags & NEW_OUTPUT)[1:]).all()
+    assert product.taps == 0 or not product.real_macs or flags[0] & LOAD_WEIGHT | flags[0] & LOAD_INPUT
+    cycles = event_cycles(result.tiles, machine.port.array())
+    assert cycles[0] == result.tiles[:, ISSUE].sum() == result.counters["issue_cycles"]
+    assert cycles.sum() >= cycles[0]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data(), conv_layers())
+def test_issue_is_the_closed_form_where_tiles_are_full(data, layer):
+    """ceil(outputs/M)·positions·steps·passes of one tile that holds everything (design point 17)."""
+    accelerator = load_hardware("bitfusion_16x32_192b").accelerator
+    (product,) = lower(layer, "forward", 2)
+    a, w = data.draw(st.sampled_from([2, 4, 8, 16])), data.draw(st.sampled_from([2, 4, 8, 16]))
+    datapath = accelerator.datapath(product, a, w, 8)
+    orientation = accelerator.orientations(product)[0]
+    whole = Mapping(orientation.name, tuple(dimension_sizes(product).values()), ORDERS[0])
+    got = execute(product, accelerator, datapath, orientation, whole, RATE).counters["issue_cycles"]
+    lanes = 16 * max(1, 8 // a) * max(1, 8 // w)
+    steps = product.taps * -(-product.channels // lanes)
+    passes = max(1, a // 8) * max(1, w // 8)
+    assert got == product.groups * -(-product.outputs // 32) * product.positions * steps * passes
+
+
+@settings(max_examples=40, deadline=None)
+@given(conv_layers())
+def test_capacity_edge_both_sides(layer):
+    """A tile that exactly fits is kept; with one bit less of any buffer it is not."""
+    (product,) = lower(layer, "forward", 1)
+    tile = np.array([list(dimension_sizes(product).values())])
+    machine = load_hardware("bitfusion_16x32_192b", {"input_buffer": "8 MiB", "weight_buffer": "8 MiB"}).accelerator
+    datapath = machine.datapath(product, 8, 8, 8)
+    orientation = machine.orientations(product)[0]
+    from bitsim.mapping.candidates import occupied_bits, shapes
+
+    cost = machine.tile_cost(product, datapath, orientation, shapes(product, tile))
+    need = {k: int(v[0]) for k, v in occupied_bits(machine, orientation, cost.footprint_bits).items()}
+    for short in (None, *need):
+        sizes = {k: f"{max(v, 8) - (k == short)} bits" for k, v in need.items()}
+        if any(int(s.split()[0]) < 8 for s in sizes.values()):
+            continue
+        tight = load_hardware("bitfusion_16x32_192b", sizes).accelerator
+        assert fitting(product, tight, datapath, orientation, tile)[0] == (short is None)
+
+
+@pytest.mark.parametrize(("bits", "per_tap", "flattened"), [(8, 9, 9), (4, 9, 3), (2, 9, 1)])
+def test_lane_packing_of_16_channels(bits, per_tap, flattened):
+    """A 16-channel 3x3 layer on 16 rows: 9/9/9 steps per tap at 8/4/2 bits, 9/3/1 flattened."""
+    from bitsim.workload import Layer
+
+    layer = Layer("layer", "conv", 1, 16, 32, 8, 8, 3, 3, 1, 1, 1, 1, 1, 1)
+    (product,) = lower(layer, "forward", 1)
+    for packing, steps in (("per-tap", per_tap), ("flattened", flattened)):
+        machine = load_hardware("bitfusion_16x32_192b", {"lane_packing": packing}).accelerator
+        datapath = machine.datapath(product, bits, bits, bits)
+        orientation = machine.orientations(product)[0]
+        whole = Mapping(orientation.name, tuple(dimension_sizes(product).values()), ORDERS[0])
+        counters = execute(product, machine, datapath, orientation, whole, RATE).counters
+        assert counters["issue_cycles"] == 64 * steps
+        copies = 64 * 9 * 16 if packing == "flattened" else 64 * 16
+        assert counters["input_buffer_write_bits"] == copies * bits

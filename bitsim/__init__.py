@@ -13,9 +13,8 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from bitsim.accelerators.registry import Machine, load_hardware
     from bitsim.errors import InputError, MappingError
-    from bitsim.simulate.compare import compare
-    from bitsim.simulate.result import Result
-    from bitsim.simulate.run import simulate
+    from bitsim.simulation.result import Result
+    from bitsim.simulation.run import simulate
     from bitsim.trace import Trace, open_trace
 
 _HOMES = {
@@ -23,9 +22,8 @@ _HOMES = {
     "Trace": "bitsim.trace",
     "load_hardware": "bitsim.accelerators.registry",
     "Machine": "bitsim.accelerators.registry",
-    "simulate": "bitsim.simulate.run",
-    "Result": "bitsim.simulate.result",
-    "compare": "bitsim.simulate.compare",
+    "simulate": "bitsim.simulation.run",
+    "Result": "bitsim.simulation.result",
     "InputError": "bitsim.errors",
     "MappingError": "bitsim.errors",
 }
@@ -37,7 +35,6 @@ __all__ = [
     "Result",
     "Trace",
     "__version__",
-    "compare",
     "load_hardware",
     "open_trace",
     "simulate",

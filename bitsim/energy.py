@@ -9,6 +9,7 @@ Assumptions
 from __future__ import annotations
 
 from bitsim.accelerators.registry import Machine
+from bitsim.errors import InputError
 from bitsim.technology import dram, sram
 from bitsim.technology.price import Price
 
@@ -32,13 +33,30 @@ def buffer_price(machine: Machine, name: str) -> Price:
 
 
 class PriceList:
-    """Prices of everything one machine counts."""
+    """Prices of everything one machine counts.
+
+    Raises InputError naming the machine file for what has no price, or is too slow for its clock.
+    """
 
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
+        try:
+            self._look_up(machine)
+        except InputError as error:
+            raise InputError([f"{machine.path}: {fault}" for fault in error.faults]) from None
+
+    def _look_up(self, machine: Machine) -> None:
         self.memory = dram.dram_price(machine.accelerator.config.memory.energy)
         self.array = machine.accelerator.array_prices()
-        self.buffers = {b.name: buffer_price(machine, b.name) for b in machine.accelerator.buffers()}
+        self.buffers: dict[str, Price] = {}
+        faults: list[str] = []
+        for buffer in machine.accelerator.buffers():
+            try:
+                self.buffers[buffer.name] = buffer_price(machine, buffer.name)
+            except InputError as error:
+                faults += [f"{buffer.name}: {fault}" for fault in error.faults]
+        if faults:
+            raise InputError(faults)
         self._pj_each: dict[str, tuple[str, float]] = {
             "dram_read_bits": ("dram_pj", self.memory.read_pj_per_bit),
             "dram_write_bits": ("dram_pj", self.memory.write_pj_per_bit),
@@ -53,6 +71,11 @@ class PriceList:
     def traffic_columns(self) -> list[str]:
         """Names of the priced counters that are columns of a result."""
         return [name for name in self._pj_each if name.endswith("_bits")]
+
+    @property
+    def priced_counters(self) -> list[str]:
+        """Names of all counters that have a price."""
+        return list(self._pj_each)
 
     def energy_pj(self, counters: dict[str, int], cycles: int) -> dict[str, float]:
         """Columns BUFFER_pj, array_pj, dram_pj, dram_static_pj, leakage_pj and their sum energy_pj, in pJ.

@@ -217,12 +217,8 @@ def lower(layer: Layer, pass_name: str, samples: int, zero_inserted: bool = Fals
     if layer.kind == "linear":
         rows, cols = Axis(layer.rows, extent=layer.rows), Axis(1)
     else:
-        rows = _forward_axis(
-            layer.out_h, layer.kernel_h, layer.stride_h, layer.padding_h, layer.dilation_h, layer.in_h
-        )
-        cols = _forward_axis(
-            layer.out_w, layer.kernel_w, layer.stride_w, layer.padding_w, layer.dilation_w, layer.in_w
-        )
+        rows = _forward_axis(layer.out_h, layer.kernel_h, layer.stride_h, layer.padding_h, layer.dilation_h, layer.in_h)
+        cols = _forward_axis(layer.out_w, layer.kernel_w, layer.stride_w, layer.padding_w, layer.dilation_w, layer.in_w)
     if pass_name == FORWARD:
         return (Product(layer.groups, samples, rows, cols, outputs, channels),)
     if pass_name == WGRAD:

@@ -15,7 +15,7 @@ LAYERS = [
     {"technology", "trace", "hardware"},
     {"accelerators", "record"},
     {"energy", "mapping"},
-    {"simulate"},
+    {"simulation"},
     {"report"},
     {"cli"},
 ]

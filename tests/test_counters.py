@@ -102,7 +102,7 @@ def test_counters_equal_playing_the_loops(data, layer, batch, machine_name):
     assert got["bit_products"] == macs * datapath.input_hw_bits * datapath.weight_hw_bits
     assert macs == product.real_macs
     # and the closed form the search ranks by is the same traffic
-    ranked = rank(product, accelerator, datapath, orientation, np.array([tile]), RATE)
+    ranked = rank(product, accelerator, datapath, orientation, np.array([tile]), RATE, machine.port)
     assert ranked.dram_bits[0, ORDERS.index(mapping.order)] == read + written
 
 

@@ -15,7 +15,9 @@ BITFUSION = [(524288, 512, 0), (262144, 16, 0), (131072, 32, 1)]
 
 
 def total_leakage(cells):
-    return sum(sram.buffer_price(bits, banks, 32, 45, cells, ports, MHZ_500).leakage_mw for bits, banks, ports in BITFUSION)
+    return sum(
+        sram.buffer_price(bits, banks, 32, 45, cells, ports, MHZ_500).leakage_mw for bits, banks, ports in BITFUSION
+    )
 
 
 def test_bitfusion_buffers_leak_what_was_published():

@@ -26,17 +26,13 @@ NO_STALLS = np.zeros(0, np.uint8)
 @given(tile_programs())
 def test_event_equals_stepped(program):
     tiles, timing = program
-    np.testing.assert_array_equal(
-        event_cycles(tiles, timing.array()), stepped_cycles(tiles, timing.array(), NO_STALLS)
-    )
+    np.testing.assert_array_equal(event_cycles(tiles, timing.array()), stepped_cycles(tiles, timing.array(), NO_STALLS))
 
 
 @given(st.integers(1, 99), st.integers(1, 99), st.integers(1, 99), st.integers(0, 99), st.integers(2, 64))
 def test_one_isolated_tile(load, store, issue, latency, size):
     """l + L + I + s + N + M + 3 cycles at the recommended values."""
-    tiles = np.array(
-        [[load, 0, 0, store, issue, 2 * size + 1, LOAD_INPUT | LOAD_WEIGHT | NEW_OUTPUT | STORE | SWITCH]]
-    )
+    tiles = np.array([[load, 0, 0, store, issue, 2 * size + 1, LOAD_INPUT | LOAD_WEIGHT | NEW_OUTPUT | STORE | SWITCH]])
     expected = load + latency + issue + store + 2 * size + 3
     timing = PortTiming(latency).array()
     assert event_cycles(tiles, timing).sum() == expected

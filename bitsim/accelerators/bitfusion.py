@@ -31,9 +31,9 @@ from bitsim.accelerators.seam import (
     ceil_div,
 )
 from bitsim.accelerators.seam import Accelerator as Seam
-from bitsim.technology import logic
 from bitsim.errors import InputError
 from bitsim.hardware.schema import MachineConfig, Section, SizeBits, WidthOrError
+from bitsim.technology import logic
 from bitsim.workload import Product
 
 NORMAL, SWAPPED = "normal", "swapped"
@@ -94,7 +94,9 @@ class Accelerator(Seam):
     def slices(self, bits: int) -> tuple[int, int]:
         if bits > self.max_bits:
             if self.config.precision.wider == "error":
-                raise InputError(f"precision.wider: error refuses {bits} bits; allowed: up to {self.max_bits}, or passes")
+                raise InputError(
+                    f"precision.wider: error refuses {bits} bits; allowed: up to {self.max_bits}, or passes"
+                )
             return self.max_bits, ceil_div(bits, self.max_bits)
         return max(self.min_bits, 1 << (bits - 1).bit_length()), 1
 
@@ -130,7 +132,9 @@ class Accelerator(Seam):
         positions, taps = tile.positions, tile.taps
         if tile.writes_filter:
             steps, padded = ceil_div(positions, lanes), ceil_div(positions, lanes) * lanes
-            column_dim, stream = (tile.outputs, tile.channels * taps) if normal else (tile.channels, tile.outputs * taps)
+            column_dim, stream = (
+                (tile.outputs, tile.channels * taps) if normal else (tile.channels, tile.outputs * taps)
+            )
             # Positions are the reduction here: rows of X keep their halo, so only dY pads exactly to lanes.
             input_words = ceil_div(tile.batch * tile.input_rows * tile.input_cols, lanes) * lanes * tile.channels
             weight_words = padded * tile.outputs
@@ -160,7 +164,9 @@ class Accelerator(Seam):
             f"{held[WEIGHT]}_read_bits": weight_reads * datapath.buffer_bits[1] * datapath.input_slices,
             "bit_products": products * datapath.input_hw_bits * datapath.weight_hw_bits,
         }
-        streamed = groups * tile.outputs * tile.channels * column_groups * datapath.buffer_bits[1] * datapath.input_slices
+        streamed = (
+            groups * tile.outputs * tile.channels * column_groups * datapath.buffer_bits[1] * datapath.input_slices
+        )
         per_tile = {"output_buffer_write_bits": tile.words(OUTPUT) * datapath.accumulator_bits}
         if not normal and not tile.writes_filter:
             per_tile[f"{held[WEIGHT]}_read_bits"] = streamed

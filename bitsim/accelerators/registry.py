@@ -87,6 +87,4 @@ def load_hardware(name_or_path: str | Path, overrides: Mapping[str, Any] | None 
         line = source.document.line("accelerator")
         raise InputError(f"{source.path}:{line}: {error}") from None
     accelerator = kind(source.check(kind.config_model))
-    return Machine(
-        source.name, source.path, accelerator, source.config_hash(), dict(overrides or {}), source.content
-    )
+    return Machine(source.name, source.path, accelerator, source.config_hash(), dict(overrides or {}), source.content)

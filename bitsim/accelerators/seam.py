@@ -89,7 +89,10 @@ class Datapath:
 
 @dataclass(frozen=True)
 class Tile:
-    """Sizes of a tile in every tiled dimension; input_rows, input_cols: distinct input rows and columns, halo included."""
+    """Sizes of a tile in every tiled dimension.
+
+    input_rows, input_cols: distinct input rows and columns it reads, halo included.
+    """
 
     groups: Int
     batch: Int
@@ -122,7 +125,8 @@ class TileCost:
 
     footprint_bits: per role, what it occupies of its buffer, padding included.
     per_tile, per_tap: counters, {name: count}, once a tile and once for each real (position, tap)
-    pair of one group and the whole tile batch; names are BUFFER_read_bits, BUFFER_write_bits and the array's own events.
+    pair of one group and the whole tile batch; names are BUFFER_read_bits, BUFFER_write_bits and the
+    array's own events.
     load_words: words written to the buffer by a load, where they differ from the words fetched.
     """
 

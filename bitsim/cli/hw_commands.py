@@ -21,7 +21,9 @@ def list_() -> None:
     for name in data.names("hw_configs", ".yaml"):
         machine = load_hardware(name)
         config = machine.accelerator.config
-        typer.echo(f"{name:32} {config.accelerator}, {config.array.rows}x{config.array.cols}, {config.clock / 10**6} MHz")
+        typer.echo(
+            f"{name:32} {config.accelerator}, {config.array.rows}x{config.array.cols}, {config.clock / 10**6} MHz"
+        )
 
 
 @app.command()

@@ -15,14 +15,18 @@ from bitsim.cli.options import parse_iterations, parse_overrides
 def run(
     trace: Annotated[str, typer.Argument(help="Trace folder, or the name of a shipped one.")],
     hw: Annotated[list[str], typer.Option("--hw", help="Machine file, or the name of a shipped one; may be repeated.")],
-    objective: Annotated[Literal["cycles", "energy", "edp"], typer.Option(help="What each mapping minimises.")] = "cycles",
+    objective: Annotated[
+        Literal["cycles", "energy", "edp"], typer.Option(help="What each mapping minimises.")
+    ] = "cycles",
     passes: Annotated[str, typer.Option(help="Training products, separated by commas.")] = "forward,dgrad,wgrad",
     iterations: Annotated[str | None, typer.Option(metavar="A:B", help="Half-open range of iterations.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key.")] = None,
     format_: Annotated[Literal["table", "csv", "json"], typer.Option("--format", help="Output on stdout.")] = "table",
     rows: Annotated[Literal["distinct", "trace"], typer.Option(help="Which rows to list.")] = "distinct",
     out: Annotated[Path | None, typer.Option(help="Write a result folder.")] = None,
-    timing: Annotated[Literal["event", "stepped"], typer.Option(help="Timing engine; both give equal cycles.")] = "event",
+    timing: Annotated[
+        Literal["event", "stepped"], typer.Option(help="Timing engine; both give equal cycles.")
+    ] = "event",
     samples: Annotated[
         Literal["batch-max", "group", "one-by-one"], typer.Option(help="How samples of different widths run.")
     ] = "batch-max",
@@ -31,7 +35,7 @@ def run(
     from bitsim.accelerators.registry import load_hardware
     from bitsim.errors import InputError
     from bitsim.report import folder, text
-    from bitsim.simulate.run import simulate
+    from bitsim.simulation.run import simulate
     from bitsim.trace import open_trace
 
     if out is not None:

@@ -28,9 +28,7 @@ def _bounded(convert: Any, low: Any, high: Any, allowed: str) -> Any:
 
 SizeBits = Annotated[int, _bounded(units.size_bits, 8, 2**36, "1 B to 8 GiB")]
 FrequencyHz = Annotated[Fraction, _bounded(units.frequency_hz, 10**3, 10**11, "1 kHz to 100 GHz")]
-BandwidthBitsPerS = Annotated[
-    Fraction, _bounded(units.bandwidth_bits_per_s, 10**3, 10**15, "1 kbit/s to 1000 Tbit/s")
-]
+BandwidthBitsPerS = Annotated[Fraction, _bounded(units.bandwidth_bits_per_s, 10**3, 10**15, "1 kbit/s to 1000 Tbit/s")]
 TimeS = Annotated[Fraction, _bounded(units.time_s, 0, 1, "0 s to 1 s")]
 
 

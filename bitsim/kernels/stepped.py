@@ -116,7 +116,7 @@ def stepped_cycles(tiles, timing, stalls):  # type: ignore[no-untyped-def]
                 if left > 0 and kind < 0:
                     kind = C_ISSUE
                     left -= 1
-                if left == 0 and not (kind == C_SETUP):
+                if left == 0 and kind != C_SETUP:
                     end = t + 1 if kind == C_ISSUE else t
                     before = visible[tile - 1] if tile else 0
                     visible[tile] = max(before, end - 1 + tiles[tile, DRAIN])

@@ -47,8 +47,9 @@ def shapes(product: Product, table: np.ndarray) -> Tile:
     rows, cols = table[:, 2], table[:, 3]
     most_rows = {r: int(product.rows.unique_inputs(r).max(initial=0)) for r in np.unique(rows).tolist()}
     most_cols = {c: int(product.cols.unique_inputs(c).max(initial=0)) for c in np.unique(cols).tolist()}
+    sizes = dict(zip(DIMENSIONS, table.T, strict=True))
     return Tile(
-        *table.T,
+        **sizes,
         input_rows=np.array([most_rows[r] for r in rows.tolist()], np.int64),
         input_cols=np.array([most_cols[c] for c in cols.tolist()], np.int64),
         taps=product.taps,

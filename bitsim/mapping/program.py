@@ -128,7 +128,9 @@ def _walk(product: Product, mapping: Mapping) -> tuple[dict[str, np.ndarray], Ti
     for count in trips.values():
         total *= count
     if total > MAX_TILES:
-        raise MappingError(f"the least mapping needs {total} tiles, at most {MAX_TILES} are allowed: enlarge the buffers")
+        raise MappingError(
+            f"the least mapping needs {total} tiles, at most {MAX_TILES} are allowed: enlarge the buffers"
+        )
     step = np.arange(total, dtype=np.int64)
     index, stride = {}, 1
     for dim in reversed(mapping.order):

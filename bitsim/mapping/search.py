@@ -69,13 +69,20 @@ def search(
     """
     candidates: list[_Candidate] = []
     for orientation in accelerator.orientations(product):
-        candidates += _candidates(product, accelerator, datapath, orientation, rate, by_traffic)
+        candidates += _candidates(product, accelerator, datapath, orientation, rate, port, by_traffic)
     if not candidates:
         raise MappingError(least_sizes(product, accelerator, datapath))
     candidates.sort(key=lambda c: c.estimate)
     timed = [
         time_mapping(
-            product, accelerator, datapath, c.orientation, Mapping(c.orientation.name, c.tile, c.order), rate, port, timer
+            product,
+            accelerator,
+            datapath,
+            c.orientation,
+            Mapping(c.orientation.name, c.tile, c.order),
+            rate,
+            port,
+            timer,
         )
         for c in candidates[:KEPT_FOR_EXACT_TIMING]
     ]
@@ -104,26 +111,31 @@ def _candidates(
     datapath: Datapath,
     orientation: Orientation,
     rate: Fraction,
+    port: PortTiming,
     by_traffic: bool,
 ) -> list[_Candidate]:
     table = tilings(product, accelerator.granules(product, datapath, orientation))
     table = table[fitting(product, accelerator, datapath, orientation, table)]
     if not len(table):
         return []
-    for keep in (KEPT_FOR_RANKING, KEPT_FOR_EXACT_TIMING):
-        ranked = rank(
-            product, accelerator, datapath, orientation, table, rate, exact_edges=keep == KEPT_FOR_EXACT_TIMING
-        )
+    for exact_edges in (False, True):
+        ranked = rank(product, accelerator, datapath, orientation, table, rate, port, exact_edges)
         keys = (ranked.dram_bits, ranked.cycles) if by_traffic else (ranked.cycles, ranked.dram_bits)
-        flat = np.lexsort((keys[1].ravel(), keys[0].ravel()))[: 2 * keep]
-        if keep == KEPT_FOR_RANKING:
-            table = table[np.unique(flat // len(ORDERS))]
-    chosen = []
-    for at in flat[:keep].tolist():
+        flat = np.lexsort((keys[1].ravel(), keys[0].ravel()))
+        if not exact_edges:
+            table = table[np.unique(flat[:KEPT_FOR_RANKING] // len(ORDERS))]
+    chosen: dict[tuple, _Candidate] = {}
+    for at in flat.tolist():
         row, order = divmod(at, len(ORDERS))
+        tile = tuple(table[row].tolist())
         estimate = (int(keys[0][row, order]), int(keys[1][row, order]))
-        chosen.append(_Candidate(estimate, tuple(table[row].tolist()), ORDERS[order], orientation))
-    return chosen
+        trips = Mapping(orientation.name, tile, ORDERS[order]).trips(product)
+        moving = tuple(dim for dim in ORDERS[order] if trips[dim] > 1)
+        # Loops that run once do not order anything: orders that differ only in them are one candidate.
+        chosen.setdefault((tile, moving), _Candidate(estimate, tile, ORDERS[order], orientation))
+        if len(chosen) == KEPT_FOR_EXACT_TIMING:
+            break
+    return list(chosen.values())
 
 
 def least_sizes(product: Product, accelerator: Accelerator, datapath: Datapath) -> list[str]:

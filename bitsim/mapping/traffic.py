@@ -12,6 +12,7 @@ from fractions import Fraction
 import numpy as np
 
 from bitsim.accelerators.seam import DIMENSIONS, INPUT, OUTPUT, ROLES, WEIGHT, Accelerator, Datapath, Orientation
+from bitsim.kernels.program import PortTiming
 from bitsim.mapping.candidates import shapes
 from bitsim.mapping.record import ORDERS, POSITIONS, dimension_sizes, touches
 from bitsim.workload import Product
@@ -34,6 +35,7 @@ def rank(
     orientation: Orientation,
     table: np.ndarray,
     rate: Fraction,
+    port: PortTiming,
     exact_edges: bool = True,
 ) -> Ranked:
     """Traffic in bits and estimated cycles of every tiling in `table` under every order of ORDERS.
@@ -47,7 +49,9 @@ def rank(
     words = _sweep_words(product, table)
     dims = {role: _blocks(touches(product.writes_filter)[role]) for role in ROLES}
     full = accelerator.tile_cost(product, datapath, orientation, shapes(product, table))
-    issue = _issue(product, accelerator, datapath, orientation, table, trips) if exact_edges else full.issue_cycles * tiles
+    issue = (
+        _issue(product, accelerator, datapath, orientation, table, trips) if exact_edges else full.issue_cycles * tiles
+    )
     drain = full.drain_cycles
     cycles = np.empty((len(table), len(ORDERS)), np.int64)
     dram = np.empty_like(cycles)
@@ -57,16 +61,26 @@ def rank(
         loads = {role: _repeats(blocks, dims[role], trips) for role in ROLES}
         visits = loads[OUTPUT]
         reloads = visits - (0 if spill_always else 1)
-        bits_in = words[INPUT] * loads[INPUT] * datapath.dram_bits[0] + words[WEIGHT] * loads[WEIGHT] * datapath.dram_bits[1]
+        bits_in = (
+            words[INPUT] * loads[INPUT] * datapath.dram_bits[0] + words[WEIGHT] * loads[WEIGHT] * datapath.dram_bits[1]
+        )
         bits_psum = words[OUTPUT] * datapath.accumulator_bits
         dram[:, k] = bits_in + bits_psum * (reloads + visits - 1) + words[OUTPUT] * datapath.output_bits
         beats = dram[:, k] * rate.denominator // rate.numerator
         output_visits = trips["groups"] * visits * _product(trips, dims[OUTPUT] - {"groups"})
         hazards = tiles - output_visits
-        busy = issue + tiles * accelerator.config.microarchitecture.setup_cycles + hazards * (drain - 1)
-        port = beats + tiles + output_visits
+        set_up = tiles * port.setup_cycles
+        busy = issue + set_up + hazards * (drain - 1)
+        moving = beats + tiles + output_visits
+        # A half is reloaded only after its last user is done: every second load of an operand waits for
+        # the whole way from grant through latency, issue and drain.
+        fills = np.maximum(
+            *(trips["groups"] * loads[r] * _product(trips, dims[r] - {"groups"}) for r in (INPUT, WEIGHT))
+        )
+        way = 1 + port.latency_cycles + drain
+        chained = (fills * way + issue + set_up + bits_in * rate.denominator // rate.numerator) // 2
         ends = (bits_in + dram[:, k]) * rate.denominator // (rate.numerator * np.maximum(tiles, 1)) + drain
-        cycles[:, k] = np.maximum(busy, port) + ends
+        cycles[:, k] = np.maximum(np.maximum(busy, moving), chained) + ends
     return Ranked(cycles, dram)
 
 

@@ -74,7 +74,11 @@ def record_digits(folder: Path, seed: int = 0, epochs: int = EPOCHS) -> Trace:
         "seed": seed,
         "optimizer": f"SGD, learning rate {LEARNING_RATE} divided by 10 at half and three quarters, momentum 0.9",
         "command": f"bitsim trace record {folder.name} --epochs {epochs} --seed {seed}",
-        "versions": {"torch": str(torch.__version__), "scikit-learn": str(sklearn.__version__), "python": platform.python_version()},
+        "versions": {
+            "torch": str(torch.__version__),
+            "scikit-learn": str(sklearn.__version__),
+            "python": platform.python_version(),
+        },
     }
     return write_trace(folder, run, layers, _rows(layers, log))
 

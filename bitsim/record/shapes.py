@@ -42,7 +42,8 @@ def _noting(name: str, found: list[Layer]) -> Any:
             )
             return
         assert isinstance(module, nn.Conv2d)
-        padding = [int(p) for p in module.padding]
+        (kernel_h, kernel_w), (stride_h, stride_w) = module.kernel_size, module.stride
+        (padding_h, padding_w), (dilation_h, dilation_w) = module.padding, module.dilation
         found.append(
             Layer(
                 name,
@@ -50,13 +51,18 @@ def _noting(name: str, found: list[Layer]) -> Any:
                 module.groups,
                 module.in_channels,
                 module.out_channels,
-                int(x.shape[2]),
-                int(x.shape[3]),
-                *module.kernel_size,
-                *module.stride,
-                *padding,
-                *padding,
-                *module.dilation,
+                in_h=int(x.shape[2]),
+                in_w=int(x.shape[3]),
+                kernel_h=kernel_h,
+                kernel_w=kernel_w,
+                stride_h=stride_h,
+                stride_w=stride_w,
+                padding_h=int(padding_h),
+                padding_w=int(padding_w),
+                padding_h_end=int(padding_h),
+                padding_w_end=int(padding_w),
+                dilation_h=dilation_h,
+                dilation_w=dilation_w,
                 needs_dgrad=needs,
             )
         )

@@ -14,7 +14,7 @@ from typing import Any
 
 from bitsim import __version__
 from bitsim.errors import InputError
-from bitsim.simulate.result import Result
+from bitsim.simulation.result import Result
 
 
 def check_writable(folder: Path) -> None:
@@ -53,7 +53,8 @@ def write_folder(folder: Path, results: list[Result], rows: list[list[dict[str, 
     except OSError as error:
         raise InputError(f"--out {folder}: {error.strerror}") from None
     try:
-        frames, iterations = [], []
+        frames: list[pd.DataFrame] = []
+        iterations: list[pd.DataFrame] = []
         for result, records in zip(results, rows, strict=True):
             for target, frame in ((frames, pd.DataFrame(records)), (iterations, result.per_iteration())):
                 frame.insert(0, "hardware", result.machine.name)

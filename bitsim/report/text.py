@@ -7,7 +7,8 @@ import io
 from collections.abc import Iterable
 from typing import Any
 
-from bitsim.simulate.result import Result
+from bitsim.kernels.program import CLASSES
+from bitsim.simulation.result import Result
 
 
 def si(value: float, unit: str) -> str:
@@ -26,8 +27,8 @@ def summary_table(results: list[Result]) -> Any:
     first, last = one.iteration_range
     kind = "synthetic" if one.trace.run.synthetic else "recorded"
     table = Table(title=f"{one.trace.name} ({kind}), iterations {first}:{last}")
-    for name in ("hardware", "cycles/iteration", "time/iteration", "energy/iteration", "time", "energy"):
-        table.add_column(name, justify="left" if name == "hardware" else "right")
+    for name in ("hardware", "cycles\nper iteration", "time\nper iteration", "energy\nper iteration", "time", "energy"):
+        table.add_column(name, justify="left" if name == "hardware" else "right", overflow="fold")
     for result in results:
         run = result.summary()
         table.add_row(
@@ -41,31 +42,41 @@ def summary_table(results: list[Result]) -> Any:
     return table
 
 
-def pass_table(result: Result) -> Any:
-    """One line a pass: share of time, energy by component, utilisation, what bounds it."""
-    from rich.table import Table
+PASS_ORDER = ("forward", "dgrad", "dgrad_second", "wgrad", "wgrad_accumulate")
 
-    table = Table(title=f"{result.machine.name}, by pass (whole range)")
-    parts = [*result.prices.buffers, "array", "dram", "dram_static", "leakage"]
-    for name in ("pass", "time", "energy", "issue", "stall", *parts):
-        table.add_column(name.replace("_", " "), justify="left" if name == "pass" else "right")
+
+def pass_sums(result: Result) -> dict[str, dict[str, float]]:
+    """Additive columns summed over the whole range, by pass in training order, and `total`."""
     sums: dict[str, dict[str, float]] = {}
     for record in result.distinct():
         times = record["occurrences"] * record["iterations"]
-        into = sums.setdefault(record["pass"], {})
-        for name in ("cycles", "issue_cycles", "stall_cycles", "energy_pj", *[f"{p}_pj" for p in parts]):
-            into[name] = into.get(name, 0) + record[name] * times
-    for name, total in sums.items():
-        cycles, energy = total["cycles"], total["energy_pj"]
-        shares = [f"{total[f'{p}_pj'] / energy:.1%}" for p in parts]
-        table.add_row(
-            name,
-            si(cycles / float(result.machine.clock_hz), "s"),
-            si(energy * 1e-12, "J"),
-            f"{total['issue_cycles'] / cycles:.1%}",
-            f"{total['stall_cycles'] / cycles:.1%}",
-            *shares,
-        )
+        for name in (record["pass"], "total"):
+            into = sums.setdefault(name, {})
+            for column, value in record.items():
+                if column in result.totals:
+                    into[column] = into.get(column, 0) + value * times
+    return {name: sums[name] for name in (*PASS_ORDER, "total") if name in sums}
+
+
+def pass_table(result: Result) -> Any:
+    """Passes side by side: time, energy, how cycles and energy divide."""
+    from rich.table import Table
+
+    sums = pass_sums(result)
+    table = Table("", *sums, title=f"{result.machine.name}, by pass (whole range)")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    clock = float(result.machine.clock_hz)
+    table.add_row("time", *(si(s["cycles"] / clock, "s") for s in sums.values()))
+    table.add_row("energy", *(si(s["energy_pj"] * 1e-12, "J") for s in sums.values()), end_section=True)
+    for name in CLASSES:
+        if sums["total"][f"{name}_cycles"]:
+            table.add_row(f"{name} cycles", *(f"{s[f'{name}_cycles'] / s['cycles']:.1%}" for s in sums.values()))
+    table.columns[0].style = "bold"
+    table.add_section()
+    for name in (*result.prices.buffers, "array", "dram", "dram_static", "leakage"):
+        shares = [f"{s[f'{name}_pj'] / s['energy_pj']:.1%}" for s in sums.values()]
+        table.add_row(f"{name.replace('_', ' ')} energy", *shares)
     return table
 
 

@@ -45,7 +45,9 @@ def _along(xs: list[int], ys: list[float], x: int) -> float:
     if x in xs:
         return ys[xs.index(x)]
     # Depths 12 and 16 differ little and noisily: the ends are extended along the whole table.
-    low, high = (0, len(xs) - 1) if x < xs[0] or x > xs[-1] else next((i, i + 1) for i in range(len(xs)) if xs[i + 1] > x)
+    low, high = (
+        (0, len(xs) - 1) if x < xs[0] or x > xs[-1] else next((i, i + 1) for i in range(len(xs)) if xs[i + 1] > x)
+    )
     slope = math.log(ys[high] / ys[low]) / math.log(xs[high] / xs[low])
     near = low if x < xs[0] or x <= xs[-1] else high
     return ys[near] * (x / xs[near]) ** slope

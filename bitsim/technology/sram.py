@@ -50,8 +50,8 @@ def buffer_price(
     period_ns = float(10**9 / clock_hz)
     if bank.access_time_ns is not None and bank.access_time_ns > period_ns:
         raise InputError(
-            f"technology.sram_cells: {cells}: a bank of {bank_bits // 8} B answers in {bank.access_time_ns:.2f} ns, the "
-            f"clock has {period_ns:.2f} ns; allowed: a slower clock, itrs-hp cells, or smaller banks"
+            f"technology.sram_cells: {cells}: a bank of {bank_bits // 8} B answers in {bank.access_time_ns:.2f} ns, "
+            f"the clock has {period_ns:.2f} ns; allowed: a slower clock, itrs-hp cells, or smaller banks"
         )
     return Price(
         bank.read_pj_per_bit,
@@ -83,7 +83,9 @@ def _bank_price(bits: int, sizes: dict[int, dict[str, float]], access_bits: int,
     else:
         low, high = max(s for s in sizes if s < bits), min(s for s in sizes if s > bits)
         share = math.log(bits / low) / math.log(high / low)
-        values = {n: math.exp(math.log(sizes[low][n]) * (1 - share) + math.log(sizes[high][n]) * share) for n in _VALUES}
+        values = {
+            n: math.exp(math.log(sizes[low][n]) * (1 - share) + math.log(sizes[high][n]) * share) for n in _VALUES
+        }
         how = f", interpolated between {low // 8} and {high // 8} B"
     return Price(
         values["read_pj"] / access_bits,

@@ -39,7 +39,9 @@ def check_columns(path: Path, header: Sequence[str], required: Iterable[str], op
     """InputError unless `header` has every required column once and no unknown one."""
     required, known = list(required), [*required, *optional]
     faults = [f"{path}:1: missing column {name}" for name in required if name not in header]
-    faults += [f"{path}:1: column {unknown_key(name, known).replace('key', 'column')}" for name in header if name not in known]
+    faults += [
+        f"{path}:1: column {unknown_key(name, known).replace('key', 'column')}" for name in header if name not in known
+    ]
     faults += [f"{path}:1: column {name} stands twice" for name in dict.fromkeys(header) if header.count(name) > 1]
     if faults:
         raise InputError(faults)

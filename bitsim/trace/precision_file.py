@@ -110,7 +110,9 @@ def _parse_csv(path: Path, raw: bytes) -> pd.DataFrame:
     if '"' in text:
         raise InputError(f'{path}:{text[: text.index(chr(34))].count(chr(10)) + 1}: a quote (") is not allowed')
     width = text.split("\n", 1)[0].count(",")
-    ragged = [(i, line.count(",")) for i, line in enumerate(text.splitlines(), 1) if line.strip() and line.count(",") != width]
+    ragged = [
+        (i, line.count(",")) for i, line in enumerate(text.splitlines(), 1) if line.strip() and line.count(",") != width
+    ]
     if ragged:
         faults = Faults(path)
         for line, count in ragged:
@@ -153,7 +155,9 @@ def _allowed(name: str) -> str:
     return "a whole number from 0"
 
 
-def _check_values(columns: dict[str, np.ndarray], lines: np.ndarray, batch: int, iterations: int, faults: Faults) -> None:
+def _check_values(
+    columns: dict[str, np.ndarray], lines: np.ndarray, batch: int, iterations: int, faults: Faults
+) -> None:
     def refuse(bad: np.ndarray, message: str, *names: str) -> None:
         for i in np.flatnonzero(bad).tolist():
             faults.add(int(lines[i]), message.format(*(columns[n][i] for n in names)))
@@ -161,18 +165,35 @@ def _check_values(columns: dict[str, np.ndarray], lines: np.ndarray, batch: int,
     idle = columns["samples"] == 0
     for name in (*WIDTHS, *OPTIONAL_WIDTHS):
         values = columns[name]
-        refuse((values != BLANK) & ((values < 1) | (values > MAX_BITS)), f"{name}: {{}}, allowed: {_allowed(name)}", name)
+        refuse(
+            (values != BLANK) & ((values < 1) | (values > MAX_BITS)), f"{name}: {{}}, allowed: {_allowed(name)}", name
+        )
         if name in WIDTHS:
             refuse((values == BLANK) & ~idle, f"{name}: blank, allowed: {_allowed(name)}")
     start, end = columns["iteration_start"], columns["iteration_end"]
-    refuse(start >= end, "iteration_start {} is not before iteration_end {}: ranges are half-open", "iteration_start", "iteration_end")
-    refuse(end > iterations, f"iteration_end: {{}}, allowed up to {iterations}, the iterations of run.yaml", "iteration_end")
+    refuse(
+        start >= end,
+        "iteration_start {} is not before iteration_end {}: ranges are half-open",
+        "iteration_start",
+        "iteration_end",
+    )
+    refuse(
+        end > iterations,
+        f"iteration_end: {{}}, allowed up to {iterations}, the iterations of run.yaml",
+        "iteration_end",
+    )
     sizes = columns["batch"]
-    refuse((sizes != BLANK) & ((sizes < 1) | (sizes > batch)), f"batch: {{}}, allowed 1 to {batch}, the batch of run.yaml", "batch")
+    refuse(
+        (sizes != BLANK) & ((sizes < 1) | (sizes > batch)),
+        f"batch: {{}}, allowed 1 to {batch}, the batch of run.yaml",
+        "batch",
+    )
     sizes[sizes == BLANK] = batch
 
 
-def _resolve(names: np.ndarray, layers: tuple[Layer, ...], lines: np.ndarray, faults: Faults) -> tuple[np.ndarray, np.ndarray]:
+def _resolve(
+    names: np.ndarray, layers: tuple[Layer, ...], lines: np.ndarray, faults: Faults
+) -> tuple[np.ndarray, np.ndarray]:
     """(rows, layer index): each row once for each layer it speaks of."""
     members: dict[str, list[int]] = {layer.name: [i] for i, layer in enumerate(layers)}
     for i, layer in enumerate(layers):
@@ -188,9 +209,9 @@ def _resolve(names: np.ndarray, layers: tuple[Layer, ...], lines: np.ndarray, fa
                 what = "gate group" if name.startswith("gate:") else "layer"
                 faults.add(int(lines[i]), f"layer: {name!r}: unknown {what}, allowed: names and gates of layers.csv")
             continue
-        for layer in members[name]:
+        for member in members[name]:
             rows.append(at)
-            index.append(np.full(len(at), layer, np.int64))
+            index.append(np.full(len(at), member, np.int64))
     if not rows:
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
     return np.concatenate(rows), np.concatenate(index)
@@ -231,7 +252,9 @@ def _check_coverage(
 ) -> None:
     """Ranges of each layer must join from 0 to the last iteration."""
     for missing in sorted(set(range(len(layers))) - set(np.unique(layer).tolist())):
-        faults.add(int(lines[-1]) if len(lines) else 1, f"layer {layers[missing].name}: no range, needs 0 to {iterations}")
+        faults.add(
+            int(lines[-1]) if len(lines) else 1, f"layer {layers[missing].name}: no range, needs 0 to {iterations}"
+        )
     opening = np.ones(len(layer), bool)
     opening[1:] = layer[1:] != layer[:-1]
     reached = np.where(opening, 0, np.append(0, end[:-1]))
@@ -240,10 +263,15 @@ def _check_coverage(
         if start[i] > reached[i]:
             faults.add(int(lines[i]), f"layer {name}: gap: nothing is said of iterations {reached[i]} to {start[i]}")
         else:
-            faults.add(int(lines[i]), f"layer {name}: overlap: iterations {start[i]} to {min(reached[i], end[i])} are said twice")
+            faults.add(
+                int(lines[i]),
+                f"layer {name}: overlap: iterations {start[i]} to {min(reached[i], end[i])} are said twice",
+            )
     closing = np.append(opening[1:], True)
     for i in np.flatnonzero(closing & (end < iterations)).tolist():
-        faults.add(int(lines[i]), f"layer {layers[layer[i]].name}: gap: nothing is said of iterations {end[i]} to {iterations}")
+        faults.add(
+            int(lines[i]), f"layer {layers[layer[i]].name}: gap: nothing is said of iterations {end[i]} to {iterations}"
+        )
 
 
 def _check_histograms(

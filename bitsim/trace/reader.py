@@ -57,7 +57,11 @@ class Trace:
         return [
             Span(a, b, layer, table.groups[group])
             for a, b, layer, group in zip(
-                start[order].tolist(), end[order].tolist(), table.layer[order].tolist(), table.group[order].tolist(), strict=True
+                start[order].tolist(),
+                end[order].tolist(),
+                table.layer[order].tolist(),
+                table.group[order].tolist(),
+                strict=True,
             )
         ]
 

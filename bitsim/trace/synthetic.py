@@ -21,7 +21,13 @@ QUARTERS = (0, 16_000, 32_000, 48_000, 64_000)
 
 
 def conv(
-    name: str, in_channels: int, out_channels: int, size: int, kernel: int = 3, stride: int = 1, needs_dgrad: bool = True
+    name: str,
+    in_channels: int,
+    out_channels: int,
+    size: int,
+    kernel: int = 3,
+    stride: int = 1,
+    needs_dgrad: bool = True,
 ) -> Layer:
     """A square, same-padded convolution."""
     pad = kernel // 2
@@ -98,7 +104,8 @@ def write_resnet38(folder: Path) -> list[Trace]:
     pfq = {
         "name": "resnet38_cifar_pfq",
         "source": shapes
-        + "PFQ ladder forward 3/4/6/8, backward 6/6/8/8 (FracTrain, NeurIPS 2020), switched at quarters of the run, not trained",
+        + "PFQ ladder forward 3/4/6/8, backward 6/6/8/8 (FracTrain, NeurIPS 2020), "
+        + "switched at quarters of the run, not trained",
     }
     static = {"name": "resnet38_cifar_fw8bw8", "source": shapes + "8 bits throughout, not trained"}
     return [

@@ -37,7 +37,9 @@ def write_trace(
         raise InputError(f"{folder}: cannot be written: {error.strerror}") from None
     try:
         text = "".join(
-            yaml.safe_dump({key: value}, allow_unicode=True, default_flow_style=None if _nested(value) else False, width=110)
+            yaml.safe_dump(
+                {key: value}, allow_unicode=True, default_flow_style=None if _nested(value) else False, width=110
+            )
             for key, value in run.items()
         )
         (draft / "run.yaml").write_text(text, encoding="utf-8")

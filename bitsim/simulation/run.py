@@ -8,8 +8,8 @@ from typing import Any
 
 from bitsim.accelerators.registry import Machine
 from bitsim.errors import InputError
-from bitsim.simulate.cost import CostModel, PassCost
-from bitsim.simulate.result import Result, Row
+from bitsim.simulation.cost import CostModel, PassCost
+from bitsim.simulation.result import Result, Row
 from bitsim.trace import Demand, SampleGroup, Trace
 from bitsim.workload import DGRAD, DGRAD_SECOND, FORWARD, WGRAD, Layer, Widths
 
@@ -59,9 +59,7 @@ def simulate(
     return Result(trace, machine, (first, last), rows_of, model.prices)
 
 
-def _check(
-    trace: Trace, passes: Iterable[str], iterations: tuple[int, int] | None, samples: str
-) -> frozenset[str]:
+def _check(trace: Trace, passes: Iterable[str], iterations: tuple[int, int] | None, samples: str) -> frozenset[str]:
     chosen = frozenset(passes)
     faults = [
         f"--passes: {p!r} is unknown, allowed: {', '.join(CHOOSABLE_PASSES)}"

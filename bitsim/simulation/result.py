@@ -10,7 +10,7 @@ from bitsim import __version__
 from bitsim.accelerators.registry import Machine
 from bitsim.energy import PriceList
 from bitsim.errors import InputError
-from bitsim.simulate.cost import PassCost
+from bitsim.simulation.cost import PassCost
 from bitsim.trace import SampleGroup, Trace
 
 if TYPE_CHECKING:
@@ -102,7 +102,11 @@ class Result:
             for name, value in record.items():
                 if name not in _NOT_SUMMED and name not in ("layer", "pass", "samples", "occurrences", "iterations"):
                     total[name] = total.get(name, 0) + value * times
-        over = [f"{name}: {value} would pass int64, allowed {INT64_MAX}" for name, value in total.items() if value > INT64_MAX]
+        over = [
+            f"{name}: {value} would pass int64, allowed {INT64_MAX}"
+            for name, value in total.items()
+            if value > INT64_MAX
+        ]
         if over:
             raise InputError([f"{self.trace.name}: {fault}; choose fewer --iterations" for fault in over])
         total["latency_s"] = float(total.get("cycles", 0) / self.machine.clock_hz)
@@ -130,7 +134,7 @@ class Result:
         names += ["leakage_pj", "energy_pj"]
         steps = {name: np.zeros(len(edges), np.int64 if name == "cycles" else np.float64) for name in names}
         cost_of = {
-            key: {n: sum(r.cost.values[n] * r.occurrences for r in rows) for n in names}  # type: ignore[operator,misc]
+            key: {n: sum(r.cost.values[n] * r.occurrences for r in rows) for n in names}  # type: ignore[misc]
             for key, rows in self.rows_of.items()
         }
         starts = np.searchsorted(edges, [s.iteration_start for s in spans]).tolist()

@@ -206,5 +206,3 @@ def _total(parts: list[dict[str, int]]) -> dict[str, int]:
         for name, value in part.items():
             total[name] = total.get(name, 0) + value
     return total
-
-

@@ -1,0 +1,309 @@
+"""The main job: every machine on every shipped trace, totals, policies, results on disk, laws over widths."""
+
+import json
+import sys
+import textwrap
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import bitsim
+from bitsim import data
+from bitsim.simulation.cost import CostModel
+from bitsim.workload import Layer, Widths
+from tests.conftest import PRECISION
+
+MACHINES = data.names("hw_configs", ".yaml")
+TRACES = data.names("traces")
+CLASSES = ("issue", "fill_drain", "wait_load", "wait_store", "hazard", "switch", "setup")
+
+
+@pytest.mark.parametrize("trace", TRACES)
+@pytest.mark.parametrize("machine", MACHINES)
+def test_every_machine_runs_every_trace(machine, trace):
+    result = bitsim.simulate(bitsim.open_trace(trace), bitsim.load_hardware(machine))
+    rows = result.rows
+    assert (rows.cycles == sum(rows[f"{c}_cycles"] for c in CLASSES)).all()
+    assert (rows.stall_cycles == rows.cycles - rows.issue_cycles).all()
+    assert ((rows.utilisation > 0) & (rows.utilisation <= 1)).all()
+    assert (rows.occupied_bit_ops <= rows.macs * rows.input_hw_bits * rows.weight_hw_bits).all()
+    times = rows.occurrences * rows.iterations
+    totals = result.totals
+    assert totals["cycles"] == int((rows.cycles * times).sum())
+    assert totals["energy_pj"] == pytest.approx((rows.energy_pj * times).sum(), rel=1e-12)
+    parts = [c for c in rows.columns if c.endswith("_pj") and c != "energy_pj"]
+    assert np.allclose(rows[parts].sum(axis=1), rows.energy_pj, rtol=1e-12)
+    one = result.per_iteration()
+    lengths = one.iteration_end - one.iteration_start
+    assert int((one.cycles * lengths).sum()) == totals["cycles"]
+    assert lengths.sum() == result.iterations
+
+
+def test_traffic_is_at_least_compulsory():
+    """Each operand read once, each output written once, at DRAM width."""
+    trace = bitsim.open_trace("resnet38_cifar_fw8bw8")
+    result = bitsim.simulate(trace, bitsim.load_hardware("bitfusion_16x32_192b"), passes=["forward"])
+    by_layer = {layer.name: layer for layer in trace.layers}
+    for row in result.rows.to_dict("records"):
+        layer = by_layer[row["layer"]]
+        weights = layer.in_channels * layer.out_channels * layer.kernel_h * layer.kernel_w
+        inputs = 128 * layer.in_channels * (layer.in_h * layer.in_w if layer.kernel_h >= layer.stride_h else 1)
+        bits = 8 if layer.kind == "conv" else 16
+        assert row["dram_read_bits"] >= (weights + inputs) * bits
+        assert row["dram_write_bits"] == 128 * layer.out_channels * layer.out_h * layer.out_w * bits
+
+
+def test_event_and_stepped_give_the_same_rows(trace_folder):
+    trace, machine = bitsim.open_trace(trace_folder()), bitsim.load_hardware("bitfusion_16x32_192b")
+    event, stepped = (bitsim.simulate(trace, machine, timing=t).rows for t in ("event", "stepped"))
+    pd.testing.assert_frame_equal(event, stepped)
+
+
+def test_sample_policies(trace_folder):
+    """batch-max runs all at the widest; group and one-by-one pay for weights again and for adding dW up."""
+    trace, machine = bitsim.open_trace(trace_folder()), bitsim.load_hardware("bitfusion_16x32_192b")
+    rows = {p: bitsim.simulate(trace, machine, samples=p).rows for p in ("batch-max", "group", "one-by-one")}
+    widest = rows["batch-max"].query("layer == 'fc' and iterations == 60 and `pass` == 'forward'").iloc[0]
+    assert (widest.samples, widest.input_bits, widest.occurrences) == (8, 8, 1)
+    grouped = rows["group"].query("layer == 'fc' and iterations == 60 and `pass` == 'forward'")
+    assert sorted(zip(grouped.samples, grouped.input_bits, strict=True)) == [(2, 8), (6, 4)]
+    single = rows["one-by-one"].query("layer == 'fc' and iterations == 60 and `pass` == 'forward'")
+    assert sorted(zip(single.samples, single.occurrences, strict=True)) == [(1, 2), (1, 6)]
+    assert "wgrad_accumulate" not in set(rows["batch-max"]["pass"])
+    added = rows["group"].query("`pass` == 'wgrad_accumulate' and layer == 'fc'").iloc[0]
+    width = added.accumulator_bits
+    assert (added.occurrences, added.dram_read_bits, added.dram_write_bits) == (1, 160 * width, 80 * width)
+    every = rows["one-by-one"].query("`pass` == 'wgrad_accumulate' and layer == 'fc'").iloc[0]
+    assert (every.occurrences, every.iterations) == (7, 100)
+    for frame in rows.values():
+        real = frame[frame["pass"] != "wgrad_accumulate"]
+        assert (real.macs * real.occurrences * real.iterations).sum() == 100 * sum(
+            layer.macs(8) * len(layer.passes()) for layer in trace.layers
+        )
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.integers(1, 16), st.integers(1, 16), st.integers(1, 16), st.integers(0, 4), st.integers(0, 4), st.integers(0, 4)
+)
+def test_more_bits_never_issue_or_move_less(a, w, g, da, dw, dg):
+    """More bits never fewer issue cycles or bits moved, nor cycles beyond the gap of the search."""
+    machine = bitsim.load_hardware(
+        "bitfusion_16x32_192b", {"input_buffer": "2 MiB", "weight_buffer": "4 MiB", "clock": "100 MHz"}
+    )
+    model = CostModel(machine)
+    layer = Layer("layer", "linear", 1, 64, 32)
+    for name in layer.passes():
+        few = model.pass_cost(layer, name, 4, Widths(a, w, g, g, a)).values
+        more = model.pass_cost(layer, name, 4, Widths(a + da, w + dw, g + dg, g + dg, a + da)).values
+        for column in ("dram_read_bits", "occupied_bit_ops", "bit_ops"):
+            assert more[column] >= few[column], (name, column)
+        assert more["cycles"] * 1.02 >= few["cycles"], name
+
+
+def test_counters_and_prices_are_one_to_one():
+    model = CostModel(bitsim.load_hardware("bitfusion_16x32_192b"))
+    priced = model.prices.energy_pj({"dram_read_bits": 1000, "weight_buffer_read_bits": 7}, 10)
+    assert priced["dram_pj"] == 8000
+    with pytest.raises(KeyError):
+        model.prices.energy_pj({"nobody_read_bits": 1}, 10)
+    cost = model.pass_cost(Layer("layer", "linear", 1, 8, 8), "forward", 1, Widths(8, 8, 8, 8, 8))
+    counted = set().union(*(t.execution.counters for t in cost.mappings)) - {"issue_cycles", "tiles"}
+    assert counted == set(model.prices.priced_counters)
+
+
+def test_json_and_folder(trace_folder, bitsim_command, tmp_path):
+    out = tmp_path / "out"
+    status, text, _ = bitsim_command(
+        "run", trace_folder(), "--hw", MACHINES[0], "--hw", MACHINES[-1], "--format", "json", "--out", out
+    )
+    document = json.loads(text)
+    assert status == 0 and document["bitsim"] == bitsim.__version__
+    first, second = document["runs"]
+    assert [first["hardware"], second["hardware"]] == [MACHINES[0], MACHINES[-1]]
+    assert first["cycles"] == sum(r["cycles"] * r["occurrences"] * r["iterations"] for r in first["rows"])
+    assert first["energy_j_per_iteration"] == pytest.approx(first["energy_j"] / 100)
+    assert {p.name for p in out.iterdir()} >= {"rows.parquet", "iterations.parquet", "summary.json", "run.yaml"}
+    assert "rows" not in json.loads((out / "summary.json").read_text())["runs"][0]
+    rows = pd.read_parquet(out / "rows.parquet")
+    assert len(rows) == len(first["rows"]) + len(second["rows"])
+    assert not rows.filter(like="_bits").isna().any().any()
+    status, _, err = bitsim_command("run", trace_folder(), "--hw", MACHINES[0], "--out", out)
+    assert status == 2 and "not empty" in err
+
+
+def test_rows_of_the_trace(trace_folder, bitsim_command):
+    _, text, _ = bitsim_command(
+        "run", trace_folder(), "--hw", MACHINES[0], "--format", "json", "--rows", "trace", "--iterations", "50:70"
+    )
+    run = json.loads(text)["runs"][0]
+    places = [(r["iteration_start"], r["iteration_end"], r["layer"], r["pass"]) for r in run["rows"]]
+    assert places[0] == (50, 60, "fc", "forward") or places[0] == (50, 70, "conv", "forward")
+    assert places == sorted(places, key=lambda p: p[0])
+    assert run["iteration_range"] == [50, 70] and run["iterations"] == 20
+    assert run["cycles"] == sum(r["cycles"] * r["occurrences"] * r["iterations"] for r in run["rows"])
+
+
+def test_csv(trace_folder, bitsim_command):
+    _, text, _ = bitsim_command("run", trace_folder(), "--hw", MACHINES[0], "--format", "csv")
+    assert text.splitlines()[0].startswith("hardware,layer,pass,samples,occurrences,iterations,input_bits")
+
+
+YAML = (data.find("hw_configs", "bitfusion_16x32_192b", ".yaml")).read_text()
+BAD = [
+    (("weight_buffer:", "weight_bufer:"), "mine.yaml:7: weight_bufer: unknown key, did you mean weight_buffer?"),
+    (("clock: 500 MHz", "clock: 500 MB"), "clock: '500 MB' is not a frequency"),
+    (("rows: 16", "rows: 0"), "array.rows: 0"),
+    (("rows: 16", "rows: -3"), "array.rows: -3"),
+    (("rows: 16", "rows: 99999"), "array.rows: 99999"),
+    (("rows: 16", "rows: 1.5"), "array.rows: 1.5"),
+    (("weight_buffer: 64 KiB", "weight_buffer: 64"), "weight_buffer: 64 is not a size"),
+    (("weight_buffer: 64 KiB", "weight_buffer: 0 KiB"), "weight_buffer: '0 KiB' is out of range"),
+    (("weight_buffer: 64 KiB", "weight_buffer: 64 TiB"), "weight_buffer: '64 TiB' is not a size"),
+    (("weight_buffer: 64 KiB\n", ""), "weight_buffer: missing key"),
+    (("schema: 1", "schema: 2"), "schema: 2"),
+    (("accelerator: bitfusion", "accelerator: bitfuson"), "no such machine, allowed: bitfusion"),
+    (("accelerator: bitfusion", "accelerator: ../x"), "is not the name of a machine"),
+    (("latency: 80 ns,", "latency: 80 ns, latency_cycles: 3,"), "exactly one of latency and latency_cycles"),
+    (("LPDDR4-flat", "LPDDR4-flut"), "did you mean LPDDR4-flat"),
+    (("min_bits: 2", "min_bits: 3"), "3 is not a power of two"),
+    (("max_bits: 8", "max_bits: 16"), "64"),
+    (("itrs-lstp", "tfet"), "tfet"),
+    (("clock: 500 MHz", "clock: 5 GHz"), "answers in"),
+    (("clock: 500 MHz", "clock: 500 MHz\nclock: 1 GHz"), "duplicate key"),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), BAD)
+def test_bad_machines(tmp_path, trace_folder, bitsim_command, change, message):
+    path = tmp_path / "mine.yaml"
+    path.write_text("\n".join(line for line in YAML.splitlines() if not line.startswith("#")).replace(*change) + "\n")
+    status, out, err = bitsim_command("hw", "check", path)
+    if change[1] == "max_bits: 16":  # a 16-bit fusion unit is a sound machine
+        assert status == 0
+        return
+    assert status == 2 and out == "" and message in err and "Traceback" not in err
+    assert bitsim_command("run", trace_folder(), "--hw", path)[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--set", "array.rows"], "is not key=value"),
+        (["--set", "array.rwos=3"], "did you mean rows"),
+        (["--set", "nobody:array.rows=3"], "none of the machines given"),
+        (["--set", "clock.x=3"], "clock is a value"),
+        (["--iterations", "5:5"], "not a half-open range"),
+        (["--iterations", "0:101"], "not a half-open range"),
+        (["--iterations", "a:b"], "is not A:B"),
+        (["--passes", "forward,wgard"], "wgard"),
+        (["--passes", ""], "empty"),
+        (["--set", "precision.wider=error", "--set", "precision.max_bits=4"], "precision.wider"),
+        (["--set", "output_buffer=16 B"], "output_buffer: 16 B is too small for any tile, the smallest needs 256 B"),
+        (["--out", "/proc/nowhere/x"], "--out"),
+    ],
+)
+def test_bad_options(trace_folder, bitsim_command, arguments, message):
+    status, out, err = bitsim_command("run", trace_folder(), "--hw", "bitfusion_16x32_192b", *arguments)
+    assert status == 2 and out == "" and message in err and "Traceback" not in err
+
+
+def test_float_layers_can_be_refused(trace_folder, bitsim_command):
+    floating = PRECISION.replace("conv,,4,4,8", "conv,,32,32,32")
+    assert bitsim_command("run", trace_folder(precision=floating), "--hw", MACHINES[0])[0] == 0
+    status, _, err = bitsim_command(
+        "run", trace_folder(precision=floating), "--hw", "bitfusion_16x32_192b", "--set", "precision.float=error"
+    )
+    assert status == 2 and "layer conv, forward: precision.float" in err
+
+
+def test_overrides_replace_their_pair():
+    machine = bitsim.load_hardware("bitfusion_16x32_192b", {"memory.bits_per_cycle": 64, "memory.latency_cycles": 7})
+    assert (machine.rate, machine.port.latency_cycles) == (64, 7)
+    plain = bitsim.load_hardware("bitfusion_16x32_192b")
+    assert (plain.rate, plain.port.latency_cycles) == (192, 40)
+    slow = bitsim.load_hardware("bitfusion_16x32_192b", {"clock": "300 MHz"})
+    assert slow.rate == 320 and slow.config_hash != plain.config_hash
+
+
+def test_hw_commands(bitsim_command):
+    _, out, _ = bitsim_command("hw", "list")
+    assert [line.split()[0] for line in out.splitlines()] == MACHINES
+    for name in MACHINES:
+        assert bitsim_command("hw", "check", name)[0] == 0
+    assert "sources of prices" in bitsim_command("hw", "show", MACHINES[0])[1]
+
+
+SCALAR = '''
+"""One multiplier that takes a cycle a product: the least accelerator there can be."""
+from bitsim.accelerators.seam import INPUT, OUTPUT, WEIGHT, ArrayPrices, Buffer, Orientation, TileCost, UnitEvent
+from bitsim.accelerators.seam import Accelerator as Seam
+from bitsim.hardware.schema import MachineConfig, Section, SizeBits, WidthOrError
+
+class Precision(Section):
+    bits: int
+    float: WidthOrError = 16
+
+class Config(MachineConfig):
+    precision: Precision
+    scratch: SizeBits
+
+class Accelerator(Seam):
+    config_model = Config
+    peak_bit_products_per_cycle = 256
+
+    def buffers(self):
+        return (Buffer("scratch", self.config.scratch, 2, 1, 32),)
+
+    def slices(self, bits):
+        return self.config.precision.bits, -(-bits // self.config.precision.bits)
+
+    def orientations(self, product):
+        return (Orientation("only", {INPUT: "scratch", WEIGHT: "scratch", OUTPUT: "scratch"}),)
+
+    def granules(self, product, datapath, orientation):
+        return {}
+
+    def tile_cost(self, product, datapath, orientation, tile):
+        work = tile.groups * tile.positions * tile.taps * tile.outputs * tile.channels
+        widths = {INPUT: datapath.buffer_bits[0], WEIGHT: datapath.buffer_bits[1], OUTPUT: datapath.accumulator_bits}
+        return TileCost(
+            issue_cycles=work * datapath.passes,
+            drain_cycles=1,
+            footprint_bits={role: tile.words(role) * bits for role, bits in widths.items()},
+            per_tile={"scratch_write_bits": tile.words(OUTPUT) * datapath.accumulator_bits},
+            per_tap={"products": tile.groups * tile.outputs * tile.channels, "scratch_read_bits": 32},
+        )
+
+    def array_prices(self):
+        return ArrayPrices((UnitEvent("products", 0.6, "made up for a test"),), 0.0, 0.0, "made up for a test")
+'''
+SCALAR_YAML = """schema: 1
+accelerator: scalar_machine
+clock: 100 MHz
+array: {rows: 1, cols: 1}
+precision: {bits: 16}
+scratch: 64 KiB
+memory: {bandwidth: 1 Gbit/s, latency: 100 ns, energy: DDR4}
+technology: {node_nm: 45, sram_cells: itrs-lstp}
+"""
+
+
+def test_a_third_accelerator_is_one_file_and_one_yaml(tmp_path, monkeypatch, trace_folder, bitsim_command):
+    package = tmp_path / "mypackage"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "scalar_machine.py").write_text(textwrap.dedent(SCALAR))
+    path = tmp_path / "scalar.yaml"
+    path.write_text(SCALAR_YAML.replace("scalar_machine", "mypackage.scalar_machine"))
+    monkeypatch.syspath_prepend(tmp_path)
+    status, out, err = bitsim_command(
+        "run", trace_folder(), "--hw", path, "--hw", "bitfusion_16x32_192b", "--format", "json"
+    )
+    assert status == 0, err
+    rows = json.loads(out)["runs"][0]["rows"]
+    assert all(r["issue_cycles"] == r["macs"] * r["passes"] for r in rows if r["layer"] != "conv")
+    sys.modules.pop("mypackage.scalar_machine", None)

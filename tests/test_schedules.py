@@ -1,0 +1,29 @@
+"""PFQ: both sides of its switching rule."""
+
+from bitsim.schedules import ProgressivePrecision
+
+STAGES = ((3, 3, 6), (4, 4, 6), (6, 6, 8), (8, 8, 8))
+
+
+def feed(controller, *losses):
+    return [controller.update(loss) for loss in losses]
+
+
+def test_switches_when_five_losses_agree():
+    assert feed(ProgressivePrecision(STAGES, eps=0.05), *[1.0] * 5) == [False] * 4 + [True]
+
+
+def test_threshold_is_eps_of_the_mean_of_early_losses():
+    within, beyond = 1.0 + 0.0499, 1.0 + 0.056
+    assert feed(ProgressivePrecision(STAGES, eps=0.05), within, 1, 1, 1, 1)[-1]
+    assert not feed(ProgressivePrecision(STAGES, eps=0.05), beyond, 1, 1, 1, 1)[-1]
+
+
+def test_eps_decays_twice_and_the_window_empties():
+    controller = ProgressivePrecision(STAGES, eps=0.1, alpha=0.5)
+    assert feed(controller, *[1.0] * 5)[-1] and controller.eps == 0.05
+    assert feed(controller, *[1.0] * 4) == [False] * 4
+    assert feed(controller, 1.0) == [True] and controller.eps == 0.025
+    assert feed(controller, *[1.0] * 5)[-1] and controller.eps == 0.025
+    assert controller.widths == (8, 8, 8)
+    assert not any(feed(controller, *[1.0] * 9))

@@ -21,14 +21,17 @@ def si(value: float, unit: str) -> str:
 
 def summary_table(results: list[Result]) -> Any:
     """One line a machine: cycles, time, energy per iteration and for the whole range."""
+    from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
     one = results[0]
     first, last = one.iteration_range
     kind = "synthetic" if one.trace.run.synthetic else "recorded"
-    table = Table(title=f"{one.trace.name} ({kind}), iterations {first}:{last}")
-    for name in ("hardware", "cycles\nper iteration", "time\nper iteration", "energy\nper iteration", "time", "energy"):
-        table.add_column(name, justify="left" if name == "hardware" else "right", overflow="fold")
+    title = f"{one.trace.name} ({kind}), iterations {first}:{last}"
+    table = Table(title=title, box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("hardware", no_wrap=True)
+    for name in ("cycles/it.", "time/it.", "energy/it.", "time", "energy"):
+        table.add_column(name, justify="right", no_wrap=True)
     for result in results:
         run = result.summary()
         table.add_row(

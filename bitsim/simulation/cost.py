@@ -170,11 +170,10 @@ class CostModel:
             )
         return self._searched[key]
 
-    def _score(self, cycles: int, counters: dict[str, int]) -> float:
-        if self._objective == "cycles":
-            return cycles
+    def _score(self, cycles: int, counters: dict[str, int]) -> tuple[float, float]:
         energy_pj = self.prices.energy_pj(counters, cycles)["energy_pj"]
-        return energy_pj if self._objective == "energy" else energy_pj * cycles
+        value = {"cycles": cycles, "energy": energy_pj, "edp": energy_pj * cycles}[self._objective]
+        return value, energy_pj
 
     def _costs(
         self, counters: dict[str, int], classes: dict[str, int], peak_share: int, port_beats: int

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from bitsim.accelerators.registry import Machine
 from bitsim.errors import InputError
-from bitsim.technology import dram, sram
+from bitsim.technology import dram, registers, sram
 from bitsim.technology.price import Price
 
 PJ_PER_MW_S = 1e9  # 1 mW for 1 s
@@ -21,6 +21,8 @@ def buffer_price(machine: Machine, name: str) -> Price:
     """Price of one buffer of `machine`, per bit read and written, with leakage and area."""
     buffer = next(b for b in machine.accelerator.buffers() if b.name == name)
     technology = machine.accelerator.config.technology
+    if buffer.register_file:
+        return registers.spad_price(buffer.capacity_bits, buffer.banks, buffer.access_bits, technology.node_nm)
     return sram.buffer_price(
         buffer.capacity_bits,
         buffer.banks,

@@ -117,8 +117,13 @@ class Axis:
 
 @lru_cache(maxsize=65536)
 def _axis_tables(axis: Axis, tile: int) -> tuple[np.ndarray, np.ndarray]:
-    valid = axis._valid()
     tiles = -(-axis.positions // tile)
+    if axis.taps == (0,) and axis.stride == axis.hole == 1 and axis.extent == axis.positions:
+        lengths = np.full(tiles, tile, np.int64)
+        lengths[-1] = axis.positions - tile * (tiles - 1)
+        lengths.setflags(write=False)
+        return lengths, lengths
+    valid = axis._valid()
     real = np.zeros(tiles, np.int64)
     unique = np.zeros(tiles, np.int64)
     for i in range(tiles):

@@ -1,8 +1,11 @@
 """The main job: every machine on every shipped trace, totals, policies, results on disk, laws over widths."""
 
 import json
+import os
+import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -209,6 +212,40 @@ def test_bad_machines(tmp_path, trace_folder, bitsim_command, change, message):
 def test_bad_options(trace_folder, bitsim_command, arguments, message):
     status, out, err = bitsim_command("run", trace_folder(), "--hw", "bitfusion_16x32_192b", *arguments)
     assert status == 2 and out == "" and message in err and "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("settings", "fits"),
+    [
+        (["clock=333.333333333 MHz"], True),
+        (["memory.bandwidth=1 Mbit/s"], True),
+        (["clock=1 kHz", "memory.bandwidth=1000 Tbit/s"], True),
+    ],
+)
+def test_odd_rates_stay_exact(trace_folder, bitsim_command, settings, fits):
+    options = [part for s in settings for part in ("--set", s)]
+    status, out, _ = bitsim_command(
+        "run", trace_folder(), "--hw", "bitfusion_16x32_192b", "--format", "json", "--passes", "forward", *options
+    )
+    machine = bitsim.load_hardware("bitfusion_16x32_192b", dict(s.split("=") for s in settings))
+    for row in json.loads(out)["runs"][0]["rows"]:
+        assert row["cycles"] >= (row["dram_read_bits"] + row["dram_write_bits"]) / machine.rate
+    assert (status == 0) == fits
+
+
+def test_kernels_run_without_a_writable_place(tmp_path):
+    code = (
+        "import numpy as np; from bitsim.kernels.compile import cache_folder;"
+        "from bitsim.kernels.event import event_cycles;"
+        "from bitsim.kernels.program import PortTiming; assert cache_folder() is None;"
+        "print(event_cycles(np.array([[1, 1, 0, 1, 5, 9, 31]]), PortTiming().array()).sum())"
+    )
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    env = os.environ | {"BITSIM_CACHE": str(blocked / "cache"), "PYTHONPATH": str(Path.cwd())}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 5
 
 
 def test_float_layers_can_be_refused(trace_folder, bitsim_command):

@@ -105,7 +105,7 @@ BAD = [
     ("layers", LAYERS.replace(",3,8,8,8,3", ",3,0,8,8,3"), ["layers.csv:2: out_channels: '0'"]),
     ("layers", LAYERS.replace(",3,8,8,8,3", ",3,-8,8,8,3"), ["layers.csv:2: out_channels: '-8'"]),
     ("layers", LAYERS.replace(",3,8,8,8,3", ",3,99999999999,8,8,3"), ["layers.csv:2: out_channels"]),
-    ("layers", LAYERS.replace(",3,8,8,8,3", ",3,2000000000,2000000,8,3"), ["counters would pass int64"]),
+    ("layers", LAYERS.replace(",3,8,8,8,3", ",3,2000000000,60000,8,3"), ["counters would pass int64"]),
     ("layers", LAYERS.replace("conv,conv,1", "conv,conv,2"), ["layers.csv:2: in_channels: 3 is not divisible"]),
     ("layers", LAYERS.replace("8,8,3,3,1", "8,8,30,3,1"), ["layers.csv:2: kernel_h: the kernel is larger"]),
     ("layers", LAYERS.replace("fc,linear,,8,10,,", "fc,linear,,8,10,7,"), ["layers.csv:3: in_h: '7' does not apply"]),

@@ -32,7 +32,7 @@ class Buffer:
     """One memory of the machine.  name is its YAML key and the prefix of its columns.
 
     halves: 2 = double buffered tile storage, the operands of a tile may fill 1/halves of it;
-    0 = registers inside the array, which tiles do not occupy.
+    0 = registers inside the array, which tiles do not occupy.  register_file: priced as one.
     """
 
     name: str
@@ -41,6 +41,7 @@ class Buffer:
     banks: int
     access_bits: int
     extra_ports: int = 0
+    register_file: bool = False
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,7 @@ class Tile:
     """Sizes of a tile in every tiled dimension.
 
     input_rows, input_cols: distinct input rows and columns it reads, halo included.
+    row_taps, col_taps: kernel rows and columns; row_stride: input rows between output rows.
     """
 
     groups: Int
@@ -102,8 +104,15 @@ class Tile:
     channels: Int
     input_rows: Int
     input_cols: Int
-    taps: int
+    row_taps: int
+    col_taps: int
+    row_stride: int
     writes_filter: bool
+
+    @property
+    def taps(self) -> int:
+        """Kernel taps."""
+        return self.row_taps * self.col_taps
 
     @property
     def positions(self) -> Int:
@@ -205,8 +214,9 @@ class Accelerator(ABC):
         raw = [self._float(bits) for bits in (input_bits, weight_bits)]
         units = [self.slices(bits) for bits in raw]
         hw = [unit * count for unit, count in units]
-        required = required_accumulator_bits(hw[0], hw[1], product.reduction)
-        least = 0 if max(hw) <= 8 else 48
+        # What a sum needs follows from the values, not from the container they run in.
+        required = required_accumulator_bits(raw[0], raw[1], product.reduction)
+        least = 0 if max(raw) <= 8 else 48
         config = self.config
         accumulator = config.accumulator.width(required, min(least, config.accumulator.wide_bits))
         if output_bits is None or config.outputs == "accumulator":

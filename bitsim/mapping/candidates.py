@@ -52,7 +52,9 @@ def shapes(product: Product, table: np.ndarray) -> Tile:
         **sizes,
         input_rows=np.array([most_rows[r] for r in rows.tolist()], np.int64),
         input_cols=np.array([most_cols[c] for c in cols.tolist()], np.int64),
-        taps=product.taps,
+        row_taps=len(product.rows.taps),
+        col_taps=len(product.cols.taps),
+        row_stride=product.rows.stride,
         writes_filter=product.writes_filter,
     )
 

@@ -11,7 +11,7 @@ from fractions import Fraction
 import numpy as np
 
 from bitsim.accelerators.seam import DIMENSIONS, INPUT, OUTPUT, WEIGHT, Accelerator, Datapath, Orientation, Tile
-from bitsim.errors import MappingError
+from bitsim.errors import InputError
 from bitsim.kernels.program import (
     COLUMNS,
     DRAIN,
@@ -30,7 +30,8 @@ from bitsim.kernels.program import (
 from bitsim.mapping.record import Mapping, dimension_sizes, touches
 from bitsim.workload import Product
 
-MAX_TILES = 20_000_000
+# Tables of one program stay below about a gigabyte.
+MAX_TILES = 2_000_000
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,19 @@ class Execution:
 
 
 def beats(bits: np.ndarray, rate: Fraction) -> np.ndarray:
-    """Whole beats of transfers of `bits` at `rate` bits a cycle; no fraction is carried over."""
-    return -(-(bits * rate.denominator) // rate.numerator)
+    """Whole beats of transfers of `bits` at `rate` bits a cycle; no fraction is carried over.
+
+    Raises InputError if they would pass int64.
+    """
+    most = int(bits.max(initial=0))
+    if most * len(bits) * rate.denominator < 2**62:
+        return -(-(bits * rate.denominator) // rate.numerator)
+    if most * len(bits) * rate.denominator // rate.numerator >= 2**60:
+        raise InputError(
+            f"memory: {most} bits at {float(rate):g} bits a cycle: cycles would pass int64, allow more bandwidth"
+        )
+    # The rate has a large denominator: numpy would wrap silently, Python's integers do not.
+    return np.array([-(-b * rate.denominator // rate.numerator) for b in bits.tolist()], np.int64)
 
 
 def execute(
@@ -127,10 +139,6 @@ def _walk(product: Product, mapping: Mapping) -> tuple[dict[str, np.ndarray], Ti
     total = 1
     for count in trips.values():
         total *= count
-    if total > MAX_TILES:
-        raise MappingError(
-            f"the least mapping needs {total} tiles, at most {MAX_TILES} are allowed: enlarge the buffers"
-        )
     step = np.arange(total, dtype=np.int64)
     index, stride = {}, 1
     for dim in reversed(mapping.order):
@@ -143,7 +151,9 @@ def _walk(product: Product, mapping: Mapping) -> tuple[dict[str, np.ndarray], Ti
         **own,
         input_rows=product.rows.unique_inputs(tile["rows"])[rows],
         input_cols=product.cols.unique_inputs(tile["cols"])[cols],
-        taps=product.taps,
+        row_taps=len(product.rows.taps),
+        col_taps=len(product.cols.taps),
+        row_stride=product.rows.stride,
         writes_filter=product.writes_filter,
     )
     real = product.rows.real_taps(tile["rows"])[rows] * product.cols.real_taps(tile["cols"])[cols]

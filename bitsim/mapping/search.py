@@ -16,8 +16,8 @@ from bitsim.accelerators.seam import Accelerator, Datapath, Orientation
 from bitsim.errors import MappingError
 from bitsim.kernels.program import CLASSES, PortTiming
 from bitsim.mapping.candidates import fitting, occupied_bits, shapes, tilings
-from bitsim.mapping.program import Execution, execute
-from bitsim.mapping.record import ORDERS, Mapping
+from bitsim.mapping.program import MAX_TILES, Execution, execute
+from bitsim.mapping.record import ORDERS, Mapping, dimension_sizes
 from bitsim.mapping.traffic import rank
 from bitsim.units import show_size
 from bitsim.workload import Product
@@ -123,6 +123,10 @@ def _candidates(
     table = table[fitting(product, accelerator, datapath, orientation, table)]
     if not len(table):
         return []
+    tiles = np.prod(-(-np.array(list(dimension_sizes(product).values())) // table), axis=1, dtype=np.float64)
+    if tiles.min() > MAX_TILES:
+        raise MappingError(f"needs {tiles.min():.0f} tiles or more, allowed {MAX_TILES}: enlarge the buffers")
+    table = table[tiles <= MAX_TILES]
     for exact_edges in (False, True):
         ranked = rank(product, accelerator, datapath, orientation, table, rate, port, exact_edges)
         keys = [(ranked.dram_bits, ranked.cycles)] if by_traffic else [(ranked.cycles, ranked.dram_bits)]

@@ -55,6 +55,7 @@ def rank(
     drain = full.drain_cycles
     cycles = np.empty((len(table), len(ORDERS)), np.int64)
     dram = np.empty_like(cycles)
+    bits_per_cycle = float(rate)  # estimates only: exact beats come from the tile program
     spill_always = accelerator.config.outputs == "accumulator"
     for k, order in enumerate(ORDERS):
         blocks = list(dict.fromkeys(POSITION_BLOCK if d in POSITIONS else d for d in order))
@@ -66,7 +67,7 @@ def rank(
         )
         bits_psum = words[OUTPUT] * datapath.accumulator_bits
         dram[:, k] = bits_in + bits_psum * (reloads + visits - 1) + words[OUTPUT] * datapath.output_bits
-        beats = dram[:, k] * rate.denominator // rate.numerator
+        beats = (dram[:, k] / bits_per_cycle).astype(np.int64)
         output_visits = trips["groups"] * visits * _product(trips, dims[OUTPUT] - {"groups"})
         hazards = tiles - output_visits
         set_up = tiles * port.setup_cycles
@@ -78,8 +79,8 @@ def rank(
             *(trips["groups"] * loads[r] * _product(trips, dims[r] - {"groups"}) for r in (INPUT, WEIGHT))
         )
         way = 1 + port.latency_cycles + drain
-        chained = (fills * way + issue + set_up + bits_in * rate.denominator // rate.numerator) // 2
-        ends = (bits_in + dram[:, k]) * rate.denominator // (rate.numerator * np.maximum(tiles, 1)) + drain
+        chained = (fills * way + issue + set_up + (bits_in / bits_per_cycle).astype(np.int64)) // 2
+        ends = ((bits_in + dram[:, k]) / (bits_per_cycle * tiles)).astype(np.int64) + drain
         cycles[:, k] = np.maximum(np.maximum(busy, moving), chained) + ends
     return Ranked(cycles, dram)
 

@@ -9,6 +9,7 @@ Assumptions
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import lru_cache
 
 from bitsim.errors import InputError
@@ -38,6 +39,12 @@ def register_file_price(words: int, word_bits: int, node_nm: int = 45) -> Price:
         access_time_ns=None,
         source=f"register_file_45nm.csv, {how}; {rows[0]['source']}; leakage not listed",
     )
+
+
+def spad_price(capacity_bits: int, banks: int, word_bits: int, node_nm: int) -> Price:
+    """Price of `banks` equal register files that hold `capacity_bits` together."""
+    one = register_file_price(-(-capacity_bits // (banks * word_bits)), word_bits, node_nm)
+    return replace(one, area_mm2=one.area_mm2 * banks, source=f"{banks} x {one.source}")
 
 
 def _along(xs: list[int], ys: list[float], x: int) -> float:

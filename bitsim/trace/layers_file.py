@@ -33,6 +33,9 @@ _COLUMNS = {
 }
 _MAY_BE_BLANK = {"groups": 1, "rows": 1}
 _MAX_SIZE = 2**31 - 1
+# Sizes along which tables are made: images up to 65,536 pixels a side, a million rows of a sample.
+_MOST = dict.fromkeys(("in_h", "in_w", *_WINDOW), 2**16) | {"rows": 2**20}
+_MAX_WORDS = 2**42
 _MAX_BIT_OPS = 2**62
 
 
@@ -78,8 +81,9 @@ def _layer(line: int, cells: dict[str, str], faults: Faults) -> Layer | None:
             continue
         least = 0 if column.startswith("padding") else 1
         number = int(text) if text.isascii() and text.isdecimal() and len(text) < 20 else -1
-        if not least <= number <= _MAX_SIZE:
-            faults.add(line, f"{column}: {text!r}, allowed: a whole number {least} to {_MAX_SIZE}")
+        most = _MOST.get(column, _MAX_SIZE)
+        if not least <= number <= most:
+            faults.add(line, f"{column}: {text!r}, allowed: a whole number {least} to {most}")
             sound = False
         values[column] = number
     grads = ("true", "false") + (("first", "second") if kind == "matmul" else ())
@@ -110,7 +114,9 @@ def _check_shape(line: int, layer: Layer, batch: int, faults: Faults) -> None:
     for side, out in (("h", layer.out_h), ("w", layer.out_w)):
         if out < 1:
             faults.add(line, f"kernel_{side}: the kernel is larger than the padded input")
-    if layer.macs(batch) * 1024 >= _MAX_BIT_OPS:
+    spots = layer.in_h * layer.in_w * layer.rows + layer.out_h * layer.out_w
+    words = batch * spots * max(layer.in_channels, layer.out_channels) + layer.in_channels * layer.out_channels
+    if layer.macs(batch) * 1024 >= _MAX_BIT_OPS or words > _MAX_WORDS:
         faults.add(
             line, f"{layer.name}: {layer.macs(batch)} MACs a batch: counters would pass int64, allowed below 2^52"
         )

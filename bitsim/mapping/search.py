@@ -26,7 +26,7 @@ KEPT_FOR_EXACT_TIMING = 8
 # Tilings whose issue cycles are worked out with edges, chosen by traffic and full-tile issue.
 KEPT_FOR_RANKING = 192
 KEPT_BY_TRAFFIC = 4
-NEAR = 1e-3
+NEAR = 5e-3
 
 Timer = Callable[[np.ndarray, np.ndarray], np.ndarray]
 # (cycles, counters) -> (what the objective minimises, energy)

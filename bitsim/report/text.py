@@ -29,7 +29,7 @@ def summary_table(results: list[Result]) -> Any:
     kind = "synthetic" if one.trace.run.synthetic else "recorded"
     title = f"{one.trace.name} ({kind}), iterations {first}:{last}"
     table = Table(title=title, box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
-    table.add_column("hardware", no_wrap=True)
+    table.add_column("hardware", overflow="fold")
     for name in ("cycles/it.", "time/it.", "energy/it.", "time", "energy"):
         table.add_column(name, justify="right", no_wrap=True)
     for result in results:

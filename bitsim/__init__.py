@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from bitsim.accelerators.registry import Machine, load_hardware
     from bitsim.errors import InputError, MappingError
+    from bitsim.simulation.compare import compare
     from bitsim.simulation.result import Result
     from bitsim.simulation.run import simulate
     from bitsim.trace import Trace, open_trace
@@ -24,6 +25,7 @@ _HOMES = {
     "Machine": "bitsim.accelerators.registry",
     "simulate": "bitsim.simulation.run",
     "Result": "bitsim.simulation.result",
+    "compare": "bitsim.simulation.compare",
     "InputError": "bitsim.errors",
     "MappingError": "bitsim.errors",
 }
@@ -35,6 +37,7 @@ __all__ = [
     "Result",
     "Trace",
     "__version__",
+    "compare",
     "load_hardware",
     "open_trace",
     "simulate",

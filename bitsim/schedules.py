@@ -38,7 +38,7 @@ class ProgressivePrecision:
             return False
         reference = self.losses[:REFERENCE_EPOCHS]
         limit = self.eps * sum(reference) / len(reference)
-        if any(abs(loss - epoch_loss) > limit for loss in self.window[:-1]):
+        if not all(abs(loss - epoch_loss) <= limit for loss in self.window[:-1]):  # a NaN never switches
             return False
         self.stage += 1
         self.window = []

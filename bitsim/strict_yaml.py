@@ -5,7 +5,9 @@ Scalars follow the YAML 1.2 core schema: 1e-3 is a number, `no` a string, only t
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,15 @@ from bitsim.errors import InputError
 
 MAX_BYTES = 2**20
 MAX_DEPTH = 32
+MAX_FAULTS = 20
 _TAG = "tag:yaml.org,2002:"
+# The YAML 1.2 core schema: (type, pattern, first characters).
+_SCALARS = (
+    ("bool", r"^(?:true|True|TRUE|false|False|FALSE)$", "tTfF"),
+    ("null", r"^(?:~|null|Null|NULL|)$", ["~", "n", "N", ""]),
+    ("int", r"^(?:[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+)$", "-+0123456789"),
+    ("float", r"^[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?$", "-+0123456789."),
+)
 
 
 @dataclass(frozen=True)
@@ -35,21 +45,37 @@ class Document:
 
 
 class _Loader(yaml.SafeLoader):
-    """Scalar rules of YAML 1.2 in place of PyYAML's 1.1."""
+    """Scalar rules of YAML 1.2 in place of PyYAML's 1.1; no anchors, aliases, tags or deep nests."""
 
     yaml_implicit_resolvers: dict = {}  # noqa: RUF012  (PyYAML's own class attribute, made fresh)
 
+    def __init__(self, text: str, path: Path) -> None:
+        super().__init__(text)
+        self.path, self.depth = path, 0
 
-_Loader.add_implicit_resolver(f"{_TAG}bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
-_Loader.add_implicit_resolver(f"{_TAG}null", re.compile(r"^(?:~|null|Null|NULL|)$"), ["~", "n", "N", ""])
-_Loader.add_implicit_resolver(
-    f"{_TAG}int", re.compile(r"^(?:[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+)$"), list("-+0123456789")
-)
-_Loader.add_implicit_resolver(
-    f"{_TAG}float",
-    re.compile(r"^(?:[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?)$"),
-    list("-+0123456789."),
-)
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        """Refuse what is not allowed before the parser recurses into it."""
+        event = self.peek_event()
+        where = f"{self.path}:{event.start_mark.line + 1}"
+        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
+            raise InputError(f"{where}: anchors and aliases are not allowed: write the value out")
+        if getattr(event, "tag", None):
+            raise InputError(f"{where}: tag {event.tag} is not allowed: plain values only")
+        if self.depth > MAX_DEPTH:
+            raise InputError(f"{where}: nested too deeply, allowed {MAX_DEPTH} levels")
+        self.depth += 1
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes every text that YAML 1.1 or 1.2 would take for something else."""
+
+
+for _kind, _pattern, _first in _SCALARS:
+    _Loader.add_implicit_resolver(f"{_TAG}{_kind}", re.compile(_pattern), list(_first))
+    _Dumper.add_implicit_resolver(f"{_TAG}{_kind}", re.compile(_pattern), list(_first))
 
 
 def load(path: Path) -> Document:
@@ -57,41 +83,56 @@ def load(path: Path) -> Document:
 
     Raises InputError ``path:line: what is wrong, what is allowed`` for anything else.
     """
-    text = read_text(path)
     try:
-        for event in yaml.parse(text, Loader=_Loader):
-            _refuse(path, event)
-        node = yaml.compose(text, Loader=_Loader)
+        node = _Loader(read_text(path), path).get_single_node()
+    except yaml.reader.ReaderError as error:
+        raise InputError(f"{path}:1: not YAML: character U+{error.character:04X} is not allowed") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        line = mark.line + 1 if mark else 1
         problem = getattr(error, "problem", None) or "not readable"
-        raise InputError(f"{path}:{line}: not YAML: {problem}") from None
-    except RecursionError:
-        raise InputError(f"{path}:1: nested too deeply, allowed {MAX_DEPTH} levels") from None
+        raise InputError(f"{path}:{mark.line + 1 if mark else 1}: not YAML: {problem}") from None
     if not isinstance(node, yaml.MappingNode):
         raise InputError(f"{path}:1: must be a mapping of keys to values, e.g. schema: 1")
     lines: dict[str, int] = {}
     faults: list[str] = []
-    data = _value(path, node, "", lines, faults, 0)
+    data = _value(path, node, "", lines, faults)
     if faults:
-        raise InputError(faults)
+        rest = len(faults) - MAX_FAULTS
+        raise InputError(faults[:MAX_FAULTS] + ([f"{path}: and {rest} more"] if rest > 0 else []))
     return Document(path, data, lines)
 
 
-def read_text(path: Path, max_bytes: int = MAX_BYTES) -> str:
-    """A text file as UTF-8; InputError for one that is missing, empty, too large, binary or otherwise encoded."""
+def dump(data: Mapping[str, Any]) -> str:
+    """A mapping as YAML text that `load` reads back equal; nested values stand on their key's line."""
+    return "".join(
+        yaml.dump(
+            {key: value},
+            Dumper=_Dumper,
+            allow_unicode=True,
+            default_flow_style=None if isinstance(value, list | dict) else False,
+            width=110,
+        )
+        for key, value in data.items()
+    )
+
+
+def read_bytes(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
+    """Content of a file; InputError if it is missing, not a regular file, or larger than `max_bytes`."""
     try:
+        if path.exists() and not path.is_file():
+            raise InputError(f"{path}:1: is a {'folder' if path.is_dir() else 'device or pipe'}, allowed: a file")
         size = path.stat().st_size
-        if path.is_dir():
-            raise InputError(f"{path}: is a folder, allowed: a file")
         if size > max_bytes:
-            raise InputError(f"{path}: {size} bytes, allowed up to {max_bytes}")
-        raw = path.read_bytes()
+            raise InputError(f"{path}:1: {size} bytes, allowed up to {max_bytes}")
+        return path.read_bytes()
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+        raise InputError(f"{path}:1: cannot be read: {error.strerror}") from None
+
+
+def decode(path: Path, raw: bytes) -> str:
+    """UTF-8 text of `raw`; InputError if it is empty, binary or otherwise encoded."""
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -100,54 +141,53 @@ def read_text(path: Path, max_bytes: int = MAX_BYTES) -> str:
     if not text.strip():
         raise InputError(f"{path}:1: empty file")
     if "\0" in text:
-        raise InputError(f"{path}:1: binary file, allowed: UTF-8 text")
+        line = text[: text.index("\0")].count("\n") + 1
+        raise InputError(f"{path}:{line}: binary file, allowed: UTF-8 text")
     return text
 
 
-def _refuse(path: Path, event: Any) -> None:
-    line = event.start_mark.line + 1
-    if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-        raise InputError(f"{path}:{line}: anchors and aliases are not allowed: write the value out")
-    if getattr(event, "tag", None):
-        raise InputError(f"{path}:{line}: tag {event.tag} is not allowed: plain values only")
+def read_text(path: Path, max_bytes: int = MAX_BYTES) -> str:
+    """A text file as UTF-8; InputError for one that is missing, empty, too large, binary or otherwise encoded."""
+    return decode(path, read_bytes(path, max_bytes))
 
 
-def _value(path: Path, node: Any, prefix: str, lines: dict[str, int], faults: list[str], depth: int) -> Any:
-    line = node.start_mark.line + 1
-    if depth > MAX_DEPTH:
-        faults.append(f"{path}:{line}: nested too deeply, allowed {MAX_DEPTH} levels")
-        return None
+def _value(path: Path, node: Any, prefix: str, lines: dict[str, int], faults: list[str]) -> Any:
     if isinstance(node, yaml.SequenceNode):
-        return [_value(path, item, prefix, lines, faults, depth + 1) for item in node.value]
-    if isinstance(node, yaml.MappingNode):
-        result: dict[str, Any] = {}
-        for key_node, value_node in node.value:
-            key_line = key_node.start_mark.line + 1
-            if not isinstance(key_node, yaml.ScalarNode) or not key_node.value:
-                faults.append(f"{path}:{key_line}: a key must be a word")
-                continue
-            key = key_node.value
-            full = f"{prefix}.{key}" if prefix else key
-            if key in result:
-                faults.append(f"{path}:{key_line}: {full}: duplicate key, first on line {lines[full]}")
-                continue
-            lines[full] = key_line
-            result[key] = _value(path, value_node, full, lines, faults, depth + 1)
-        return result
-    return _scalar(path, node, line, faults)
+        return [_value(path, item, prefix, lines, faults) for item in node.value]
+    if not isinstance(node, yaml.MappingNode):
+        return _scalar(path, node, faults)
+    result: dict[str, Any] = {}
+    for key_node, value_node in node.value:
+        line = key_node.start_mark.line + 1
+        if not isinstance(key_node, yaml.ScalarNode) or not key_node.value:
+            faults.append(f"{path}:{line}: a key must be a word")
+            continue
+        key = key_node.value
+        full = f"{prefix}.{key}" if prefix else key
+        if key in result:
+            faults.append(f"{path}:{line}: {full}: duplicate key, first on line {lines[full]}")
+            continue
+        lines[full] = line
+        result[key] = _value(path, value_node, full, lines, faults)
+    return result
 
 
-def _scalar(path: Path, node: Any, line: int, faults: list[str]) -> Any:
-    kind, text = node.tag.removeprefix(_TAG), node.value
+def _scalar(path: Path, node: Any, faults: list[str]) -> Any:
+    where, kind, text = f"{path}:{node.start_mark.line + 1}", node.tag.removeprefix(_TAG), node.value
     if kind == "bool":
         return text.lower() == "true"
     if kind == "null":
         return None
+    if kind in ("int", "float") and len(text) > 40:
+        faults.append(f"{where}: {text[:20]}...: a number of {len(text)} characters, allowed 40")
+        return None
     if kind == "int":
-        if len(text) > 40:
-            faults.append(f"{path}:{line}: {text[:20]}...: a number of {len(text)} digits, allowed 40")
-            return None
         return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
     if kind == "float":
-        return float(text)
+        number = float(text)
+        if math.isinf(number):
+            faults.append(f"{where}: {text}: too large a number, allowed up to 1.8e308")
+        return number
+    if any(ord(c) == 0 or 0xD800 <= ord(c) < 0xE000 for c in text):  # only through escapes such as "\0"
+        faults.append(f"{where}: a text with a character that is not allowed: NUL or half a surrogate pair")
     return text

@@ -1,6 +1,7 @@
 """The recorder: a real training run, small."""
 
 import importlib.util
+import sys
 
 import pytest
 
@@ -49,3 +50,11 @@ def test_shipped_recording_reaches_every_stage():
     assert not trace.run.synthetic
     widths = [s.groups[0].widths.activation_bits for s in trace.spans(0, trace.run.iterations) if s.layer_index == 0]
     assert list(dict.fromkeys(widths)) == [3, 4, 6, 8]
+
+
+@pytest.mark.parametrize("missing", ["torch", "sklearn"])
+def test_without_torch_the_message_says_what_to_install(tmp_path, monkeypatch, bitsim_command, missing):
+    monkeypatch.setitem(sys.modules, missing, None)
+    status, out, err = bitsim_command("trace", "record", tmp_path / "t")
+    assert status == 2 and out == "" and f"{missing} is not installed: pip install '.[record]'" in err
+    assert list(tmp_path.iterdir()) == []

@@ -1,5 +1,7 @@
 """PFQ: both sides of its switching rule."""
 
+import pytest
+
 from bitsim.schedules import ProgressivePrecision
 
 STAGES = ((3, 3, 6), (4, 4, 6), (6, 6, 8), (8, 8, 8))
@@ -27,3 +29,17 @@ def test_eps_decays_twice_and_the_window_empties():
     assert feed(controller, *[1.0] * 5)[-1] and controller.eps == 0.025
     assert controller.widths == (8, 8, 8)
     assert not any(feed(controller, *[1.0] * 9))
+
+
+def test_a_diverged_loss_never_switches():
+    nan = float("nan")
+    assert not any(feed(ProgressivePrecision(STAGES), *[nan] * 8))
+    assert not feed(ProgressivePrecision(STAGES), 1, 1, 1, 1, nan)[-1]
+
+
+@pytest.mark.parametrize(("step", "switches"), [(0.99, True), (1.01, False)])
+def test_reference_is_the_first_ten_epochs_only(step, switches):
+    controller = ProgressivePrecision(STAGES, eps=0.05)
+    limit = 0.05 * 1.5  # the later nines would raise it
+    assert not any(feed(controller, *[1.0, 2.0] * 5, *[9.0] * 4))
+    assert feed(controller, 9.0 + step * limit) == [switches]

@@ -9,7 +9,7 @@ import traceback
 
 import typer
 
-from bitsim.cli import hw_commands, run_command, trace_commands
+from bitsim.cli import compare_command, hw_commands, run_command, trace_commands
 from bitsim.errors import InputError
 
 BAD_INPUT, INTERNAL_ERROR, INTERRUPTED = 2, 3, 130
@@ -22,7 +22,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+app.command("demo")(compare_command.demo)
 app.command("run")(run_command.run)
+app.command("compare")(compare_command.compare)
 app.add_typer(trace_commands.app, name="trace")
 app.add_typer(hw_commands.app, name="hw")
 

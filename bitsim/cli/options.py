@@ -1,11 +1,14 @@
-"""Reading option values: overrides, iteration ranges, lists of passes."""
+"""Reading option values (overrides, iteration ranges, passes), and the simulation they ask for."""
 
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bitsim.errors import InputError
+
+if TYPE_CHECKING:
+    from bitsim.simulation.result import Result
 
 
 def parse_value(text: str) -> Any:
@@ -44,3 +47,35 @@ def parse_iterations(text: str | None) -> tuple[int, int] | None:
     if not match:
         raise InputError(f"--iterations {text}: is not A:B, e.g. 0:100")
     return int(match[1]), int(match[2])
+
+
+def simulate_all(
+    trace: str,
+    hw: list[str],
+    settings: list[str] | None,
+    iterations: str | None,
+    passes: str,
+    **choices: str,
+) -> list[Result]:
+    """Simulate `trace` on every machine; faults of the trace and of all machines are raised together."""
+    from bitsim.accelerators.registry import load_hardware
+    from bitsim.simulation.run import simulate
+    from bitsim.trace import open_trace
+
+    overrides = parse_overrides(settings or [], hw)
+    span = parse_iterations(iterations)
+    faults: list[str] = []
+    machines = []
+    for name in hw:
+        try:
+            machines.append(load_hardware(name, overrides[name]))
+        except InputError as error:
+            faults += error.faults
+    try:
+        opened = open_trace(trace)
+    except InputError as error:
+        faults += error.faults
+    if faults:
+        raise InputError(list(dict.fromkeys(faults)))
+    chosen = [p.strip() for p in passes.split(",") if p.strip()]
+    return [simulate(opened, machine, passes=chosen, iterations=span, **choices) for machine in machines]

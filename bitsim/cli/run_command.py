@@ -9,8 +9,6 @@ from typing import Annotated, Literal
 
 import typer
 
-from bitsim.cli.options import parse_iterations, parse_overrides
-
 
 def run(
     trace: Annotated[str, typer.Argument(help="Trace folder, or the name of a shipped one.")],
@@ -32,42 +30,12 @@ def run(
     ] = "batch-max",
 ) -> None:
     """Cycles and energy per training iteration of TRACE on each machine."""
-    from bitsim.accelerators.registry import load_hardware
-    from bitsim.errors import InputError
+    from bitsim.cli.options import simulate_all
     from bitsim.report import folder, text
-    from bitsim.simulation.run import simulate
-    from bitsim.trace import open_trace
 
     if out is not None:
         folder.check_writable(out)
-    overrides = parse_overrides(set_ or [], hw)
-    span = parse_iterations(iterations)
-    faults: list[str] = []
-    machines = []
-    for name in hw:
-        try:
-            machines.append(load_hardware(name, overrides[name]))
-        except InputError as error:
-            faults += error.faults
-    try:
-        opened = open_trace(trace)
-    except InputError as error:
-        faults += error.faults
-    if faults:
-        raise InputError(list(dict.fromkeys(faults)))
-    results = []
-    for machine in machines:
-        results.append(
-            simulate(
-                opened,
-                machine,
-                objective=objective,
-                passes=[p.strip() for p in passes.split(",") if p.strip()],
-                iterations=span,
-                samples=samples,
-                timing=timing,
-            )
-        )
+    results = simulate_all(trace, hw, set_, iterations, passes, objective=objective, samples=samples, timing=timing)
     listed = [r.distinct() if rows == "distinct" else r.by_trace_row() for r in results]
     if format_ == "json":
         shown = json.dumps(folder.document(results, listed), indent=1) + "\n"

@@ -24,6 +24,7 @@ STAGES = ((3, 3, 6), (4, 4, 6), (6, 6, 8), (8, 8, 8))
 BATCH = 128
 EPOCHS = 60
 LEARNING_RATE = 0.05
+WEIGHT_DECAY = 1e-4
 EPS, ALPHA = 0.05, 0.3
 SPLIT = {"train": 1257, "validation": 270, "test": 270}
 
@@ -35,11 +36,12 @@ class _Log:
     ranges: list[tuple[int, int, int, tuple[int, int, int]]]  # first, last iteration, batch, widths
 
 
-def record_digits(folder: Path, seed: int = 0, epochs: int = EPOCHS) -> Trace:
+def record_digits(folder: str | Path, seed: int = 0, epochs: int = EPOCHS) -> Trace:
     """Train for `epochs` epochs and write the trace to `folder`, which must not exist.
 
     Raises InputError if the folder exists, or without torch and scikit-learn.
     """
+    folder = Path(folder)
     if folder.exists():
         raise InputError(f"{folder}: exists already, allowed: a new folder")
     try:
@@ -72,7 +74,8 @@ def record_digits(folder: Path, seed: int = 0, epochs: int = EPOCHS) -> Trace:
         "accuracy": log.accuracy,
         "split": SPLIT,
         "seed": seed,
-        "optimizer": f"SGD, learning rate {LEARNING_RATE} divided by 10 at half and three quarters, momentum 0.9",
+        "optimizer": f"SGD, learning rate {LEARNING_RATE} divided by 10 at half and three quarters, momentum 0.9, "
+        f"weight decay {WEIGHT_DECAY}",
         "command": f"bitsim trace record {folder.name} --epochs {epochs} --seed {seed}",
         "versions": {
             "torch": str(torch.__version__),
@@ -109,7 +112,7 @@ def _train(model: torch.nn.Module, controller: ProgressivePrecision, seed: int, 
     parts = _data(seed)
     images, labels = parts["train"]
     convs = [module for module in model.modules() if isinstance(module, QuantisedConv2d)]
-    optimizer = torch.optim.SGD(model.parameters(), LEARNING_RATE, momentum=0.9, weight_decay=1e-4)
+    optimizer = torch.optim.SGD(model.parameters(), LEARNING_RATE, momentum=0.9, weight_decay=WEIGHT_DECAY)
     steps = torch.optim.lr_scheduler.MultiStepLR(optimizer, [max(epochs // 2, 1), max(epochs * 3 // 4, 2)])
     log = _Log({"train": [], "validation": []}, {"validation": [], "test": []}, [])
     iteration = 0

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from bitsim.kernels.program import CLASSES
+from bitsim.simulation.compare import PASS_ORDER
 from bitsim.simulation.result import Result
 
 
@@ -43,9 +44,6 @@ def summary_table(results: list[Result]) -> Any:
             si(run["energy_j"], "J"),
         )
     return table
-
-
-PASS_ORDER = ("forward", "dgrad", "dgrad_second", "wgrad", "wgrad_accumulate")
 
 
 def pass_sums(result: Result) -> dict[str, dict[str, float]]:

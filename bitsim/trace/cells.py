@@ -4,68 +4,94 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from bitsim.errors import InputError, unknown_key
-from bitsim.strict_yaml import read_text
+from bitsim.strict_yaml import MAX_FAULTS, read_text
 
-MAX_FAULTS = 20
+MAX_LAYERS_BYTES = 2**26
 
 
 class Faults:
-    """Faults of one file, raised together; beyond 20 only their number is kept."""
+    """Faults of one file, raised together by line; beyond 20 only their number is kept."""
 
     def __init__(self, path: Path, row_word: str = "") -> None:
         self.path, self.row_word = path, row_word
-        self.listed: list[str] = []
+        self.listed: list[tuple[int, str]] = []
         self.count = 0
 
     def add(self, line: int, message: str) -> None:
         """Note a fault of one line (or row)."""
         self.count += 1
         if len(self.listed) < MAX_FAULTS:
-            where = f"{self.path}: {self.row_word} {line}" if self.row_word else f"{self.path}:{line}"
-            self.listed.append(f"{where}: {message}")
+            self.listed.append((line, message))
+
+    def add_rows(self, rows: Any, lines: Any, message: Callable[[int], str]) -> None:
+        """Note a fault of each of `rows` (indices into `lines`); messages beyond the list are never made."""
+        room = MAX_FAULTS - len(self.listed)
+        for row in rows[:room].tolist():
+            self.listed.append((int(lines[row]), message(row)))
+        self.count += len(rows)
 
     def check(self) -> None:
         """Raise InputError if there were any."""
         if self.count:
-            rest = [f"{self.path}: and {self.count - len(self.listed)} more"] if self.count > len(self.listed) else []
-            raise InputError(self.listed + rest)
+            where = f"{self.path}: {self.row_word} " if self.row_word else f"{self.path}:"
+            listed = [f"{where}{line}: {message}" for line, message in sorted(self.listed, key=lambda fault: fault[0])]
+            rest = self.count - len(listed)
+            raise InputError(listed + ([f"{self.path}: and {rest} more"] if rest else []))
 
 
-def check_columns(path: Path, header: Sequence[str], required: Iterable[str], optional: Iterable[str]) -> None:
+def check_columns(path: Path, header: Sequence[str], required: Sequence[str], optional: Sequence[str]) -> None:
     """InputError unless `header` has every required column once and no unknown one."""
-    required, known = list(required), [*required, *optional]
-    faults = [f"{path}:1: missing column {name}" for name in required if name not in header]
-    faults += [
-        f"{path}:1: column {unknown_key(name, known).replace('key', 'column')}" for name in header if name not in known
-    ]
-    faults += [f"{path}:1: column {name} stands twice" for name in dict.fromkeys(header) if header.count(name) > 1]
-    if faults:
-        raise InputError(faults)
-
-
-def read_cells(path: Path, required: Iterable[str], optional: Iterable[str]) -> list[tuple[int, dict[str, str]]]:
-    """Rows of a small CSV file: (line, {column: text}).  InputError for any fault of its structure."""
-    text = read_text(path, max_bytes=2**28)
-    rows = csv.reader(io.StringIO(text, newline=""), strict=True)
     faults = Faults(path)
-    found: list[tuple[int, dict[str, str]]] = []
+    known = [*required, *optional]
+    given = dict.fromkeys(header)
+    for name in required:
+        if name not in given:
+            faults.add(1, f"missing column {name}")
+    for name in given:
+        if name not in known:
+            faults.add(1, "column " + unknown_key(name or "(blank)", known).replace("unknown key", "unknown column"))
+        elif len(given) < len(header) and header.count(name) > 1:
+            faults.add(1, f"column {name} stands twice")
+    faults.check()
+
+
+def parse_cells(
+    path: Path, text: str, required: Sequence[str], optional: Sequence[str]
+) -> tuple[list[str], list[int], list[list[str]]]:
+    """(header, line of each row, stripped cells of each row); blank rows are skipped.
+
+    InputError for unknown or missing columns, ragged rows, torn quotes, or no rows at all.
+    """
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    faults = Faults(path)
+    lines: list[int] = []
+    rows: list[list[str]] = []
     try:
-        header = [name.strip() for name in next(rows)]
+        header = [name.strip() for name in next(reader)]
         check_columns(path, header, required, optional)
-        for cells in rows:
-            if not any(cell.strip() for cell in cells):
+        for cells in reader:
+            stripped = [cell.strip() for cell in cells]
+            if not any(stripped):
                 continue
             if len(cells) != len(header):
-                faults.add(rows.line_num, f"{len(cells)} cells, the header has {len(header)}")
+                faults.add(reader.line_num, f"{len(cells)} cells, the header has {len(header)}")
                 continue
-            found.append((rows.line_num, dict(zip(header, (c.strip() for c in cells), strict=True))))
+            lines.append(reader.line_num)
+            rows.append(stripped)
     except csv.Error as error:
-        faults.add(rows.line_num, f"not CSV: {error}")
-    if not found and not faults.count:
+        faults.add(reader.line_num, f"not CSV: {error}")
+    if not rows and not faults.count:
         faults.add(1, "no rows below the header")
     faults.check()
-    return found
+    return header, lines, rows
+
+
+def read_cells(path: Path, required: Sequence[str], optional: Sequence[str]) -> list[tuple[int, dict[str, str]]]:
+    """Rows of a small CSV file: (line, {column: text}).  InputError for any fault of its structure."""
+    header, lines, rows = parse_cells(path, read_text(path, MAX_LAYERS_BYTES), required, optional)
+    return [(line, dict(zip(header, cells, strict=True))) for line, cells in zip(lines, rows, strict=True)]

@@ -17,16 +17,17 @@ class SampleGroup:
 
 @dataclass(frozen=True)
 class Demand:
-    """A distinct (layer, groups) and the number of iterations it applies to."""
+    """A distinct (layer, groups), the number of iterations it applies to, and the first of them."""
 
     layer_index: int
     groups: tuple[SampleGroup, ...]
     iterations: int
+    first_start: int
 
 
 @dataclass(frozen=True)
 class Span:
-    """One range of iterations of one layer."""
+    """One range of iterations of one layer; no groups: the layer did not run."""
 
     iteration_start: int
     iteration_end: int

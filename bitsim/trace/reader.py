@@ -11,10 +11,12 @@ import numpy as np
 
 from bitsim import data
 from bitsim.errors import InputError
+from bitsim.strict_yaml import read_bytes
 from bitsim.trace.demand import Demand, Span
 from bitsim.trace.layers_file import check_total, read_layers
 from bitsim.trace.precision_file import PrecisionTable, find_precision, read_precision
 from bitsim.trace.run_file import RunInfo, read_run
+from bitsim.trace.table_file import MAX_TABLE_BYTES
 from bitsim.workload import Layer
 
 
@@ -41,12 +43,17 @@ class Trace:
         key = table.layer * len(table.groups) + table.group
         used, first_seen, inverse = np.unique(key[inside], return_index=True, return_inverse=True)
         counts = np.zeros(len(used), np.int64)
-        np.add.at(counts, inverse.ravel(), length[inside])
-        listed = sorted(
-            (k // len(table.groups), seen, k % len(table.groups), n)
-            for k, seen, n in zip(used.tolist(), first_seen.tolist(), counts.tolist(), strict=True)
+        np.add.at(counts, inverse, length[inside])
+        starts = np.maximum(table.start[inside][first_seen], first)  # spans are sorted: the first seen is the earliest
+        layers, groups = np.divmod(used, len(table.groups))
+        order = np.lexsort((starts, layers))
+        demands = (
+            Demand(layer, table.groups[group], count, start)
+            for layer, group, count, start in zip(
+                *(column[order].tolist() for column in (layers, groups, counts, starts)), strict=True
+            )
         )
-        return [Demand(layer, table.groups[group], n) for layer, _, group, n in listed if table.groups[group]]
+        return [demand for demand in demands if demand.groups]
 
     def spans(self, first: int, last: int) -> list[Span]:
         """Every range of every layer clipped to [first, last), by iteration_start, then layer order."""
@@ -71,12 +78,7 @@ def open_trace(name_or_path: str | Path) -> Trace:
 
     Raises InputError ``file:line: what is wrong, what is allowed`` with all faults of the file.
     """
-    text = str(name_or_path)
-    path = Path(text)
-    if not (path.is_dir() or "/" in text):
-        path = data.find("traces", text)
-    if not path.is_dir():
-        raise InputError(f"{path}: no such folder, allowed: a trace folder or the name of a shipped trace")
+    path = _locate(str(name_or_path))
     run = read_run(path / "run.yaml")
     layers = read_layers(path / "layers.csv", run.batch)
     check_total(path / "layers.csv", layers, run.batch, run.iterations)
@@ -84,8 +86,21 @@ def open_trace(name_or_path: str | Path) -> Trace:
     precision = read_precision(table, layers, run.batch, run.iterations)
     digest = hashlib.sha256()
     for file in (path / "run.yaml", path / "layers.csv", table):
-        digest.update(file.read_bytes())
+        digest.update(read_bytes(file, MAX_TABLE_BYTES))
     return Trace(path.resolve().name, path, run, layers, precision, digest.hexdigest())
+
+
+def _locate(text: str) -> Path:
+    """The folder at a path or, failing that, the shipped trace of that name."""
+    path = Path(text)
+    try:
+        if text.strip() and path.is_dir():
+            return path
+    except OSError:  # too long a name, or a folder that may not be looked into
+        pass
+    if len(path.parts) <= 1 and not text.endswith(("/", "\\")):
+        return data.find("traces", text)
+    raise InputError(f"{path}: no such folder, allowed: a trace folder or the name of a shipped trace")
 
 
 def summary(trace: Trace) -> dict[str, Any]:

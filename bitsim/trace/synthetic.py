@@ -1,6 +1,6 @@
 """Synthetic traces: shapes of known networks under a published precision ladder, labelled as such.
 
-Run ``python -m bitsim.trace.synthetic FOLDER`` to make the two shipped ones again.
+Run ``python -m bitsim.trace.synthetic FOLDER`` to make the two shipped ones again, inside FOLDER (default: here).
 """
 
 from __future__ import annotations
@@ -51,25 +51,30 @@ def conv(
     )
 
 
-def resnet_cifar_layers(depth: int, classes: int = 10, image: int = 32, image_channels: int = 3) -> list[Layer]:
+def resnet_cifar_layers(
+    depth: int, width: int = 16, classes: int = 10, image: int = 32, image_channels: int = 3
+) -> list[Layer]:
     """Layers of a CIFAR ResNet of depth 6n+2 with 1x1 convolutions as projections (He et al., CVPR 2016, Sec. 4.2).
+
+    width: channels of the first stage, doubled in the second and third; image: pixels a side.
 
     ResNet-38 has 83,280,512 forward MACs an image, ResNet-74 168,215,168.
     """
     if depth < 8 or (depth - 2) % 6:
         raise ValueError(f"depth {depth} is not 6n+2")
-    layers = [conv("conv1", image_channels, 16, image, needs_dgrad=False)]
-    channels, size = 16, image
-    for stage, width in enumerate((16, 32, 64), start=1):
+    layers = [conv("conv1", image_channels, width, image, needs_dgrad=False)]
+    channels, size = width, image
+    for stage in (1, 2, 3):
+        outputs = width << stage - 1
         for block in range((depth - 2) // 6):
             stride = 2 if stage > 1 and block == 0 else 1
             name = f"layer{stage}.{block}"
-            layers.append(conv(f"{name}.conv1", channels, width, size, stride=stride))
+            layers.append(conv(f"{name}.conv1", channels, outputs, size, stride=stride))
             if stride > 1:
-                layers.append(conv(f"{name}.downsample", channels, width, size, kernel=1, stride=stride))
+                layers.append(conv(f"{name}.downsample", channels, outputs, size, kernel=1, stride=stride))
             size = -(-size // stride)
-            layers.append(conv(f"{name}.conv2", width, width, size))
-            channels = width
+            layers.append(conv(f"{name}.conv2", outputs, outputs, size))
+            channels = outputs
     layers.append(Layer("fc", "linear", 1, channels, classes))
     return layers
 
@@ -93,6 +98,7 @@ def write_resnet38(folder: Path) -> list[Trace]:
     layers = resnet_cifar_layers(38)
     run = {
         "schema": 1,
+        "name": "",
         "model": "ResNet-38",
         "dataset": "CIFAR-10 shapes",
         "batch": CIFAR_BATCH,
@@ -117,5 +123,5 @@ def write_resnet38(folder: Path) -> list[Trace]:
 
 
 if __name__ == "__main__":
-    for written in write_resnet38(Path(sys.argv[1])):
+    for written in write_resnet38(Path(sys.argv[1] if len(sys.argv) > 1 else ".")):
         print(written.path)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from bitsim import strict_yaml
 from bitsim.errors import InputError
 from bitsim.trace.layers_file import OPTIONAL, REQUIRED
 from bitsim.trace.precision_file import REQUIRED as PRECISION_COLUMNS
@@ -17,15 +18,14 @@ from bitsim.workload import Layer
 
 
 def write_trace(
-    folder: Path, run: Mapping[str, Any], layers: Iterable[Layer], precision: Iterable[Mapping[str, Any]]
+    folder: str | Path, run: Mapping[str, Any], layers: Iterable[Layer], precision: Iterable[Mapping[str, Any]]
 ) -> Trace:
     """Write a trace to `folder`, which must not exist, and open it.
 
     run: keys of run.yaml; precision: rows of precision.csv, missing columns are blank.
     Raises InputError, and leaves nothing behind, if the trace does not pass its own checks.
     """
-    import yaml
-
+    folder = Path(folder)
     if folder.exists():
         raise InputError(f"{folder}: exists already, allowed: a new folder")
     rows = list(precision)
@@ -36,27 +36,19 @@ def write_trace(
     except OSError as error:
         raise InputError(f"{folder}: cannot be written: {error.strerror}") from None
     try:
-        text = "".join(
-            yaml.safe_dump(
-                {key: value}, allow_unicode=True, default_flow_style=None if _nested(value) else False, width=110
-            )
-            for key, value in run.items()
-        )
-        (draft / "run.yaml").write_text(text, encoding="utf-8")
+        (draft / "run.yaml").write_text(strict_yaml.dump(run), encoding="utf-8")
         _write_csv(draft / "layers.csv", (*REQUIRED, *OPTIONAL), [_layer_cells(layer) for layer in layers])
         _write_csv(draft / "precision.csv", (*PRECISION_COLUMNS, *dict.fromkeys(extra)), rows)
         open_trace(draft)
         draft.chmod(0o755)
         draft.replace(folder)
+    except InputError as error:
+        raise InputError(fault.replace(str(draft), str(folder)) for fault in error.faults) from None
     except OSError as error:
         raise InputError(f"{folder}: cannot be written: {error.strerror}") from None
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return open_trace(folder.absolute())
-
-
-def _nested(value: Any) -> bool:
-    return isinstance(value, list | dict)
 
 
 def _write_csv(path: Path, columns: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> None:

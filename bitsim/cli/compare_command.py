@@ -1,0 +1,82 @@
+"""bitsim compare and bitsim demo: the machines side by side."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+DEMO_TRACE = "resnet20_digits_pfq"
+DEMO_MACHINES = ("bitfusion_16x32_192b", "eyeriss_12x14_108k_500mhz")
+
+
+def compare(
+    trace: Annotated[str, typer.Argument(help="Trace folder, or the name of a shipped one.")],
+    hw: Annotated[list[str], typer.Option("--hw", help="Machine file or shipped name; two or more.")],
+    baseline: Annotated[str | None, typer.Option(help="Machine the ratios are to (default: the first).")] = None,
+    iso: Annotated[
+        Literal["none"], typer.Option(help="Resize machines to equal means; none compares them as given.")
+    ] = "none",
+    objective: Annotated[
+        Literal["cycles", "energy", "edp"], typer.Option(help="What each mapping minimises.")
+    ] = "cycles",
+    passes: Annotated[str, typer.Option(help="Training products, separated by commas.")] = "forward,dgrad,wgrad",
+    iterations: Annotated[str | None, typer.Option(metavar="A:B", help="Half-open range of iterations.")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key.")] = None,
+    format_: Annotated[Literal["table", "csv", "json"], typer.Option("--format", help="Output on stdout.")] = "table",
+    timing: Annotated[
+        Literal["event", "stepped"], typer.Option(help="Timing engine; both give equal cycles.")
+    ] = "event",
+    samples: Annotated[
+        Literal["batch-max", "group", "one-by-one"], typer.Option(help="How samples of different widths run.")
+    ] = "batch-max",
+    out: Annotated[Path | None, typer.Option(help="Write a result folder.")] = None,
+) -> None:
+    """TRACE on several machines side by side: time, energy by component, utilisation, bounds, ratios."""
+    from bitsim import __version__
+    from bitsim.cli.options import simulate_all
+    from bitsim.report import folder
+    from bitsim.report.compare_text import print_comparison
+    from bitsim.simulation.compare import compare as compare_results
+
+    if out is not None:
+        folder.check_writable(out)
+    results = simulate_all(trace, hw, set_, iterations, passes, objective=objective, samples=samples, timing=timing)
+    names = dict(zip(hw, (r.machine.name for r in results), strict=True))
+    comparison = compare_results(results, names.get(baseline, baseline) if baseline else None)
+    if out is not None:
+        folder.write_folder(out, results, [r.distinct() for r in results])
+    if format_ == "json":
+        sys.stdout.write(json.dumps({"bitsim": __version__} | comparison.document(), indent=1) + "\n")
+    elif format_ == "csv":
+        sys.stdout.write(comparison.by_layer().to_csv(index=False))
+    else:
+        from rich.console import Console
+
+        print_comparison(comparison, Console())
+
+
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for the picture and the results; new or empty.")] = Path(
+        "bitsim_demo"
+    ),
+) -> None:
+    """A recorded training run on the bit-flexible array and on the integer machine: table and picture."""
+    from rich.console import Console
+
+    from bitsim.cli.options import simulate_all
+    from bitsim.report import folder
+    from bitsim.report.compare_text import print_comparison
+    from bitsim.report.picture import training_picture
+    from bitsim.simulation.compare import compare as compare_results
+
+    folder.check_writable(out)
+    results = simulate_all(DEMO_TRACE, list(DEMO_MACHINES), None, None, "forward,dgrad,wgrad")
+    console = Console()
+    print_comparison(compare_results(results), console, layers=False)
+    folder.write_folder(out, results, [r.distinct() for r in results])
+    training_picture(results, out / "training.png")
+    console.print(f"\npicture: {out / 'training.png'}   rows: {out / 'rows.parquet'}", highlight=False, soft_wrap=True)

@@ -1,0 +1,156 @@
+"""Machines side by side on one trace: per pass and per layer, with ratios to a baseline.
+
+Assumptions
+    - Ratios are baseline over machine: above 1 the machine is faster, or spends less.
+    - The geometric mean is over (layer, pass) pairs, each counted once whatever its size; the ratio
+      of the totals stands beside it, since the two answer different questions.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bitsim.errors import InputError
+from bitsim.simulation.result import Result
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PASS_ORDER = ("forward", "dgrad", "dgrad_second", "wgrad", "wgrad_accumulate")
+TOTAL = "total"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Results on the same trace and iterations; `baseline` is one of them."""
+
+    results: tuple[Result, ...]
+    baseline: Result
+
+    @property
+    def components(self) -> list[str]:
+        """Energy columns without their _pj: every buffer of any machine, array, dram, dram_static, leakage."""
+        buffers = [name for r in self.results for name in r.prices.buffers]
+        return [*dict.fromkeys(buffers), "array", "dram", "dram_static", "leakage"]
+
+    def differences(self) -> dict[str, dict[str, str]]:
+        """{what: {machine: value}} of the conditions that are not equal: clock, bandwidth, node, cells and so on."""
+        return {what: values for what, values in self._conditions().items() if len(set(values.values())) > 1}
+
+    def _conditions(self) -> dict[str, dict[str, str]]:
+        listed: dict[str, dict[str, str]] = {}
+        for result in self.results:
+            machine, config = result.machine, result.machine.accelerator.config
+            memory, technology = config.memory, config.technology
+            gbit_per_s = float(machine.rate * machine.clock_hz) / 1e9
+            latency_ns = float(machine.port.latency_cycles / machine.clock_hz) * 1e9
+            for what, value in (
+                ("clock", f"{float(machine.clock_hz) / 1e6:g} MHz"),
+                ("bandwidth", f"{gbit_per_s:g} Gbit/s"),
+                ("memory latency", f"{latency_ns:g} ns"),
+                ("DRAM prices", memory.energy),
+                ("node", f"{technology.node_nm} nm"),
+                ("SRAM cells", technology.sram_cells),
+                ("storage", f"{config.storage.dram} in DRAM and {config.storage.buffers} in buffers"),
+                ("memory on chip", f"{sum(b.capacity_bits for b in machine.accelerator.buffers()) / 8192:g} KiB"),
+                ("bit products a cycle", str(machine.accelerator.peak_bit_products_per_cycle)),
+            ):
+                listed.setdefault(what, {})[machine.name] = value
+        return listed
+
+    def by_pass(self) -> pd.DataFrame:
+        """One row a machine and pass, and `total`: cycles, latency_s, energies in J, utilisation, bound, ratios."""
+        return self._table(("pass",), [{"pass": p} for p in (*PASS_ORDER, TOTAL)])
+
+    def by_layer(self) -> pd.DataFrame:
+        """One row a machine, layer and pass, in the order they run."""
+        layers = [layer.name for layer in self.baseline.trace.layers]
+        return self._table(("layer", "pass"), [{"layer": n, "pass": p} for n in layers for p in PASS_ORDER])
+
+    def geometric_means(self) -> dict[str, dict[str, float]]:
+        """{machine: {speedup, energy_ratio}} over all (layer, pass) pairs."""
+        table = self.by_layer()
+        means: dict[str, dict[str, float]] = {}
+        for name, rows in table.groupby("hardware", sort=False):
+            means[str(name)] = {
+                column: math.exp(sum(map(math.log, rows[column])) / len(rows)) for column in ("speedup", "energy_ratio")
+            }
+        return means
+
+    def document(self) -> dict[str, Any]:
+        """The comparison as one JSON object."""
+        return {
+            "baseline": self.baseline.machine.name,
+            "differences": self.differences(),
+            "geometric_mean": self.geometric_means(),
+            "runs": [result.summary() for result in self.results],
+            "by_pass": self.by_pass().to_dict("records"),
+            "by_layer": self.by_layer().to_dict("records"),
+        }
+
+    def _table(self, keys: tuple[str, ...], order: list[dict[str, str]]) -> pd.DataFrame:
+        import pandas as pd
+
+        sums = {result.machine.name: _sums(result, keys, self.components) for result in self.results}
+        base = sums[self.baseline.machine.name]
+        rows = []
+        for place in order:
+            key = tuple(place.values())
+            for name, of_machine in sums.items():
+                if key in of_machine:
+                    row = of_machine[key]
+                    ratios = {
+                        "speedup": base[key]["latency_s"] / row["latency_s"],
+                        "energy_ratio": base[key]["energy_j"] / row["energy_j"],
+                    }
+                    rows.append({"hardware": name} | place | row | ratios)
+        return pd.DataFrame(rows)
+
+
+def compare(results: Sequence[Result], baseline: str | None = None) -> Comparison:
+    """Compare results of several machines on one trace; the baseline defaults to the first.
+
+    Raises InputError unless there are two or more, all of the same trace and iterations, and the
+    baseline is one of them.
+    """
+    if len(results) < 2:
+        raise InputError("compare: one machine, needs two or more")
+    names = [result.machine.name for result in results]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise InputError(f"compare: {', '.join(twice)} given twice, allowed: each machine once")
+    if len({(r.trace.trace_hash, r.iteration_range) for r in results}) > 1:
+        raise InputError("compare: results of different traces or iterations, allowed: the same for all")
+    if baseline is not None and baseline not in names:
+        raise InputError(f"--baseline {baseline}: is none of {', '.join(names)}")
+    return Comparison(tuple(results), results[names.index(baseline) if baseline else 0])
+
+
+def _sums(result: Result, keys: tuple[str, ...], components: list[str]) -> dict[tuple[str, ...], dict[str, Any]]:
+    """Totals of each key over the whole range; utilisation and bound weighted by cycles."""
+    totals: dict[tuple[str, ...], dict[str, Any]] = {}
+    bounds: dict[tuple[str, ...], dict[str, int]] = {}
+    clock = float(result.machine.clock_hz)
+    for record in result.distinct():
+        times = record["occurrences"] * record["iterations"]
+        cycles = record["cycles"] * times
+        places = [tuple(record[k] for k in keys)]
+        if keys == ("pass",):
+            places.append((TOTAL,))
+        for place in places:
+            into = totals.setdefault(place, {"cycles": 0, "latency_s": 0.0, "energy_j": 0.0, "utilisation": 0.0})
+            into["cycles"] += cycles
+            into["latency_s"] += cycles / clock
+            into["energy_j"] += record["energy_pj"] * times * 1e-12
+            into["utilisation"] += record["utilisation"] * cycles
+            for name in components:
+                into[f"{name}_j"] = into.get(f"{name}_j", 0.0) + record.get(f"{name}_pj", 0.0) * times * 1e-12
+            votes = bounds.setdefault(place, {})
+            votes[record["bound"]] = votes.get(record["bound"], 0) + cycles
+    for place, into in totals.items():
+        into["utilisation"] /= into["cycles"]
+        into["bound"] = max(sorted(bounds[place]), key=bounds[place].__getitem__)
+    return totals

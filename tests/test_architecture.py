@@ -16,7 +16,7 @@ LAYERS = [
     {"accelerators", "record"},
     {"energy", "mapping"},
     {"simulation"},
-    {"report"},
+    {"report", "reproduce"},
     {"cli"},
 ]
 LEVEL = {name: i for i, layer in enumerate(LAYERS) for name in layer}

@@ -155,8 +155,8 @@ def test_capacity_edge_both_sides(layer):
     orientation = machine.orientations(product)[0]
     from bitsim.mapping.candidates import occupied_bits, shapes
 
-    cost = machine.tile_cost(product, datapath, orientation, shapes(product, tile))
-    need = {k: int(v[0]) for k, v in occupied_bits(machine, orientation, cost.footprint_bits).items()}
+    footprint = machine.footprint_bits(product, datapath, orientation, shapes(product, tile))
+    need = {k: int(v[0]) for k, v in occupied_bits(machine, orientation, footprint).items()}
     for short in (None, *need):
         sizes = {k: f"{max(v, 8) - (k == short)} bits" for k, v in need.items()}
         if any(int(s.split()[0]) < 8 for s in sizes.values()):

@@ -125,62 +125,70 @@ class Accelerator(Seam):
     def _flattened(self, product: Product) -> bool:
         return self.config.lane_packing == "flattened" and not product.writes_filter and product.taps > 1
 
-    def tile_cost(self, product: Product, datapath: Datapath, orientation: Orientation, tile: Tile) -> TileCost:
-        """Issue, drain, footprints and accesses of a tile (docs/microarchitecture.md, counts of one tile)."""
-        lanes, cols = self.lanes(datapath), self.cols
-        normal = orientation.name == NORMAL
-        positions, taps = tile.positions, tile.taps
+    def footprint_bits(
+        self, product: Product, datapath: Datapath, orientation: Orientation, tile: Tile
+    ) -> dict[str, Any]:
+        """Operands padded to whole lane groups along the reduction, outputs to whole column groups (point 18)."""
+        lanes, pixels = self.lanes(datapath), tile.batch * tile.input_rows * tile.input_cols
         if tile.writes_filter:
-            steps, padded = ceil_div(positions, lanes), ceil_div(positions, lanes) * lanes
-            column_dim, stream = (
-                (tile.outputs, tile.channels * taps) if normal else (tile.channels, tile.outputs * taps)
-            )
-            # Positions are the reduction here: rows of X keep their halo, so only dY pads exactly to lanes.
-            input_words = ceil_div(tile.batch * tile.input_rows * tile.input_cols, lanes) * lanes * tile.channels
-            weight_words = padded * tile.outputs
-            output_words = ceil_div(column_dim, cols) * cols * stream
+            # Positions are the reduction: rows of X keep their halo, only dY pads exactly to its lanes.
+            input_words = ceil_div(pixels, lanes) * lanes * tile.channels
+            weight_words = ceil_div(tile.positions, lanes) * lanes * tile.outputs
+        elif self._flattened(product):
+            padded = ceil_div(tile.channels * tile.taps, lanes) * lanes
+            input_words, weight_words = tile.positions * padded, tile.outputs * padded
         else:
-            flattened = self._flattened(product)
+            padded = ceil_div(tile.channels, lanes) * lanes
+            input_words, weight_words = pixels * padded, tile.outputs * padded * tile.taps
+        column_dim, stream = self._columns(orientation, tile)
+        output_words = ceil_div(column_dim, self.cols) * self.cols * stream
+        return {
+            INPUT: tile.groups * input_words * datapath.buffer_bits[0],
+            WEIGHT: tile.groups * weight_words * datapath.buffer_bits[1],
+            OUTPUT: tile.groups * output_words * datapath.accumulator_bits,
+        }
+
+    def _columns(self, orientation: Orientation, tile: Tile) -> tuple[Any, Any]:
+        """(what is spread over columns, what streams past them)."""
+        normal = orientation.name == NORMAL
+        if tile.writes_filter:
+            return (tile.outputs, tile.channels * tile.taps) if normal else (tile.channels, tile.outputs * tile.taps)
+        return (tile.outputs, tile.positions) if normal else (tile.positions, tile.outputs)
+
+    def tile_cost(self, product: Product, datapath: Datapath, orientation: Orientation, tile: Tile) -> TileCost:
+        """Issue, drain and accesses of a tile (docs/microarchitecture.md, counts of one tile)."""
+        lanes, groups, taps = self.lanes(datapath), tile.groups, tile.taps
+        flattened = self._flattened(product)
+        if tile.writes_filter:
+            steps = ceil_div(tile.positions, lanes)
+        else:
             steps = ceil_div(tile.channels * taps, lanes) if flattened else taps * ceil_div(tile.channels, lanes)
-            column_dim, stream = (tile.outputs, positions) if normal else (positions, tile.outputs)
-            padded = steps * lanes if flattened else ceil_div(tile.channels, lanes) * lanes
-            input_words = (positions if flattened else tile.batch * tile.input_rows * tile.input_cols) * padded
-            weight_words = tile.outputs * (padded if flattened else padded * taps)
-            output_words = ceil_div(column_dim, cols) * cols * stream
-        column_groups = ceil_div(column_dim, cols)
-        groups = tile.groups
+        column_dim, stream = self._columns(orientation, tile)
+        column_groups = ceil_div(column_dim, self.cols)
         # Reads for each real (position, tap): the streamed operand once a column group, the other once a
         # product; once more for each slice of the other operand, since every pass reads its slices anew.
         products = groups * tile.outputs * tile.channels
-        if normal:
+        if orientation.name == NORMAL:
             input_reads, weight_reads = groups * tile.channels * column_groups, products
         elif tile.writes_filter:
             input_reads, weight_reads = products, groups * tile.outputs * column_groups
         else:
             input_reads, weight_reads = products, 0  # streamed once a column group: counted by tile below
-        held = orientation.holds
+        held, widths = orientation.holds, datapath.buffer_bits
         per_tap = {
-            f"{held[INPUT]}_read_bits": input_reads * datapath.buffer_bits[0] * datapath.weight_slices,
-            f"{held[WEIGHT]}_read_bits": weight_reads * datapath.buffer_bits[1] * datapath.input_slices,
+            f"{held[INPUT]}_read_bits": input_reads * widths[0] * datapath.weight_slices,
+            f"{held[WEIGHT]}_read_bits": weight_reads * widths[1] * datapath.input_slices,
             "bit_products": products * datapath.input_hw_bits * datapath.weight_hw_bits,
         }
-        streamed = (
-            groups * tile.outputs * tile.channels * column_groups * datapath.buffer_bits[1] * datapath.input_slices
-        )
         per_tile = {"output_buffer_write_bits": tile.words(OUTPUT) * datapath.accumulator_bits}
-        if not normal and not tile.writes_filter:
-            per_tile[f"{held[WEIGHT]}_read_bits"] = streamed
+        if orientation.name == SWAPPED and not tile.writes_filter:
+            per_tile[f"{held[WEIGHT]}_read_bits"] = products * column_groups * widths[1] * datapath.input_slices
         return TileCost(
             issue_cycles=groups * column_groups * stream * steps * datapath.passes,
             drain_cycles=self.drain_cycles,
-            footprint_bits={
-                INPUT: groups * input_words * datapath.buffer_bits[0],
-                WEIGHT: groups * weight_words * datapath.buffer_bits[1],
-                OUTPUT: groups * output_words * datapath.accumulator_bits,
-            },
             per_tile=per_tile,
             per_tap=per_tap,
-            load_words={INPUT: groups * positions * tile.channels * taps} if self._flattened(product) else {},
+            load_words={INPUT: groups * tile.positions * tile.channels * taps} if flattened else {},
         )
 
     @property

@@ -172,6 +172,12 @@ class Accelerator(Seam):
             return Shape(tile.channels, tile.batch, tile.outputs, tile.rows, tile.cols, tile.row_taps, tile.col_taps)
         return Shape(tile.batch, tile.channels, tile.outputs, tile.row_taps, tile.col_taps, tile.rows, tile.cols)
 
+    def footprint_bits(
+        self, product: Product, datapath: Datapath, orientation: Orientation, tile: Tile
+    ) -> dict[str, Any]:
+        widths = {INPUT: datapath.buffer_bits[0], WEIGHT: datapath.buffer_bits[1], OUTPUT: datapath.accumulator_bits}
+        return {role: tile.words(role) * bits for role, bits in widths.items()}
+
     def tile_cost(self, product: Product, datapath: Datapath, orientation: Orientation, tile: Tile) -> TileCost:
         """Cycles, footprints and accesses of a tile, at the register blocking with the fewest cycles."""
         shape = self.shape(tile)
@@ -207,11 +213,6 @@ class Accelerator(Seam):
         return TileCost(
             issue_cycles=best["cycles"],
             drain_cycles=self.rows + 2,
-            footprint_bits={
-                INPUT: words[INPUT] * buffer_bits[0],
-                WEIGHT: words[WEIGHT] * buffer_bits[1],
-                OUTPUT: words[OUTPUT] * psum_bits,
-            },
             per_tile=per_tile,
             per_tap=per_tap,
         )

@@ -66,11 +66,12 @@ class Datapath:
     weight_unit_bits: int
     weight_slices: int
     accumulator_bits: int
-    required_accumulator_bits: int
     output_bits: int
-    is_float: bool
     dram_bits: tuple[int, int]
     buffer_bits: tuple[int, int]
+    # Said of a product, but no part of what it costs: products that differ only here are mapped once.
+    required_accumulator_bits: int = field(compare=False)
+    is_float: bool = field(compare=False)
 
     @property
     def input_hw_bits(self) -> int:
@@ -132,7 +133,6 @@ class Tile:
 class TileCost:
     """What one tile costs inside the array.
 
-    footprint_bits: per role, what it occupies of its buffer, padding included.
     per_tile, per_tap: counters, {name: count}, once a tile and once for each real (position, tap)
     pair of one group and the whole tile batch; names are BUFFER_read_bits, BUFFER_write_bits and the
     array's own events.
@@ -141,7 +141,6 @@ class TileCost:
 
     issue_cycles: Int
     drain_cycles: Int
-    footprint_bits: dict[str, Int]
     per_tile: dict[str, Int]
     per_tap: dict[str, Int]
     load_words: dict[str, Int] = field(default_factory=dict)
@@ -189,6 +188,12 @@ class Accelerator(ABC):
     @abstractmethod
     def granules(self, product: Product, datapath: Datapath, orientation: Orientation) -> dict[str, int]:
         """Per tiled dimension the size below which lanes idle: tiles larger than it are multiples of it."""
+
+    @abstractmethod
+    def footprint_bits(
+        self, product: Product, datapath: Datapath, orientation: Orientation, tile: Tile
+    ) -> dict[str, Int]:
+        """Bits each operand of a tile occupies of its buffer, padding included: {role: bits}."""
 
     @abstractmethod
     def tile_cost(self, product: Product, datapath: Datapath, orientation: Orientation, tile: Tile) -> TileCost:

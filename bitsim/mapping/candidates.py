@@ -16,6 +16,8 @@ from bitsim.accelerators.seam import DIMENSIONS, Accelerator, Datapath, Orientat
 from bitsim.mapping.record import dimension_sizes
 from bitsim.workload import Product
 
+MOST_SIZES = 32
+
 
 def split_sizes(size: int, granule: int = 1) -> list[int]:
     """Distinct tile sizes of a dimension, ascending."""
@@ -25,7 +27,16 @@ def split_sizes(size: int, granule: int = 1) -> list[int]:
         sizes = {s if s <= granule else min(size, -(-s // granule) * granule) for s in sizes}
         if granule < size:
             sizes.add(granule)
-    return sorted(sizes)
+    return _thinned(sorted(sizes)) if len(sizes) > MOST_SIZES else sorted(sizes)
+
+
+def _thinned(sizes: list[int]) -> list[int]:
+    """Long lists keep a size a quarter above the one before, and the whole dimension."""
+    kept = [sizes[-1]]
+    for size in reversed(sizes):
+        if 5 * size <= 4 * kept[-1]:
+            kept.append(size)
+    return kept[::-1]
 
 
 def tilings(product: Product, granules: dict[str, int]) -> np.ndarray:
@@ -73,8 +84,8 @@ def fitting(
     product: Product, accelerator: Accelerator, datapath: Datapath, orientation: Orientation, table: np.ndarray
 ) -> np.ndarray:
     """(count,) bool: the tilings whose operands fit their buffers (equal fits)."""
-    cost = accelerator.tile_cost(product, datapath, orientation, shapes(product, table))
-    need = occupied_bits(accelerator, orientation, cost.footprint_bits)
+    footprint = accelerator.footprint_bits(product, datapath, orientation, shapes(product, table))
+    need = occupied_bits(accelerator, orientation, footprint)
     fits = np.ones(len(table), bool)
     for buffer in accelerator.buffers():
         if buffer.name in need:

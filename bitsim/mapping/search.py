@@ -158,8 +158,8 @@ def least_sizes(product: Product, accelerator: Accelerator, datapath: Datapath) 
     faults = []
     for orientation in accelerator.orientations(product):
         one = np.ones((1, 6), np.int64)
-        cost = accelerator.tile_cost(product, datapath, orientation, shapes(product, one))
-        need = occupied_bits(accelerator, orientation, cost.footprint_bits)
+        footprint = accelerator.footprint_bits(product, datapath, orientation, shapes(product, one))
+        need = occupied_bits(accelerator, orientation, footprint)
         for buffer in accelerator.buffers():
             bits = int(np.max(need.get(buffer.name, 0)))
             if bits > buffer.capacity_bits:

@@ -1,0 +1,1 @@
+"""Published models and numbers, computed anew and set beside what was printed."""

@@ -18,6 +18,7 @@ LAYERS = [
     {"simulation"},
     {"report", "reproduce"},
     {"cli"},
+    {"__main__"},
 ]
 LEVEL = {name: i for i, layer in enumerate(LAYERS) for name in layer}
 

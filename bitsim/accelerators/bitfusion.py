@@ -128,17 +128,16 @@ class Accelerator(Seam):
     def footprint_bits(
         self, product: Product, datapath: Datapath, orientation: Orientation, tile: Tile
     ) -> dict[str, Any]:
-        """Operands padded to whole lane groups along the reduction, outputs to whole column groups (point 18)."""
-        lanes, pixels = self.lanes(datapath), tile.batch * tile.input_rows * tile.input_cols
-        if tile.writes_filter:
-            # Positions are the reduction: rows of X keep their halo, only dY pads exactly to its lanes.
-            input_words = ceil_div(pixels, lanes) * lanes * tile.channels
-            weight_words = ceil_div(tile.positions, lanes) * lanes * tile.outputs
+        """Operands spread evenly over the N rows' banks, outputs over the M columns' (point 18)."""
+        rows, pixels = self.rows, tile.batch * tile.input_rows * tile.input_cols
+        if tile.writes_filter:  # positions are the reduction
+            input_words = ceil_div(pixels, rows) * rows * tile.channels
+            weight_words = ceil_div(tile.positions, rows) * rows * tile.outputs
         elif self._flattened(product):
-            padded = ceil_div(tile.channels * tile.taps, lanes) * lanes
+            padded = ceil_div(tile.channels * tile.taps, rows) * rows
             input_words, weight_words = tile.positions * padded, tile.outputs * padded
         else:
-            padded = ceil_div(tile.channels, lanes) * lanes
+            padded = ceil_div(tile.channels, rows) * rows
             input_words, weight_words = pixels * padded, tile.outputs * padded * tile.taps
         column_dim, stream = self._columns(orientation, tile)
         output_words = ceil_div(column_dim, self.cols) * self.cols * stream

@@ -9,7 +9,7 @@ import traceback
 
 import typer
 
-from bitsim.cli import compare_command, hw_commands, run_command, trace_commands
+from bitsim.cli import compare_command, hw_commands, reproduce_command, run_command, trace_commands
 from bitsim.errors import InputError
 
 BAD_INPUT, INTERNAL_ERROR, INTERRUPTED = 2, 3, 130
@@ -27,6 +27,7 @@ app.command("run")(run_command.run)
 app.command("compare")(compare_command.compare)
 app.add_typer(trace_commands.app, name="trace")
 app.add_typer(hw_commands.app, name="hw")
+app.add_typer(reproduce_command.app, name="reproduce")
 
 
 def _version(show: bool) -> None:

@@ -1,0 +1,1 @@
+"""Benchmarks: every claim of speed is a figure here.  ``python -m bench`` prints one table."""

@@ -1,0 +1,66 @@
+"""Measure and print.  Warm figures are medians of several runs in one process; CPU seconds of this process."""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+import bitsim
+from bitsim.kernels.event import event_cycles
+from bitsim.kernels.program import PortTiming
+from bitsim.kernels.stepped import stepped_cycles
+from bitsim.reproduce import bitfusion
+
+
+def cpu_s(work: Callable[[], object], runs: int = 5) -> float:
+    """Median CPU seconds of `work`, after one warm-up."""
+    work()
+    times = []
+    for _ in range(runs):
+        start = time.process_time()
+        work()
+        times.append(time.process_time() - start)
+    return statistics.median(times)
+
+
+def random_program(tiles: int) -> np.ndarray:
+    """A program of `tiles` tiles that reloads one operand each and accumulates now and then (seed 0)."""
+    rng = np.random.default_rng(0)
+    table = np.zeros((tiles, 7), np.int64)
+    table[:, 0], table[:, 3], table[:, 4] = rng.integers(1, 200, (3, tiles))
+    table[:, 5] = 49
+    new = rng.random(tiles) < 0.7
+    new[0] = True
+    table[:, 6] = 1 + 4 * new + 8 * np.append(new[1:], True)
+    table[0, 6] |= 2 + 16
+    return table
+
+
+def main() -> None:
+    """Print one figure a line."""
+    trace = bitsim.open_trace("resnet38_cifar_pfq")
+    for name in ("bitfusion_16x32_192b", "eyeriss_12x14_108k_500mhz"):
+        machine = bitsim.load_hardware(name)
+        seconds = cpu_s(lambda machine=machine: bitsim.simulate(trace, machine).totals, 3)
+        print(f"resnet38_cifar_pfq, 64,000 iterations, {name}, warm: {seconds:.2f} s")
+    program, timing = random_program(200_000), PortTiming(40).array()
+    cycles = int(event_cycles(program, timing).sum())
+    event = cpu_s(lambda: event_cycles(program, timing))
+    stepped = cpu_s(lambda: stepped_cycles(program, timing, np.zeros(0, np.uint8)), 3)
+    print(
+        f"event recurrence: {len(program) / event / 1e6:.1f} Mtile/s, {stepped / event:.0f} times the per-cycle model"
+    )
+    print(f"per-cycle model: {cycles / stepped / 1e6:.0f} Mcycle/s")
+    print(f"BitFusion's published search, 61 layers: {cpu_s(bitfusion.rows, 3):.2f} s")
+    start = time.perf_counter()
+    subprocess.run([sys.executable, "-m", "bitsim", "--help"], check=True, stdout=subprocess.DEVNULL)
+    print(f"bitsim --help, process: {time.perf_counter() - start:.2f} s")
+
+
+if __name__ == "__main__":
+    main()

@@ -5,6 +5,7 @@ Small but real: real images, real losses that decide when precision rises (PFQ),
 
 from __future__ import annotations
 
+import importlib
 import platform
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,11 +45,10 @@ def record_digits(folder: str | Path, seed: int = 0, epochs: int = EPOCHS) -> Tr
     folder = Path(folder)
     if folder.exists():
         raise InputError(f"{folder}: exists already, allowed: a new folder")
-    try:
-        import sklearn
-        import torch
-    except ImportError as error:
-        raise InputError(f"{error.name} is not installed: pip install '.[record]'") from None
+    _need("torch", "sklearn")
+    import sklearn
+    import torch
+
     from bitsim.record.resnet import ResNet
     from bitsim.record.shapes import layers_of
 
@@ -84,6 +84,18 @@ def record_digits(folder: str | Path, seed: int = 0, epochs: int = EPOCHS) -> Tr
         },
     }
     return write_trace(folder, run, layers, _rows(layers, log))
+
+
+def _need(*modules: str) -> None:
+    """InputError naming every module of the extra that is missing."""
+    faults = []
+    for name in modules:
+        try:
+            importlib.import_module(name)
+        except ImportError:
+            faults.append(f"{name} is not installed: pip install '.[record]'")
+    if faults:
+        raise InputError(faults)
 
 
 def _data(seed: int) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:

@@ -181,3 +181,55 @@ def test_lane_packing_of_16_channels(bits, per_tap, flattened):
         assert counters["issue_cycles"] == 64 * steps
         copies = 64 * 9 * 16 if packing == "flattened" else 64 * 16
         assert counters["input_buffer_write_bits"] == copies * bits
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data(), conv_layers(), st.integers(1, 16), st.integers(1, 400), st.integers(1, 400))
+def test_fewer_rows_and_less_bandwidth_never_help(data, layer, fewer, rate, more):
+    """The same mapping: fewer rows never fewer issue cycles; a faster port never more cycles, nor other counters."""
+    machines = [load_hardware("bitfusion_16x32_192b", {"array.rows": rows}) for rows in (16, fewer)]
+    product = lower(layer, data.draw(st.sampled_from(layer.passes())), 2)[0]
+    tile = tuple(data.draw(st.integers(1, size)) for size in dimension_sizes(product).values())
+    order = data.draw(st.sampled_from(ORDERS))
+    counters = []
+    for machine in machines:
+        accelerator = machine.accelerator
+        datapath = accelerator.datapath(product, 4, 8, None if product.writes_filter else 4)
+        orientation = accelerator.orientations(product)[0]
+        mapping = Mapping(orientation.name, tile, order)
+        slow, fast = (
+            execute(product, accelerator, datapath, orientation, mapping, Fraction(r)) for r in (rate, rate + more)
+        )
+        port = machine.port.array()
+        assert event_cycles(fast.tiles, port).sum() <= event_cycles(slow.tiles, port).sum()
+        assert fast.counters == slow.counters
+        counters.append(slow.counters)
+    assert counters[1]["issue_cycles"] >= counters[0]["issue_cycles"]
+    assert counters[1]["dram_read_bits"] == counters[0]["dram_read_bits"]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data(), conv_layers(), st.integers(1, 12), st.integers(1, 12), st.integers(0, 6), st.integers(0, 6))
+def test_more_bits_on_one_program(data, layer, a, w, more_a, more_w):
+    """The same mapping: more bits never fewer issue cycles, bits moved or total cycles."""
+    machine = load_hardware("bitfusion_16x32_192b")
+    accelerator = machine.accelerator
+    product = lower(layer, data.draw(st.sampled_from(layer.passes())), 2)[0]
+    tile = tuple(data.draw(st.integers(1, size)) for size in dimension_sizes(product).values())
+    orientation = accelerator.orientations(product)[0]
+    mapping = Mapping(orientation.name, tile, data.draw(st.sampled_from(ORDERS)))
+    few, more = (
+        execute(
+            product,
+            accelerator,
+            accelerator.datapath(product, x, y, None if product.writes_filter else x),
+            orientation,
+            mapping,
+            RATE,
+        )
+        for x, y in ((a, w), (a + more_a, w + more_w))
+    )
+    for name in ("issue_cycles", "dram_read_bits", "dram_write_bits", "bit_products"):
+        assert more.counters[name] >= few.counters[name], name
+    port = machine.port.array()
+    assert event_cycles(more.tiles, port).sum() >= event_cycles(few.tiles, port).sum()

@@ -13,11 +13,11 @@ from pathlib import Path
 
 from bitsim.accelerators.registry import load_hardware
 from bitsim.errors import InputError
-from bitsim.kernels.program import CLASSES
+from bitsim.reproduce.beside import Beside, beside
 from bitsim.reproduce.bitfusion_isca18 import COUNTERS, DRAM_PJ_PER_BIT, ENERGIES, Row, layer
 from bitsim.reproduce.published_rows import Difference, differences, given, shipped
 from bitsim.simulation.cost import CostModel
-from bitsim.workload import FORWARD, Layer, Widths
+from bitsim.workload import Widths
 
 LAYERS_FILE = "bitfusion_isca18_layers.csv"
 MACHINE = "bitfusion_16x32_192b"
@@ -162,17 +162,6 @@ def geometric_mean(values: list[float]) -> float:
     return math.exp(sum(map(math.log, values)) / len(values))
 
 
-@dataclass(frozen=True)
-class Beside:
-    """One layer on the exact engine, forward, same array, buffers and port, memory latency of the machine file."""
-
-    name: str
-    analytical_cycles: int
-    exact_cycles: int
-    issue_cycles: int
-    largest_stall: str
-
-
 def exact_beside(found: Rows) -> list[Beside]:
     """The exact engine on every row.  Outputs stay 32 bits wide in DRAM, but move once and not on every visit."""
     models: dict[tuple, CostModel] = {}
@@ -193,30 +182,7 @@ def exact_beside(found: Rows) -> list[Beside]:
         key = tuple(machine.values())
         if key not in models:
             models[key] = CostModel(load_hardware(MACHINE, machine))
-        side = (row.out_size - 1) * row.stride + row.kernel
-        conv = Layer(
-            name,
-            "conv",
-            1,
-            row.in_channels,
-            row.out_channels,
-            side,
-            side,
-            row.kernel,
-            row.kernel,
-            row.stride,
-            row.stride,
-        )
+        shape = (row.in_channels, row.out_channels, row.kernel, row.out_size, row.stride)
         widths = Widths(row.input_bits, row.weight_bits, 8, 8, 32)
-        cost = models[key].pass_cost(conv, FORWARD, row.batch, widths).values
-        stalls = {c: int(cost[f"{c}_cycles"]) for c in CLASSES if c != "issue"}
-        listed.append(
-            Beside(
-                name,
-                int(values["cycles"]),
-                int(cost["cycles"]),
-                int(cost["issue_cycles"]),
-                max(stalls, key=stalls.__getitem__),
-            )
-        )
+        listed.append(beside(name, models[key], shape, row.batch, widths, int(values["cycles"])))
     return listed

@@ -84,4 +84,22 @@ def test_other_arrays_stay_within_laws():
 def test_exact_engine_beside(bitsim_command):
     status, out, _ = bitsim_command("reproduce", "bitfusion")
     assert status == 0 and out.splitlines()[-1] == "61 of 61 rows exact"
-    assert "exact engine beside" in out and "VGG-7, RESNET-18: no published Eyeriss rows" in out.replace("\n", " ")
+    assert "exact engine beside" in out and "VGG-7, RESNET-18: no published Eyeriss rows" in out
+
+
+@pytest.mark.parametrize("name", ["bitfusion", "eyeriss"])
+def test_the_committed_page_is_what_the_command_writes(tmp_path, bitsim_command, name):
+    page = tmp_path / f"validation_{name}.md"
+    assert bitsim_command("reproduce", name, "--markdown", page)[0] == 0
+    committed = Path(__file__).parent.parent / "docs" / page.name
+    assert page.read_text() == committed.read_text(), f"write it again: bitsim reproduce {name} --markdown {committed}"
+
+
+def test_made_even_in_the_published_terms():
+    """Known figures over all eight networks: 5.2x / 6.8x at the same width, 10.6x at 6 pJ a DRAM bit."""
+    even = {e.what: e for e in bitfusion.made_even(bitfusion.rows())}
+    narrow = even["AlexNet and ResNet-18 as wide on BitFusion as on Eyeriss"]
+    assert narrow.speedup == pytest.approx(5.2, abs=0.06)
+    assert narrow.energy_ratio == pytest.approx(6.8, abs=0.05)
+    assert even["DRAM at 6 pJ a bit for both"].energy_ratio == pytest.approx(10.6, abs=0.06)
+    assert {e.networks for e in even.values()} == {8, 6}

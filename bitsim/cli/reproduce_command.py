@@ -15,23 +15,24 @@ MISSED = 1
 @app.command()
 def bitfusion(
     layers: Annotated[Path | None, typer.Option(help="Rows to check, in the format of the shipped ones.")] = None,
+    markdown: Annotated[Path | None, typer.Option(help="Also write the report as this Markdown file.")] = None,
 ) -> None:
     """BitFusion (ISCA 2018): 61 rows and the headline, then the exact engine beside the analytical model."""
-    from rich.console import Console
-
     from bitsim.reproduce import bitfusion as published
 
-    console = Console()
+    console = _console(markdown)
     found = published.rows(layers)
     missed = list(found.differences)
     if layers is None:
         listed = published.headline(found)
         missed += published.headline_differences(listed)
-        _headline(console, listed)
+        _headline(console, listed, published.made_even(found))
         _beside(console, published.exact_beside(found), "analytical")
     for difference in missed:
         console.print(str(difference), highlight=False, soft_wrap=True)
     console.print(f"{found.exact} of {len(found.names)} rows exact", highlight=False)
+    if markdown is not None:
+        _write_markdown(console, markdown, "BitFusion (ISCA 2018)")
     if missed:
         raise typer.Exit(MISSED)
 
@@ -39,13 +40,12 @@ def bitfusion(
 @app.command()
 def eyeriss(
     layers: Annotated[Path | None, typer.Option(help="Rows to check, in the format of the shipped ones.")] = None,
+    markdown: Annotated[Path | None, typer.Option(help="Also write the report as this Markdown file.")] = None,
 ) -> None:
     """Eyeriss: the published 256-PE rows, the exact engine beside them, and the chip of JSSC 2017."""
-    from rich.console import Console
-
     from bitsim.reproduce import eyeriss as published
 
-    console = Console()
+    console = _console(markdown)
     found = published.rows(layers)
     missed = list(found.differences)
     if layers is None:
@@ -58,6 +58,8 @@ def eyeriss(
     if found.pooling:
         console.print(f"{found.pooling} pooling rows have no dimensions and are left out", highlight=False)
     console.print(f"{found.exact} of {len(found.names)} rows exact", highlight=False)
+    if markdown is not None:
+        _write_markdown(console, markdown, "Eyeriss (256 PEs, and the chip of JSSC 2017)")
     if missed:
         raise typer.Exit(MISSED)
 
@@ -85,6 +87,21 @@ def _chip(console, listed, predicted) -> None:  # type: ignore[no-untyped-def]
     console.print(table)
 
 
+def _console(markdown: Path | None):  # type: ignore[no-untyped-def]
+    from rich.console import Console
+
+    # A page is the same on every terminal.
+    return Console(record=markdown is not None, width=100 if markdown else None)
+
+
+def _write_markdown(console, path: Path, title: str) -> None:  # type: ignore[no-untyped-def]
+    from bitsim.report.folder import write_text
+
+    lines = [line.rstrip() for line in console.export_text().splitlines()]
+    command = f"bitsim reproduce {title.split()[0].lower()} --markdown {path.name}"
+    write_text(path, f"# {title}\n\nWritten by `{command}`.\n\n```text\n" + "\n".join(lines) + "\n```\n")
+
+
 def _table(title: str, *columns: str):  # type: ignore[no-untyped-def]
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
@@ -95,8 +112,8 @@ def _table(title: str, *columns: str):  # type: ignore[no-untyped-def]
     return table
 
 
-def _headline(console, listed) -> None:  # type: ignore[no-untyped-def]
-    from bitsim.reproduce.bitfusion import SYNTHESISED_INT16_PJ, geometric_mean
+def _headline(console, listed, evened) -> None:  # type: ignore[no-untyped-def]
+    from bitsim.reproduce.bitfusion import geometric_mean
 
     table = _table("BitFusion over Eyeriss, by network", "network", "speed", "published", "energy", "published")
     for row in listed:
@@ -105,18 +122,12 @@ def _headline(console, listed) -> None:  # type: ignore[no-untyped-def]
     means = [geometric_mean([getattr(n, c) for n in listed]) for c in ("speedup", "energy_ratio")]
     table.add_row("geometric mean", f"{means[0]:.6f}", "3.925073", f"{means[1]:.6f}", "5.116515")
     console.print(table)
-    known = [n for n in listed if n.eyeriss_units is not None]
-    console.print(
-        f"\nMade even, energy ratio over the {len(known)} networks with published Eyeriss rows "
-        f"(as published {geometric_mean([n.energy_ratio for n in known]):.2f}x):",
-        soft_wrap=True,
-    )
-    for price in (6.0, 15.0, 40.0):
-        console.print(f"  both at {price:g} pJ a DRAM bit: {geometric_mean([n.at(price) for n in known]):.2f}x")
-    even = geometric_mean([n.at(15.0, SYNTHESISED_INT16_PJ) for n in known])
-    console.print(f"  both at 15 pJ, and Eyeriss's MAC at its synthesised {SYNTHESISED_INT16_PJ} pJ: {even:.2f}x")
+    table = _table("\nmade even, geometric means", "what", "networks", "speed", "energy")
+    for even in evened:
+        table.add_row(even.what, str(even.networks), f"{even.speedup:.2f}x", f"{even.energy_ratio:.2f}x")
+    console.print(table)
     missing = ", ".join(n.network for n in listed if n.eyeriss_units is None)
-    console.print(f"  {missing}: no published Eyeriss rows, energy carried over from the headline", soft_wrap=True)
+    console.print(f"{missing}: no published Eyeriss rows, energy carried over from the headline", soft_wrap=True)
 
 
 def _beside(console, listed, other: str) -> None:  # type: ignore[no-untyped-def]

@@ -74,6 +74,19 @@ def write_folder(folder: Path, results: list[Result], rows: list[list[dict[str, 
         shutil.rmtree(draft, ignore_errors=True)
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a text file whole or not at all.  Raises InputError if it cannot be written."""
+    try:
+        path.absolute().parent.mkdir(parents=True, exist_ok=True)
+        handle, draft = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.absolute().parent)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        Path(draft).chmod(0o644)
+        Path(draft).replace(path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written: {error.strerror}") from None
+
+
 def _fill_absent(frame: Any) -> Any:
     """A buffer that one machine lacks is 0 in a table of several."""
     numbers = frame.select_dtypes("number").columns

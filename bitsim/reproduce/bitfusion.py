@@ -8,7 +8,7 @@ model is from the exact engine.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bitsim.accelerators.registry import load_hardware
@@ -24,6 +24,7 @@ MACHINE = "bitfusion_16x32_192b"
 # Eyeriss in the paper's comparison: 3.2 pJ a MAC, DRAM at 0.15 of its unit cost of 200 a word.
 EYERISS_PJ_PER_UNIT, EYERISS_DRAM_SHARE = 3.2, 0.15
 DRAM_UNITS_PER_WORD, WORD_BITS = 200, 16
+EYERISS_DRAM_PJ_PER_BIT = 6.0  # 3.2 x 0.15 x 200 / 16
 SYNTHESISED_INT16_PJ = 0.6027  # logic_synthesis_45nm.csv, 4x4 block of 16/16
 
 
@@ -94,21 +95,28 @@ class Headline:
         return self.eyeriss_nj / self.bitfusion_nj
 
     def at(self, dram_pj_per_bit: float, eyeriss_unit_pj: float | None = None) -> float | None:
-        """Energy ratio with both at one DRAM price, and Eyeriss's MAC price if given; None without its rows."""
+        """Energy ratio with both at one DRAM price, and Eyeriss's MAC price if given.
+
+        None without published Eyeriss rows, unless the prices are those its total was made with.
+        """
+        bitfusion = self.bitfusion_nj + self.bitfusion_dram_bits * (dram_pj_per_bit - DRAM_PJ_PER_BIT) / 1e3
+        if dram_pj_per_bit == EYERISS_DRAM_PJ_PER_BIT and eyeriss_unit_pj is None:
+            return self.eyeriss_nj / bitfusion
         if self.eyeriss_units is None:
             return None
-        bitfusion = self.bitfusion_nj + self.bitfusion_dram_bits * (dram_pj_per_bit - DRAM_PJ_PER_BIT) / 1e3
         unit = EYERISS_PJ_PER_UNIT if eyeriss_unit_pj is None else eyeriss_unit_pj
         dram_bits = self.eyeriss_units["dram_units"] / DRAM_UNITS_PER_WORD * WORD_BITS
         on_chip = sum(self.eyeriss_units[name] for name in ("alu_units", "rf_units", "noc_units", "glb_units"))
         return (unit * on_chip + dram_pj_per_bit * dram_bits) / 1e3 / bitfusion
 
 
-def headline(found: Rows) -> list[Headline]:
+def headline(found: Rows, published: list[Headline] | None = None) -> list[Headline]:
     """The eight networks of the paper.
 
-    Two have no published Eyeriss rows: their Eyeriss energy is carried over from the headline.
+    Two have no published Eyeriss rows: their Eyeriss energy is carried over from the headline
+    (with the BitFusion side of `published`, where `found` is not the published rows).
     """
+    carried = {row.network: row.eyeriss_nj for row in published or ()}
     eyeriss: dict[str, dict[str, float]] = {}
     for cells in shipped("eyeriss_256pe_layers.csv"):
         into = eyeriss.setdefault(cells["network"], {})
@@ -126,7 +134,7 @@ def headline(found: Rows) -> list[Headline]:
             on_chip = sum(units[n] for n in ("alu_units", "rf_units", "noc_units", "glb_units"))
             eyeriss_nj = EYERISS_PJ_PER_UNIT * (on_chip + EYERISS_DRAM_SHARE * units["dram_units"]) / 1e3
         else:
-            eyeriss_nj = float(cells["energy_ratio"]) * energy
+            eyeriss_nj = carried.get(name, float(cells["energy_ratio"]) * energy)
         listed.append(
             Headline(
                 name,
@@ -141,6 +149,58 @@ def headline(found: Rows) -> list[Headline]:
             )
         )
     return listed
+
+
+WIDE_NETWORKS = ("AlexNet", "RESNET-18")
+CLASSES_AND_COLOURS = (3, 1000)  # channel counts that are not a choice of width
+
+
+def same_width(found: Rows) -> Rows:
+    """The rows with AlexNet and ResNet-18 at the width Eyeriss ran them: half of every channel count."""
+    halved, ours = [], []
+    for network, row, values in zip(found.networks, found.rows, found.ours, strict=True):
+        if network in WIDE_NETWORKS:
+            channels = [c if c in CLASSES_AND_COLOURS else c // 2 for c in (row.in_channels, row.out_channels)]
+            row = replace(row, in_channels=channels[0], out_channels=channels[1])
+            values = layer(row)
+        halved.append(row)
+        ours.append(values)
+    return Rows(found.names, found.networks, halved, ours, [])
+
+
+@dataclass(frozen=True)
+class Even:
+    """The headline with something made even: geometric means over `networks` networks."""
+
+    what: str
+    networks: int
+    speedup: float
+    energy_ratio: float
+
+
+def made_even(found: Rows) -> list[Even]:
+    """One unevenness at a time, then all together.  Reported, not held.
+
+    Networks without published Eyeriss rows are left out where Eyeriss's own energy moves.
+    """
+    published = headline(found)
+    narrow = headline(same_width(found), published)
+
+    def means(what: str, listed: list[Headline], price: float | None = None, mac_pj: float | None = None) -> Even:
+        ratios = [(n.speedup, n.energy_ratio if price is None else n.at(price, mac_pj)) for n in listed]
+        known = [(speed, ratio) for speed, ratio in ratios if ratio is not None]
+        return Even(what, len(known), *(geometric_mean(list(column)) for column in zip(*known, strict=True)))
+
+    mac = f"Eyeriss's MAC at its synthesised {SYNTHESISED_INT16_PJ} pJ, not {EYERISS_PJ_PER_UNIT}"
+    return [
+        means("as published", published),
+        means("AlexNet and ResNet-18 as wide on BitFusion as on Eyeriss", narrow),
+        means("DRAM at 6 pJ a bit for both", published, 6.0),
+        means("DRAM at 15 pJ a bit for both", published, 15.0),
+        means("DRAM at 40 pJ a bit for both", published, 40.0),
+        means(f"DRAM at 15 pJ, {mac}", published, 15.0, SYNTHESISED_INT16_PJ),
+        means("all of it: same width, DRAM at 15 pJ, synthesised MAC", narrow, 15.0, SYNTHESISED_INT16_PJ),
+    ]
 
 
 def headline_differences(listed: list[Headline]) -> list[Difference]:

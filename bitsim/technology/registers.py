@@ -18,9 +18,17 @@ from bitsim.technology.price import Price, table
 
 @lru_cache(maxsize=512)
 def register_file_price(words: int, word_bits: int, node_nm: int = 45) -> Price:
-    """Price of one register file of `words` x `word_bits`.  InputError for a node other than 45 nm."""
+    """Price of one register file of `words` x `word_bits`.
+
+    InputError for a node other than 45 nm, and for a depth or width that is not positive.
+    """
+    if words < 1 or word_bits < 1:
+        raise InputError(f"a register file of {words} words x {word_bits} bits, allowed: 1 or more of each")
     if node_nm != 45:
-        raise InputError(f"technology.node_nm: {node_nm}: register files are priced at 45 nm only")
+        raise InputError(
+            f"technology.node_nm: {node_nm}: no price for register files ({words} x {word_bits} bits), "
+            "allowed: 45, or banks large enough for the SRAM table"
+        )
     rows = sorted(table("register_file_45nm.csv"), key=lambda r: int(r["words"]))
     depths = [int(r["words"]) for r in rows]
     scale = word_bits / int(rows[0]["word_bits"])

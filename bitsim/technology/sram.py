@@ -4,13 +4,14 @@ Assumptions
     - A bank is one macro; its size rounds up to whole words.  Between table sizes energies, leakage
       and area lie on a straight line in log(size), log(value): leaving a size out errs 4.4 % at the
       median, so such a price says "interpolated".  Access width is never interpolated.
-    - Banks below 32 words, or below the smallest macro, are register files.
-    - Leakage includes gate leakage.  A macro slower than the clock is an error.
+    - Banks below 32 words, or below the smallest macro, are register files, of any word width.
+    - Leakage includes gate leakage.  A macro that needs the whole period or more is an error.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from fractions import Fraction
 from functools import lru_cache
 
@@ -38,20 +39,32 @@ def buffer_price(
 ) -> Price:
     """Price of a buffer of `banks` macros.
 
-    Raises InputError for a node, cell type, width or size outside the table, and for a macro
-    slower than one cycle of `clock_hz`.
+    Raises InputError for a node, cell type, width or size outside the table, for a size, bank count,
+    width or clock that is not positive, and for a macro not faster than one cycle of `clock_hz`.
     """
-    bank_bits = -(-capacity_bits // (banks * access_bits)) * access_bits
-    sizes = _sizes(node_nm, cells, extra_ports, access_bits)
-    if bank_bits < max(min(sizes), _LEAST_WORDS * access_bits):
-        bank = register_file_price(bank_bits // access_bits, access_bits, node_nm)
+    given: dict[str, int | Fraction] = {
+        "capacity_bits": capacity_bits,
+        "banks": banks,
+        "access_bits": access_bits,
+        "clock_hz": clock_hz,
+    }
+    if faults := [f"{name}: {value}: allowed: above 0" for name, value in given.items() if value <= 0]:
+        raise InputError(faults)
+    words = -(-capacity_bits // (banks * access_bits))
+    by_width = _widths(node_nm, cells, extra_ports)
+    if words < _LEAST_WORDS or words * access_bits < min(by_width.get(access_bits, [0])):
+        bank = register_file_price(words, access_bits, node_nm)
+    elif access_bits not in by_width:
+        raise _not_in_table("access bits", access_bits, sorted(by_width))
     else:
-        bank = _bank_price(bank_bits, sizes, access_bits, f"sram_cacti7.csv, {node_nm} nm {cells}")
+        source = f"sram_cacti7.csv, {node_nm} nm {cells}"
+        bank = _bank_price(words * access_bits, by_width[access_bits], access_bits, source)
     period_ns = float(10**9 / clock_hz)
-    if bank.access_time_ns is not None and bank.access_time_ns > period_ns:
+    if bank.access_time_ns is not None and bank.access_time_ns >= period_ns:
         raise InputError(
-            f"technology.sram_cells: {cells}: a bank of {bank_bits // 8} B answers in {bank.access_time_ns:.2f} ns, "
-            f"the clock has {period_ns:.2f} ns; allowed: a slower clock, itrs-hp cells, or smaller banks"
+            f"technology.sram_cells: {cells}: a bank of {words * access_bits // 8} B answers in "
+            f"{bank.access_time_ns:.2f} ns, too slow for a period of {period_ns:.2f} ns; "
+            "allowed: a slower clock, itrs-hp cells, or smaller banks"
         )
     return Price(
         bank.read_pj_per_bit,
@@ -63,16 +76,20 @@ def buffer_price(
     )
 
 
-def _sizes(node_nm: int, cells: str, extra_ports: int, access_bits: int) -> dict[int, dict[str, float]]:
-    macros = _macros()
-    for position, (what, value) in enumerate(
-        (("node_nm", node_nm), ("sram_cells", cells), ("ports", extra_ports), ("access bits", access_bits))
-    ):
-        fitting = {key[position] for key in macros if key[:position] == (node_nm, cells, extra_ports)[:position]}
-        if value not in fitting:
-            allowed = ", ".join(str(v) for v in sorted(fitting))
-            raise InputError(f"technology: no SRAM with {what} {value} in the table, allowed: {allowed}")
-    return macros[node_nm, cells, extra_ports, access_bits]
+def _widths(node_nm: int, cells: str, extra_ports: int) -> dict[int, dict[int, dict[str, float]]]:
+    """{access bits: {bank bits: values}} of one node, cell type and port count."""
+    left = _macros()
+    for position, (what, value) in enumerate((("node_nm", node_nm), ("sram_cells", cells), ("ports", extra_ports))):
+        fitting = {key[position] for key in left}
+        left = {key: sizes for key, sizes in left.items() if key[position] == value}
+        if not left:
+            raise _not_in_table(what, value, sorted(fitting))
+    return {key[3]: sizes for key, sizes in left.items()}
+
+
+def _not_in_table(what: str, value: object, fitting: Iterable[object]) -> InputError:
+    allowed = ", ".join(str(v) for v in fitting)
+    return InputError(f"technology: no SRAM with {what} {value} in the table, allowed: {allowed}")
 
 
 def _bank_price(bits: int, sizes: dict[int, dict[str, float]], access_bits: int, source: str) -> Price:

@@ -9,35 +9,42 @@ from typing import Annotated, Literal
 
 import typer
 
+from bitsim.cli.options import (
+    Format,
+    Iterations,
+    Machines,
+    Objective,
+    OutFolder,
+    Passes,
+    Samples,
+    Settings,
+    Timing,
+    TraceArgument,
+    simulate_all,
+)
+
 DEMO_TRACE = "resnet20_digits_pfq"
 DEMO_MACHINES = ("bitfusion_16x32_192b", "eyeriss_12x14_108k_500mhz")
 
 
 def compare(
-    trace: Annotated[str, typer.Argument(help="Trace folder, or the name of a shipped one.")],
-    hw: Annotated[list[str], typer.Option("--hw", help="Machine file or shipped name; two or more.")],
+    trace: TraceArgument,
+    hw: Machines,
     baseline: Annotated[str | None, typer.Option(help="Machine the ratios are to (default: the first).")] = None,
     iso: Annotated[
         Literal["none"], typer.Option(help="Resize machines to equal means; none compares them as given.")
     ] = "none",
-    objective: Annotated[
-        Literal["cycles", "energy", "edp"], typer.Option(help="What each mapping minimises.")
-    ] = "cycles",
-    passes: Annotated[str, typer.Option(help="Training products, separated by commas.")] = "forward,dgrad,wgrad",
-    iterations: Annotated[str | None, typer.Option(metavar="A:B", help="Half-open range of iterations.")] = None,
-    set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key.")] = None,
-    format_: Annotated[Literal["table", "csv", "json"], typer.Option("--format", help="Output on stdout.")] = "table",
-    timing: Annotated[
-        Literal["event", "stepped"], typer.Option(help="Timing engine; both give equal cycles.")
-    ] = "event",
-    samples: Annotated[
-        Literal["batch-max", "group", "one-by-one"], typer.Option(help="How samples of different widths run.")
-    ] = "batch-max",
-    out: Annotated[Path | None, typer.Option(help="Write a result folder.")] = None,
+    objective: Objective = "cycles",
+    passes: Passes = "forward,dgrad,wgrad",
+    iterations: Iterations = None,
+    set_: Settings = None,
+    format_: Format = "table",
+    timing: Timing = "event",
+    samples: Samples = "batch-max",
+    out: OutFolder = None,
 ) -> None:
     """TRACE on several machines side by side: time, energy by component, utilisation, bounds, ratios."""
     from bitsim import __version__
-    from bitsim.cli.options import simulate_all
     from bitsim.report import folder
     from bitsim.report.compare_text import print_comparison
     from bitsim.simulation.compare import compare as compare_results
@@ -67,7 +74,6 @@ def demo(
     """A recorded training run on the bit-flexible array and on the integer machine: table and picture."""
     from rich.console import Console
 
-    from bitsim.cli.options import simulate_all
     from bitsim.report import folder
     from bitsim.report.compare_text import print_comparison
     from bitsim.report.picture import training_picture

@@ -6,9 +6,10 @@ from typing import Annotated
 
 import typer
 
+from bitsim.cli.options import Settings, parse_overrides
+
 app = typer.Typer(help="List, show and check machine files.", no_args_is_help=True)
 
-Settings = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key.")]
 Name = Annotated[str, typer.Argument(help="Machine file, or the name of a shipped one.")]
 
 
@@ -32,7 +33,6 @@ def show(hw: Name, set_: Settings = None) -> None:
     from rich.console import Console
 
     from bitsim.accelerators.registry import load_hardware
-    from bitsim.cli.options import parse_overrides
     from bitsim.energy import PriceList
     from bitsim.report.text import key_values
     from bitsim.units import show_size
@@ -62,7 +62,6 @@ def show(hw: Name, set_: Settings = None) -> None:
 def check(hw: Name, set_: Settings = None) -> None:
     """Read a machine file with every check there is, prices included."""
     from bitsim.accelerators.registry import load_hardware
-    from bitsim.cli.options import parse_overrides
     from bitsim.energy import PriceList
 
     machine = load_hardware(hw, parse_overrides(set_ or [], [hw])[hw])

@@ -1,14 +1,33 @@
-"""Reading option values (overrides, iteration ranges, passes), and the simulation they ask for."""
+"""Options that commands share, how their values are read, and the simulation they ask for."""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
 
 from bitsim.errors import InputError
 
 if TYPE_CHECKING:
     from bitsim.simulation.result import Result
+
+
+TraceArgument = Annotated[str, typer.Argument(help="Trace folder, or the name of a shipped one.")]
+Machines = Annotated[
+    list[str], typer.Option("--hw", help="Machine file, or the name of a shipped one; may be repeated.")
+]
+Objective = Annotated[Literal["cycles", "energy", "edp"], typer.Option(help="What each mapping minimises.")]
+Passes = Annotated[str, typer.Option(help="Training products, separated by commas.")]
+Iterations = Annotated[str | None, typer.Option(metavar="A:B", help="Half-open range of iterations.")]
+Settings = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key.")]
+Format = Annotated[Literal["table", "csv", "json"], typer.Option("--format", help="Output on stdout.")]
+Timing = Annotated[Literal["event", "stepped"], typer.Option(help="Timing engine; both give equal cycles.")]
+Samples = Annotated[
+    Literal["batch-max", "group", "one-by-one"], typer.Option(help="How samples of different widths run.")
+]
+OutFolder = Annotated[Path | None, typer.Option(help="Write a result folder; new or empty.")]
 
 
 def parse_value(text: str) -> Any:

@@ -4,33 +4,39 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
+from bitsim.cli.options import (
+    Format,
+    Iterations,
+    Machines,
+    Objective,
+    OutFolder,
+    Passes,
+    Samples,
+    Settings,
+    Timing,
+    TraceArgument,
+    simulate_all,
+)
+
 
 def run(
-    trace: Annotated[str, typer.Argument(help="Trace folder, or the name of a shipped one.")],
-    hw: Annotated[list[str], typer.Option("--hw", help="Machine file, or the name of a shipped one; may be repeated.")],
-    objective: Annotated[
-        Literal["cycles", "energy", "edp"], typer.Option(help="What each mapping minimises.")
-    ] = "cycles",
-    passes: Annotated[str, typer.Option(help="Training products, separated by commas.")] = "forward,dgrad,wgrad",
-    iterations: Annotated[str | None, typer.Option(metavar="A:B", help="Half-open range of iterations.")] = None,
-    set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key.")] = None,
-    format_: Annotated[Literal["table", "csv", "json"], typer.Option("--format", help="Output on stdout.")] = "table",
+    trace: TraceArgument,
+    hw: Machines,
+    objective: Objective = "cycles",
+    passes: Passes = "forward,dgrad,wgrad",
+    iterations: Iterations = None,
+    set_: Settings = None,
+    format_: Format = "table",
     rows: Annotated[Literal["distinct", "trace"], typer.Option(help="Which rows to list.")] = "distinct",
-    out: Annotated[Path | None, typer.Option(help="Write a result folder.")] = None,
-    timing: Annotated[
-        Literal["event", "stepped"], typer.Option(help="Timing engine; both give equal cycles.")
-    ] = "event",
-    samples: Annotated[
-        Literal["batch-max", "group", "one-by-one"], typer.Option(help="How samples of different widths run.")
-    ] = "batch-max",
+    out: OutFolder = None,
+    timing: Timing = "event",
+    samples: Samples = "batch-max",
 ) -> None:
     """Cycles and energy per training iteration of TRACE on each machine."""
-    from bitsim.cli.options import simulate_all
     from bitsim.report import folder, text
 
     if out is not None:

@@ -7,11 +7,13 @@ from typing import Annotated
 
 import typer
 
+from bitsim.cli.options import TraceArgument
+
 app = typer.Typer(help="Look at, check and record precision traces.", no_args_is_help=True)
 
 
 @app.command()
-def info(trace: Annotated[str, typer.Argument(help="Trace folder, or the name of a shipped one.")]) -> None:
+def info(trace: TraceArgument) -> None:
     """What a trace holds: layers, iterations, MACs, distinct rows."""
     from rich.console import Console
 
@@ -23,7 +25,7 @@ def info(trace: Annotated[str, typer.Argument(help="Trace folder, or the name of
 
 
 @app.command()
-def check(trace: Annotated[str, typer.Argument(help="Trace folder, or the name of a shipped one.")]) -> None:
+def check(trace: TraceArgument) -> None:
     """Read a trace and every check there is; silent faults there are none."""
     from bitsim.trace import open_trace
 

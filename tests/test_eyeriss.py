@@ -153,3 +153,15 @@ def test_depthwise_fills_replicas_with_groups():
         issue[words] = model.pass_cost(layer, "forward", 1, Widths(8, 8, 8, 8, 8)).values["issue_cycles"]
     pixels = 32 * 14 * 14
     assert issue[1] >= pixels > issue[1024] >= layer.macs(1) / (4 * 3 * 14)
+
+
+def test_truncated_psums_are_one_word_and_take_less_of_the_network():
+    """The chip's 16-bit psums against accumulators that hold the sum."""
+    layer = Layer("layer", "conv", 1, 64, 64, 13, 13, 3, 3, 1, 1, 1, 1, 1, 1)
+    cost = {}
+    for bits, policy in ((32, "widen"), (16, "truncate")):
+        model = CostModel(load_hardware("eyeriss_16x16_128k", {"accumulator.bits": bits, "accumulator.policy": policy}))
+        cost[policy] = model.pass_cost(layer, "forward", 4, Widths(16, 16, 16, 16, 16)).values
+    assert (cost["widen"]["accumulator_bits"], cost["truncate"]["accumulator_bits"]) == (48, 16)
+    assert cost["truncate"]["required_accumulator_bits"] == 16 + 16 - 1 + 10
+    assert cost["truncate"]["issue_cycles"] < cost["widen"]["issue_cycles"]

@@ -135,15 +135,15 @@ class Accelerator(Seam):
     def buffers(self) -> tuple[Buffer, ...]:
         config, pes = self.config, self.rows * self.cols
         spads = (
-            ("input_spad", config.input_spad),
-            ("weight_spad", config.weight_spad),
-            ("psum_spad", config.psum_spad),
+            ("input_spad", config.input_spad, self.bits),
+            ("weight_spad", config.weight_spad, self.bits),
+            ("psum_spad", config.psum_spad, config.accumulator.bits),
         )
         access = config.buffer_access_bits
         return (
             Buffer("global_buffer", config.global_buffer, 2, config.global_buffer_banks, access),
             Buffer("filter_buffer", config.filter_buffer, 2, config.filter_buffer_banks, access),
-            *(Buffer(name, words * self.bits * pes, 0, pes, self.bits, register_file=True) for name, words in spads),
+            *(Buffer(name, words * bits * pes, 0, pes, bits, register_file=True) for name, words, bits in spads),
         )
 
     @property
@@ -239,7 +239,7 @@ class Accelerator(Seam):
         piece_cols = np.maximum(ceil_div(shape.filter_cols, np.maximum(pieces, 1)), 1)
         fitting = np.maximum(np.minimum(config.input_spad, config.weight_spad) // piece_cols, 1)
         channels_in_pe = np.minimum(fitting, ceil_div(shape.channels, channel_sets)) if most_channels else 1
-        psums = max(1, config.psum_spad * self.bits // datapath.accumulator_bits)
+        psums = max(1, config.psum_spad // ceil_div(datapath.accumulator_bits, config.accumulator.bits))
         outputs_in_pe = np.minimum(psums, np.maximum(config.weight_spad // (channels_in_pe * piece_cols), 1))
         outputs_in_pe = np.minimum(outputs_in_pe, ceil_div(shape.outputs, output_sets))
 
@@ -267,12 +267,13 @@ class Accelerator(Seam):
         input_sent = input_words * datapath.input_slices * datapath.weight_slices
         weight_sent = tile.words(WEIGHT) * datapath.weight_slices * datapath.input_slices
         macs = self.mac_cycles(shape, fold, tile.groups, channel_sets) * datapath.passes
-        busy = np.maximum(macs, ceil_div(input_sent, networks.input_words_per_cycle))
-        busy = np.maximum(busy, ceil_div(weight_sent, networks.weight_words_per_cycle))
-        busy = np.maximum(busy, ceil_div(psum_words, networks.psum_words_per_cycle))
+        # The weights of the first pass must stand in the spads before it starts; the rest arrive beside the MACs.
         first = np.minimum(
             outputs_in_pe * output_sets * channels_in_pe * channel_sets * shape.filter_rows * piece_cols, weight_sent
         )
+        busy = np.maximum(macs, ceil_div(input_sent, networks.input_words_per_cycle))
+        busy = np.maximum(busy, ceil_div(weight_sent - first, networks.weight_words_per_cycle))
+        busy = np.maximum(busy, ceil_div(psum_words, networks.psum_words_per_cycle))
         return {
             "cycles": np.where(macs > 0, busy + ceil_div(first, networks.weight_words_per_cycle), 0),
             "mac_cycles": macs,

@@ -105,14 +105,19 @@ class Technology(Section):
 
 
 class Accumulator(Section):
-    """Partial-sum width: `bits` while sums fit, then `wide_bits`, then 64; policy error refuses to widen."""
+    """Partial-sum width: `bits` while sums fit, then `wide_bits`, then 64.
+
+    policy: widen; error refuses to; truncate always cuts sums to `bits`, as the Eyeriss chip does.
+    """
 
     bits: Annotated[int, Field(strict=True, ge=8, le=64)] = 32
     wide_bits: Annotated[int, Field(strict=True, ge=8, le=64)] = 48
-    policy: Literal["widen", "error"] = "widen"
+    policy: Literal["widen", "error", "truncate"] = "widen"
 
     def width(self, required_bits: int, least_bits: int) -> int:
         """Accumulator bits for sums that need `required_bits`, never below `least_bits`."""
+        if self.policy == "truncate":
+            return self.bits
         for bits in sorted({self.bits, self.wide_bits, 64}):
             if bits >= max(required_bits, least_bits):
                 if self.policy == "error" and bits > self.bits:

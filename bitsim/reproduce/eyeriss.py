@@ -187,8 +187,8 @@ def vgg16() -> list[ChipLayer]:
 
 
 def exact_beside(found: Rows) -> list[Beside]:
-    """The exact engine on every row, with its own mapping and memory."""
-    model = CostModel(load_hardware(MACHINE))
+    """The exact engine on every row: its own mapping and memory, psums cut to 16 bits as the published ones."""
+    model = CostModel(load_hardware(MACHINE, {"accumulator.bits": 16, "accumulator.policy": "truncate"}))
     listed = []
     for name, d, ours in zip(found.names, found.dimensions, found.ours, strict=True):
         shape = (d["in_channels"], d["out_channels"], d["kernel"], d["out_size"], d["stride"])

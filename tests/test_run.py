@@ -347,3 +347,46 @@ def test_a_third_accelerator_is_one_file_and_one_yaml(tmp_path, monkeypatch, tra
     rows = json.loads(out)["runs"][0]["rows"]
     assert all(r["issue_cycles"] == r["macs"] * r["passes"] for r in rows if r["layer"] != "conv")
     sys.modules.pop("mypackage.scalar_machine", None)
+
+
+IDLE = PRECISION.splitlines()[0] + "\n" + "".join(f"0,100,{layer},0,,,\n" for layer in ("conv", "fc", "attend"))
+
+
+@pytest.mark.parametrize("form", ["table", "csv", "json"])
+@pytest.mark.parametrize("machine", [MACHINES[0], "eyeriss_12x14_108k"])
+def test_a_selection_without_rows_costs_nothing(trace_folder, bitsim_command, tmp_path, form, machine):
+    """Layers that did not run are legal: zeros under the full header, exit 0."""
+    out = tmp_path / "out"
+    arguments = ["--hw", machine, "--format", form, "--out", out]
+    status, text, err = bitsim_command("run", trace_folder(precision=IDLE), *arguments)
+    assert status == 0, err
+    if form == "json":
+        run = json.loads(text)["runs"][0]
+        assert (run["cycles"], run["energy_j"], run["rows"]) == (0, 0, [])
+    if form == "csv":
+        full = bitsim_command("run", trace_folder(name="full"), "--hw", machine, "--format", "csv")[1]
+        assert text.splitlines() == full.splitlines()[:1]
+    full = tmp_path / "full_out"
+    bitsim_command("run", trace_folder(name="full"), "--hw", machine, "--out", full)
+    assert list(pd.read_parquet(out / "rows.parquet")) == list(pd.read_parquet(full / "rows.parquet"))
+
+
+@pytest.mark.parametrize("form", ["table", "csv", "json"])
+def test_comparing_nothing_is_no_bug(trace_folder, bitsim_command, form):
+    machines = ["--hw", MACHINES[0], "--hw", "eyeriss_12x14_108k", "--format", form]
+    status, _, err = bitsim_command("compare", trace_folder(precision=IDLE), *machines)
+    assert status == 2 and "nothing ran" in err
+
+
+@pytest.mark.parametrize("machine", [MACHINES[0], "eyeriss_12x14_108k"])
+def test_each_objective_is_best_at_its_own(machine):
+    """No objective finds less energy than energy, less energy x time than edp, nor (to the stated gap) fewer cycles."""
+    trace, hardware = bitsim.open_trace("resnet20_digits_pfq"), bitsim.load_hardware(machine)
+    found = {
+        o: bitsim.simulate(trace, hardware, objective=o, iterations=(0, 1)).rows for o in ("cycles", "energy", "edp")
+    }
+    for other in found.values():
+        assert (found["energy"].energy_pj <= other.energy_pj * (1 + 1e-12)).all()
+        assert (found["cycles"].cycles <= other.cycles * 1.005).all()
+        edp = found["edp"].energy_pj * found["edp"].cycles
+        assert (edp <= other.energy_pj * other.cycles * 1.005).all()

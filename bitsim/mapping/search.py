@@ -63,16 +63,15 @@ def search(
     port: PortTiming,
     timer: Timer,
     score: Score,
-    by_traffic: bool = False,
 ) -> Timed:
     """The best mapping of `product` under `score`.
 
-    by_traffic ranks candidates by DRAM bits first (for objectives that weigh energy), else by
-    estimated cycles.  Raises MappingError naming the buffer and its least size if nothing fits.
+    Every objective chooses from the same shortlist, so none can miss what another finds.
+    Raises MappingError naming the buffer and its least size if nothing fits.
     """
     candidates: list[_Candidate] = []
     for orientation in accelerator.orientations(product):
-        candidates += _candidates(product, accelerator, datapath, orientation, rate, port, by_traffic)
+        candidates += _candidates(product, accelerator, datapath, orientation, rate, port)
     if not candidates:
         raise MappingError(least_sizes(product, accelerator, datapath))
     timed = [
@@ -117,7 +116,6 @@ def _candidates(
     orientation: Orientation,
     rate: Fraction,
     port: PortTiming,
-    by_traffic: bool,
 ) -> list[_Candidate]:
     table = tilings(product, accelerator.granules(product, datapath, orientation))
     table = table[fitting(product, accelerator, datapath, orientation, table)]
@@ -129,16 +127,14 @@ def _candidates(
     table = table[tiles <= MAX_TILES]
     for exact_edges in (False, True):
         ranked = rank(product, accelerator, datapath, orientation, table, rate, port, exact_edges)
-        keys = [(ranked.dram_bits, ranked.cycles)] if by_traffic else [(ranked.cycles, ranked.dram_bits)]
-        if not by_traffic:
-            # Estimates closer than a hundredth are not told apart: a few more, by traffic.
-            steps = ranked.cycles // max(1, int(ranked.cycles.min()) // 100)
-            keys.append((steps, ranked.dram_bits))
+        # Estimates closer than a hundredth are not told apart: a few more by traffic, and a few by traffic alone.
+        steps = ranked.cycles // max(1, int(ranked.cycles.min()) // 100)
+        keys = [(ranked.cycles, ranked.dram_bits), (steps, ranked.dram_bits), (ranked.dram_bits, ranked.cycles)]
         sorts = [np.lexsort((second.ravel(), first.ravel())) for first, second in keys]
         if not exact_edges:
             table = table[np.unique(np.concatenate([flat[:KEPT_FOR_RANKING] for flat in sorts]) // len(ORDERS))]
     chosen: dict[tuple, _Candidate] = {}
-    for flat, most in zip(sorts, (KEPT_FOR_EXACT_TIMING, KEPT_BY_TRAFFIC), strict=False):
+    for flat, most in zip(sorts, (KEPT_FOR_EXACT_TIMING, KEPT_BY_TRAFFIC, KEPT_BY_TRAFFIC), strict=True):
         for at in flat[: most * len(ORDERS)].tolist():
             row, order = divmod(at, len(ORDERS))
             tile = tuple(table[row].tolist())

@@ -56,7 +56,10 @@ def write_folder(folder: Path, results: list[Result], rows: list[list[dict[str, 
         frames: list[pd.DataFrame] = []
         iterations: list[pd.DataFrame] = []
         for result, records in zip(results, rows, strict=True):
-            for target, frame in ((frames, pd.DataFrame(records)), (iterations, result.per_iteration())):
+            for target, frame in (
+                (frames, pd.DataFrame(records, columns=_columns(result, records))),
+                (iterations, result.per_iteration()),
+            ):
                 frame.insert(0, "hardware", result.machine.name)
                 target.append(frame)
             shutil.copyfile(result.machine.path, draft / f"{result.machine.name}.yaml")
@@ -85,6 +88,10 @@ def write_text(path: Path, text: str) -> None:
         Path(draft).replace(path)
     except OSError as error:
         raise InputError(f"{path}: cannot be written: {error.strerror}") from None
+
+
+def _columns(result: Result, records: list[dict[str, Any]]) -> list[str]:
+    return list(records[0]) if records else result.columns
 
 
 def _fill_absent(frame: Any) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 
 from bitsim.kernels.program import CLASSES
 from bitsim.simulation.compare import PASS_ORDER
-from bitsim.simulation.result import Result
+from bitsim.simulation.result import PLACE, Result
 
 
 def si(value: float, unit: str) -> str:
@@ -48,7 +48,7 @@ def summary_table(results: list[Result]) -> Any:
 
 def pass_sums(result: Result) -> dict[str, dict[str, float]]:
     """Additive columns summed over the whole range, by pass in training order, and `total`."""
-    sums: dict[str, dict[str, float]] = {}
+    sums: dict[str, dict[str, float]] = {"total": dict.fromkeys(result.totals, 0)}
     for record in result.distinct():
         times = record["occurrences"] * record["iterations"]
         for name in (record["pass"], "total"):
@@ -64,6 +64,8 @@ def pass_table(result: Result) -> Any:
     from rich.table import Table
 
     sums = pass_sums(result)
+    if not sums["total"]["cycles"]:
+        return f"{result.machine.name}: no layer ran in the passes and iterations chosen"
     table = Table("", *sums, title=f"{result.machine.name}, by pass (whole range)")
     for column in table.columns[1:]:
         column.justify = "right"
@@ -83,7 +85,8 @@ def pass_table(result: Result) -> Any:
 
 def to_csv(results: list[Result], rows: list[list[dict[str, Any]]]) -> str:
     """All rows of all machines as CSV; a buffer that a machine lacks is 0."""
-    names = list(dict.fromkeys(name for records in rows for record in records for name in record))
+    placed = [name for name in PLACE if any(name in record for records in rows for record in records)]
+    names = list(dict.fromkeys([*placed, *(name for result in results for name in result.columns)]))
     out = io.StringIO()
     writer = csv.DictWriter(out, ["hardware", *names], restval=0, lineterminator="\n")
     writer.writeheader()

@@ -124,6 +124,8 @@ def compare(results: Sequence[Result], baseline: str | None = None) -> Compariso
         raise InputError(f"compare: {', '.join(twice)} given twice, allowed: each machine once")
     if len({(r.trace.trace_hash, r.iteration_range) for r in results}) > 1:
         raise InputError("compare: results of different traces or iterations, allowed: the same for all")
+    if not all(result.distinct() for result in results):
+        raise InputError("compare: nothing ran in the passes and iterations chosen, so there is no ratio to form")
     if baseline is not None and baseline not in names:
         raise InputError(f"--baseline {baseline}: is none of {', '.join(names)}")
     return Comparison(tuple(results), results[names.index(baseline) if baseline else 0])

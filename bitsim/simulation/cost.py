@@ -44,6 +44,32 @@ TIMINGS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
 }
 
 
+# Columns of a cost before its traffic and energy, which depend on the machine's buffers.
+COST_COLUMNS = (
+    "input_bits",
+    "weight_bits",
+    "output_bits",
+    "input_hw_bits",
+    "weight_hw_bits",
+    "accumulator_bits",
+    "required_accumulator_bits",
+    "passes",
+    "orientation",
+    "tiles",
+    "macs",
+    "real_macs",
+    "float_macs",
+    "effective_macs",
+    "bit_ops",
+    "occupied_bit_ops",
+    "cycles",
+    *(f"{name}_cycles" for name in CLASSES),
+    "stall_cycles",
+    "utilisation",
+    "bound",
+)
+
+
 @dataclass(frozen=True)
 class PassCost:
     """Everything one occurrence costs; bits, cycles and counts are exact integers."""
@@ -166,7 +192,6 @@ class CostModel:
                 self.machine.port,
                 self._timer,
                 self._score,
-                by_traffic=self._objective == "energy",
             )
         return self._searched[key]
 

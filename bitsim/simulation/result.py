@@ -10,7 +10,7 @@ from bitsim import __version__
 from bitsim.accelerators.registry import Machine
 from bitsim.energy import PriceList
 from bitsim.errors import InputError
-from bitsim.simulation.cost import PassCost
+from bitsim.simulation.cost import COST_COLUMNS, PassCost
 from bitsim.trace import SampleGroup, Trace
 
 if TYPE_CHECKING:
@@ -33,6 +33,10 @@ _NOT_SUMMED = frozenset(
         "bound",
     }
 )
+
+
+_HEAD = ("layer", "pass", "samples", "occurrences", "iterations")
+PLACE = ("iteration_start", "iteration_end")
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,11 @@ class Result:
         """Iterations simulated."""
         return self.iteration_range[1] - self.iteration_range[0]
 
+    @property
+    def columns(self) -> list[str]:
+        """Columns of a row, in order, whether or not there is one."""
+        return [*_HEAD, *COST_COLUMNS, *self.prices.traffic_columns, *self.prices.energy_pj({}, 0)]
+
     def distinct(self) -> list[dict[str, Any]]:
         """One record per distinct (layer, pass, widths, samples, occurrences), in layer order."""
         merged: dict[tuple, list] = {}
@@ -91,17 +100,17 @@ class Result:
         """The distinct rows as a frame, units in the column names."""
         import pandas as pd
 
-        return pd.DataFrame(self.distinct())
+        return pd.DataFrame(self.distinct(), columns=self.columns)
 
     @cached_property
     def totals(self) -> dict[str, int | float]:
         """Sum of every additive column over occurrences and iterations; integers stay exact."""
-        total: dict[str, int | float] = {}
+        summed = [name for name in self.columns if name not in _NOT_SUMMED and name not in _HEAD]
+        total: dict[str, int | float] = dict.fromkeys(summed, 0)
         for record in self.distinct():
             times = record["occurrences"] * record["iterations"]
-            for name, value in record.items():
-                if name not in _NOT_SUMMED and name not in ("layer", "pass", "samples", "occurrences", "iterations"):
-                    total[name] = total.get(name, 0) + value * times
+            for name in summed:
+                total[name] += record[name] * times
         over = [
             f"{name}: {value} would pass int64, allowed {INT64_MAX}"
             for name, value in total.items()

@@ -3,7 +3,7 @@
 import numpy as np
 from hypothesis import strategies as st
 
-from bitsim.kernels.program import LOAD_INPUT, LOAD_WEIGHT, NEW_OUTPUT, STORE, SWITCH, PortTiming
+from bitsim.kernels.program import LOAD_INPUT, LOAD_WEIGHT, NEW_OUTPUT, STORE, SWITCH, Nest, PortTiming, runs_table
 
 
 @st.composite
@@ -38,3 +38,25 @@ def tile_programs(draw, max_tiles=24):
         int(rng.integers(0, 50)), int(rng.integers(0, 4)), int(rng.integers(0, 3)), int(rng.integers(0, 9))
     )
     return tiles, timing
+
+
+@st.composite
+def nests(draw, most_tiles=3000):
+    """(Nest, PortTiming): loops of runs over random tiles; anything goes that a program may hold."""
+    seed = draw(st.integers(0, 2**32 - 1))
+    rng = np.random.default_rng(seed)
+    levels = draw(st.integers(0, 4))
+    runs, total = [], 1
+    for _ in range(levels):
+        level = [1, *(int(n) for n in rng.integers(1, draw(st.sampled_from([2, 5, 40])), rng.integers(0, 3))), 1]
+        if total * sum(level) <= most_tiles:
+            runs.append(level)
+            total *= sum(level)
+    table = runs_table(runs)
+    count = int(np.prod([len(level) for level in runs]))
+    scale = draw(st.sampled_from([1, 3, 20, 200]))
+    rows = rng.integers(0, np.array([scale, scale, scale, 2 * scale, 4 * scale, 60, 32]), (count, 7))
+    rows[:, 2] *= (rows[:, 6] & NEW_OUTPUT > 0) & (rng.random(count) < 0.3)
+    rows[0, 6] |= LOAD_INPUT | LOAD_WEIGHT | NEW_OUTPUT | SWITCH
+    latency, turnaround, setup, reconfigure = rng.integers(0, [50, 4, 3, 9]).tolist()
+    return Nest(rows, table), PortTiming(latency, turnaround, setup, reconfigure)

@@ -60,9 +60,12 @@ def test_traffic_is_at_least_compulsory():
         assert row["dram_write_bits"] == 128 * layer.out_channels * layer.out_h * layer.out_w * bits
 
 
-def test_event_and_stepped_give_the_same_rows(trace_folder):
+def test_engines_give_the_same_rows(trace_folder):
     trace, machine = bitsim.open_trace(trace_folder()), bitsim.load_hardware("bitfusion_16x32_192b")
-    event, stepped = (bitsim.simulate(trace, machine, timing=t).rows for t in ("event", "stepped"))
+    collapsed, event, stepped = (
+        bitsim.simulate(trace, machine, timing=t).rows for t in ("collapsed", "event", "stepped")
+    )
+    pd.testing.assert_frame_equal(collapsed, event)
     pd.testing.assert_frame_equal(event, stepped)
 
 

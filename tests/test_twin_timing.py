@@ -1,9 +1,12 @@
-"""Twin: the event recurrence equals the per-cycle model, class by class; and both meet the closed forms."""
+"""The chain: collapsed = event = per-cycle model, class by class; and all meet the closed forms."""
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bitsim.errors import InputError
+from bitsim.kernels.collapsed import collapsed_cycles
 from bitsim.kernels.event import event_cycles
 from bitsim.kernels.program import (
     C_ISSUE,
@@ -14,10 +17,11 @@ from bitsim.kernels.program import (
     NEW_OUTPUT,
     STORE,
     SWITCH,
+    Nest,
     PortTiming,
 )
 from bitsim.kernels.stepped import stepped_cycles
-from tests.strategies import tile_programs
+from tests.strategies import nests, tile_programs
 
 NO_STALLS = np.zeros(0, np.uint8)
 
@@ -27,6 +31,28 @@ NO_STALLS = np.zeros(0, np.uint8)
 def test_event_equals_stepped(program):
     tiles, timing = program
     np.testing.assert_array_equal(event_cycles(tiles, timing.array()), stepped_cycles(tiles, timing.array(), NO_STALLS))
+
+
+@settings(max_examples=3000, deadline=None)
+@given(nests())
+def test_collapsed_equals_event(nest_and_timing):
+    nest, timing = nest_and_timing
+    tiles = nest.tiles
+    assert nest.counts.sum() == len(tiles)
+    collapsed = collapsed_cycles(nest.rows, nest.runs, timing.array())
+    np.testing.assert_array_equal(collapsed, event_cycles(tiles, timing.array()))
+
+
+def test_collapsed_takes_what_cannot_be_laid_out():
+    """10^18 tiles of one loop: n tiles of the steady state, in closed form."""
+    rows = np.array([[4, 0, 0, 0, 100, 9, 23], [4, 0, 0, 0, 100, 9, 1], [4, 0, 0, 5, 100, 9, 9]])
+    count = 10**16
+    cycles = collapsed_cycles(rows, np.array([[1, count - 2, 1]]), PortTiming(0).array())
+    small = event_cycles(Nest(rows, np.array([[1, 98, 1]])).tiles, PortTiming(0).array())
+    per_tile = 100 + 9  # accumulating: every tile waits for the drain of the one before
+    assert cycles.sum() - small.sum() == (count - 100) * per_tile
+    with pytest.raises(InputError, match="collapsed takes any number"):
+        Nest(rows, np.array([[1, count - 2, 1]])).tiles  # noqa: B018
 
 
 @given(st.integers(1, 99), st.integers(1, 99), st.integers(1, 99), st.integers(0, 99), st.integers(2, 64))

@@ -39,7 +39,7 @@ def compare(
     iterations: Iterations = None,
     set_: Settings = None,
     format_: Format = "table",
-    timing: Timing = "event",
+    timing: Timing = "collapsed",
     samples: Samples = "batch-max",
     out: OutFolder = None,
 ) -> None:

@@ -23,7 +23,7 @@ Passes = Annotated[str, typer.Option(help="Training products, separated by comma
 Iterations = Annotated[str | None, typer.Option(metavar="A:B", help="Half-open range of iterations.")]
 Settings = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key.")]
 Format = Annotated[Literal["table", "csv", "json"], typer.Option("--format", help="Output on stdout.")]
-Timing = Annotated[Literal["event", "stepped"], typer.Option(help="Timing engine; both give equal cycles.")]
+Timing = Annotated[Literal["collapsed", "event", "stepped"], typer.Option(help="Timing engine; all give equal cycles.")]
 Samples = Annotated[
     Literal["batch-max", "group", "one-by-one"], typer.Option(help="How samples of different widths run.")
 ]

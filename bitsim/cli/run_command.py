@@ -33,7 +33,7 @@ def run(
     format_: Format = "table",
     rows: Annotated[Literal["distinct", "trace"], typer.Option(help="Which rows to list.")] = "distinct",
     out: OutFolder = None,
-    timing: Timing = "event",
+    timing: Timing = "collapsed",
     samples: Samples = "batch-max",
 ) -> None:
     """Cycles and energy per training iteration of TRACE on each machine."""

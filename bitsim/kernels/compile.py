@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sys
 import tempfile
@@ -9,6 +10,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 
@@ -26,7 +28,11 @@ def cache_folder() -> Path | None:
     """Where compiled kernels are kept: BITSIM_CACHE, else the user's cache; None if nothing is writable."""
     import platformdirs
 
-    tag = f"{version('bitsim-accel')}-numba{version('numba')}-py{sys.version_info.major}.{sys.version_info.minor}"
+    # Numba looks at the file of a kernel but not at those of the kernels it calls: all sources are in the tag.
+    sources = b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
+    digest = hashlib.sha256(sources).hexdigest()[:8]
+    python = f"py{sys.version_info.major}.{sys.version_info.minor}"
+    tag = f"{version('bitsim-accel')}-{digest}-numba{version('numba')}-{python}"
     chosen = os.environ.get("BITSIM_CACHE")
     roots = [Path(chosen)] if chosen else [Path(platformdirs.user_cache_dir("bitsim"))]
     for root in roots:
@@ -36,23 +42,42 @@ def cache_folder() -> Path | None:
     return None
 
 
-def compiled(function: Callable) -> Callable:
+class Kernel:
+    """A function compiled with numba on its first call; kernels it calls are compiled into it.
+
+    py_func: the plain function.
+    """
+
+    def __init__(self, function: FunctionType) -> None:
+        self.py_func = function
+        self.__doc__ = function.__doc__
+        self.__name__ = function.__name__
+        self._dispatcher: Any = None
+
+    def __call__(self, *args: Any) -> Any:
+        return self.dispatcher()(*args)
+
+    def dispatcher(self) -> Any:
+        """Numba's dispatcher, made once."""
+        if self._dispatcher is None:
+            import numba
+
+            plain = self.py_func
+            names = {k: v.dispatcher() if isinstance(v, Kernel) else v for k, v in self._globals().items()}
+            linked = FunctionType(plain.__code__, plain.__globals__ | names, plain.__name__, plain.__defaults__)
+            linked.__module__, linked.__qualname__ = plain.__module__, plain.__qualname__
+            folder = cache_folder()
+            if folder is not None:
+                numba.config.CACHE_DIR = str(folder)
+            self._dispatcher = numba.njit(cache=folder is not None)(linked)
+        return self._dispatcher
+
+    def _globals(self) -> dict[str, Any]:
+        names = self.py_func.__code__.co_names
+        return {name: self.py_func.__globals__[name] for name in names if name in self.py_func.__globals__}
+
+
+def compiled(function: Callable) -> Kernel:
     """Compile `function` with numba on its first call (source: the plain function stays at ``.py_func``)."""
-
-    @lru_cache(maxsize=1)
-    def dispatcher() -> Any:
-        import numba
-
-        folder = cache_folder()
-        if folder is None:
-            return numba.njit(function)
-        numba.config.CACHE_DIR = str(folder)
-        return numba.njit(cache=True)(function)
-
-    def call(*args: Any) -> Any:
-        return dispatcher()(*args)
-
-    call.py_func = function  # type: ignore[attr-defined]
-    call.__doc__ = function.__doc__
-    call.__name__ = function.__name__
-    return call
+    assert isinstance(function, FunctionType)
+    return Kernel(function)

@@ -1,6 +1,7 @@
 """A tile program: what the sequencer of any machine runs, one row a tile, integers only.
 
-Nothing here knows which accelerator or layer it came from.
+Nothing here knows which accelerator or layer it came from.  A program is flat, a (T, 7) table, or a
+Nest: its loops, and the few different tiles they run.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bitsim.errors import InputError
+
 # Columns of the tile table.
 INPUT_BEATS, WEIGHT_BEATS, PSUM_BEATS, STORE_BEATS, ISSUE, DRAIN, FLAGS = range(7)
 COLUMNS = 7
@@ -16,9 +19,54 @@ COLUMNS = 7
 # Flags of a tile. A load may take zero beats of data (nothing real in the tile) yet still turn its half over.
 LOAD_INPUT, LOAD_WEIGHT, NEW_OUTPUT, STORE, SWITCH = 1, 2, 4, 8, 16
 
+# A flat program of more tiles than this would take gigabytes.
+MOST_FLAT_TILES = 2_000_000
+
 # Cycle classes, in the order both engines return them.
 CLASSES = ("issue", "fill_drain", "wait_load", "wait_store", "hazard", "switch", "setup")
 C_ISSUE, C_FILL_DRAIN, C_WAIT_LOAD, C_WAIT_STORE, C_HAZARD, C_SWITCH, C_SETUP = range(7)
+
+
+@dataclass(frozen=True)
+class Nest:
+    """A tile program as loops over runs of equal tiles.
+
+    runs: (levels, most) int64, outermost level first: iterations of each run of a level, in order,
+    filled up with 0. rows: (R, 7) int64, one tile for each combination of runs, R the product of the
+    levels' counts of runs, the innermost level varying fastest.
+    """
+
+    rows: np.ndarray
+    runs: np.ndarray
+
+    @property
+    def counts(self) -> np.ndarray:
+        """(R,) int64: tiles each row stands for."""
+        counts = np.ones(1, np.int64)
+        for runs in self.runs:
+            counts = (counts[:, None] * runs[runs > 0]).ravel()
+        return counts
+
+    @property
+    def tiles(self) -> np.ndarray:
+        """(T, 7) int64, the flat program.  InputError if it is too long to lay out."""
+        total = int(np.prod(self.runs.sum(axis=1), dtype=np.float64))
+        if total > MOST_FLAT_TILES:
+            raise InputError(
+                f"timing: this engine lays out every tile, {total} here, allowed {MOST_FLAT_TILES}; "
+                "collapsed takes any number"
+            )
+        ids = np.zeros(1, np.int64)
+        for runs in self.runs:
+            kinds = np.repeat(np.arange(np.count_nonzero(runs)), runs[runs > 0])
+            ids = (ids[:, None] * np.count_nonzero(runs) + kinds).ravel()
+        return self.rows[ids]
+
+
+def runs_table(runs: list[list[int]]) -> np.ndarray:
+    """(levels, most) int64 from a list of runs a level."""
+    most = max((len(level) for level in runs), default=1)
+    return np.array([level + [0] * (most - len(level)) for level in runs], np.int64).reshape(len(runs), most)
 
 
 @dataclass(frozen=True)

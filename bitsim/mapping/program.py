@@ -1,17 +1,20 @@
-"""A mapping lowered to its tile program, and every counter of running it: exact, tile by tile.
+"""A mapping lowered to its tile program, and every counter of running it: exact.
 
-Counters are sums over the very tiles the timing kernel runs, so traffic and time cannot disagree.
+The program is a nest: its loops are split into runs of equal tiles, so that cost does not grow with
+the tiles.  Counters are sums over the very tiles the timing kernel runs, so traffic and time cannot
+disagree.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 
 from bitsim.accelerators.seam import DIMENSIONS, INPUT, OUTPUT, WEIGHT, Accelerator, Datapath, Orientation, Tile
-from bitsim.errors import InputError
+from bitsim.errors import InputError, MappingError
 from bitsim.kernels.program import (
     COLUMNS,
     DRAIN,
@@ -26,31 +29,38 @@ from bitsim.kernels.program import (
     STORE_BEATS,
     SWITCH,
     WEIGHT_BEATS,
+    Nest,
+    runs_table,
 )
 from bitsim.mapping.record import Mapping, dimension_sizes, touches
 from bitsim.workload import Product
 
-# Tables of one program stay below about a gigabyte.
-MAX_TILES = 2_000_000
+# Different tiles of one program: more come only from axes whose halo differs from tile to tile.
+MOST_ROWS = 2_000_000
 
 
 @dataclass(frozen=True)
 class Execution:
-    """A tile program, (T, 7) int64, and its counters {name: count}; bits where the name says so."""
+    """A tile program and its counters {name: count}; bits where the name says so."""
 
-    tiles: np.ndarray
+    nest: Nest
     counters: dict[str, int]
 
+    @property
+    def tiles(self) -> np.ndarray:
+        """(T, 7) int64: the program laid out flat."""
+        return self.nest.tiles
 
-def beats(bits: np.ndarray, rate: Fraction) -> np.ndarray:
+
+def beats(bits: np.ndarray, rate: Fraction, tiles: int) -> np.ndarray:
     """Whole beats of transfers of `bits` at `rate` bits a cycle; no fraction is carried over.
 
-    Raises InputError if they would pass int64.
+    Raises InputError if those of a program of `tiles` tiles could pass int64.
     """
     most = int(bits.max(initial=0))
-    if most * len(bits) * rate.denominator < 2**62:
+    if most * tiles * rate.denominator < 2**62:
         return -(-(bits * rate.denominator) // rate.numerator)
-    if most * len(bits) * rate.denominator // rate.numerator >= 2**60:
+    if most * tiles * rate.denominator // rate.numerator >= 2**60:
         raise InputError(
             f"memory: {most} bits at {float(rate):g} bits a cycle: cycles would pass int64, allow more bandwidth"
         )
@@ -67,12 +77,13 @@ def execute(
     rate: Fraction,
 ) -> Execution:
     """Lower `mapping` to its tile program for a port of `rate` bits a cycle, and count everything it does."""
-    index, shape, taps = _walk(product, mapping)
+    nest = _walk(product, mapping)
+    shape, counts = nest.shape, nest.counts
     cost = accelerator.tile_cost(product, datapath, orientation, shape)
-    changed = _changes(product, mapping, index)
-    first_visit, last_visit = _visits(product, mapping, index)
-    new_output = changed[OUTPUT]
-    ends_visit = np.append(new_output[1:], True)
+    role_dims = touches(product.writes_filter)
+    changed = {role: nest.moved(dims) for role, dims in role_dims.items()}
+    first_visit, last_visit = nest.visits(role_dims[OUTPUT])
+    new_output, ends_visit = changed[OUTPUT], nest.will_move(role_dims[OUTPUT])
 
     words = {role: shape.words(role) for role in (INPUT, WEIGHT, OUTPUT)}
     bits = {
@@ -85,106 +96,139 @@ def execute(
     store_width = np.where(last_visit, datapath.output_bits, datapath.accumulator_bits)
     store_bits = np.where(ends_visit, words[OUTPUT] * store_width, 0)
 
-    tiles = np.zeros((len(new_output), COLUMNS), np.int64)
-    tiles[:, INPUT_BEATS] = beats(bits[INPUT], rate)
-    tiles[:, WEIGHT_BEATS] = beats(bits[WEIGHT], rate)
-    tiles[:, PSUM_BEATS] = beats(psum_bits, rate)
-    tiles[:, STORE_BEATS] = beats(store_bits, rate)
-    tiles[:, ISSUE] = cost.issue_cycles
-    tiles[:, DRAIN] = cost.drain_cycles
-    tiles[:, FLAGS] = (
+    total = mapping.tiles(product)
+    rows = np.zeros((len(counts), COLUMNS), np.int64)
+    rows[:, INPUT_BEATS] = beats(bits[INPUT], rate, total)
+    rows[:, WEIGHT_BEATS] = beats(bits[WEIGHT], rate, total)
+    rows[:, PSUM_BEATS] = beats(psum_bits, rate, total)
+    rows[:, STORE_BEATS] = beats(store_bits, rate, total)
+    rows[:, ISSUE] = cost.issue_cycles
+    rows[:, DRAIN] = cost.drain_cycles
+    rows[:, FLAGS] = (
         LOAD_INPUT * (changed[INPUT] & (words[INPUT] > 0))
         + LOAD_WEIGHT * (changed[WEIGHT] & (words[WEIGHT] > 0))
         + NEW_OUTPUT * new_output
         + STORE * ends_visit
     )
-    tiles[0, FLAGS] |= SWITCH
+    rows[0, FLAGS] |= SWITCH
 
-    counters = {
-        "dram_read_bits": bits[INPUT].sum() + bits[WEIGHT].sum() + psum_bits.sum(),
-        "dram_write_bits": store_bits.sum(),
-        "issue_cycles": tiles[:, ISSUE].sum(),
-        "tiles": len(tiles),
-    }
-    ones = np.ones(len(tiles), np.int64)
+    counters: dict[str, int] = {}
+
+    def count(name: str, value: Any, where: Any = True) -> None:
+        """Add what every tile of `where` counts."""
+        counters[name] = counters.get(name, 0) + exact_sum(np.where(where, value, 0), counts)
+
+    count("dram_read_bits", bits[INPUT] + bits[WEIGHT] + psum_bits)
+    count("dram_write_bits", store_bits)
+    count("issue_cycles", rows[:, ISSUE])
+    count("tiles", 1)
     for name, value in cost.per_tile.items():
-        _add(counters, name, (value * ones).sum())
+        count(name, value)
     for name, value in cost.per_tap.items():
-        _add(counters, name, (value * taps).sum())
-    _count_fills(counters, orientation, datapath, words, changed, cost.load_words)
-    held = orientation.holds[OUTPUT]
-    accumulating = ~(new_output & first_visit) | psum_in
-    visited = words[OUTPUT] * datapath.accumulator_bits
-    _add(counters, f"{held}_read_bits", visited[accumulating].sum() + visited[ends_visit].sum())
-    _add(counters, f"{held}_write_bits", visited[psum_in].sum())
-    return Execution(tiles, {name: int(count) for name, count in counters.items()})
-
-
-def _add(counters: dict, name: str, count: int) -> None:
-    counters[name] = counters.get(name, 0) + count
-
-
-def _count_fills(
-    counters: dict, orientation: Orientation, datapath: Datapath, words: dict, changed: dict, load_words: dict
-) -> None:
-    """Loads write their words into the operand's buffer at the buffer's storage width."""
+        count(name, value * nest.real_taps)
+    # Loads write their words into the operand's buffer at the buffer's storage width.
     for role, width in ((INPUT, datapath.buffer_bits[0]), (WEIGHT, datapath.buffer_bits[1])):
-        written = load_words.get(role, words[role])
-        _add(counters, f"{orientation.holds[role]}_write_bits", (written * changed[role]).sum() * width)
+        written = cost.load_words.get(role, words[role])
+        count(f"{orientation.holds[role]}_write_bits", written * width, changed[role])
+    held = orientation.holds[OUTPUT]
+    visited = words[OUTPUT] * datapath.accumulator_bits
+    count(f"{held}_read_bits", visited, ~(new_output & first_visit) | psum_in)  # read-modify-write
+    count(f"{held}_read_bits", visited, ends_visit)
+    count(f"{held}_write_bits", visited, psum_in)
+    return Execution(Nest(rows, nest.runs), counters)
 
 
-def _walk(product: Product, mapping: Mapping) -> tuple[dict[str, np.ndarray], Tile, np.ndarray]:
-    """Loop indices, tile shapes at their own size, and real (position, tap) pairs, in program order: (T,) each."""
+def exact_sum(values: np.ndarray, counts: np.ndarray) -> int:
+    """Sum of values x counts, in Python integers where int64 could wrap."""
+    values = np.broadcast_to(values, counts.shape)
+    if np.dot(np.abs(values).astype(np.float64), counts.astype(np.float64)) < 2**62:
+        return int(np.dot(values, counts))
+    return sum(int(v) * int(c) for v, c in zip(values, counts, strict=True))
+
+
+@dataclass(frozen=True)
+class _Walk:
+    """The loops of a mapping that run more than once, and one tile for each combination of their runs.
+
+    levels: dimension of each level, outermost first.  index: {dimension: (R,) its loop index}.
+    """
+
+    levels: tuple[str, ...]
+    trips: dict[str, int]
+    runs: np.ndarray
+    index: dict[str, np.ndarray]
+    shape: Tile
+    real_taps: np.ndarray
+
+    @property
+    def counts(self) -> np.ndarray:
+        return Nest(self.index["groups"], self.runs).counts
+
+    def moved(self, dims: frozenset[str]) -> np.ndarray:
+        """(R,) bool: a loop of `dims` moved since the tile before, or this is the first."""
+        return self._moves(dims, {d: self.index[d] == 0 for d in self.levels})
+
+    def will_move(self, dims: frozenset[str]) -> np.ndarray:
+        """(R,) bool: a loop of `dims` moves after this tile, or it is the last."""
+        return self._moves(dims, {d: self.index[d] == self.trips[d] - 1 for d in self.levels})
+
+    def _moves(self, dims: frozenset[str], at_end: dict[str, np.ndarray]) -> np.ndarray:
+        """A loop moves when all loops inside it stand at their end."""
+        moves = np.zeros(len(self.index["groups"]), bool)
+        inner = np.ones_like(moves)
+        for dim in reversed(self.levels):
+            if dim in dims:
+                moves |= inner
+            inner = inner & at_end[dim]
+        return moves | inner
+
+    def visits(self, output_dims: frozenset[str]) -> tuple[np.ndarray, np.ndarray]:
+        """(R,) bool: the tile belongs to the first, and to the last, visit of its output tile.
+
+        Reduction loops inside every output loop run within one visit; the others make visits.
+        """
+        first = np.ones(len(self.index["groups"]), bool)
+        last = first.copy()
+        innermost = max((i for i, d in enumerate(self.levels) if d in output_dims), default=-1)
+        for dim in self.levels[: innermost + 1]:
+            if dim not in output_dims:
+                first &= self.index[dim] == 0
+                last &= self.index[dim] == self.trips[dim] - 1
+        return first, last
+
+
+def _walk(product: Product, mapping: Mapping) -> _Walk:
+    """Split every loop into runs of equal tiles; the first and the last iteration stand alone.
+
+    Raises MappingError if the tiles differ too much to be listed.
+    """
     trips, sizes = mapping.trips(product), dimension_sizes(product)
-    total = 1
-    for count in trips.values():
-        total *= count
-    step = np.arange(total, dtype=np.int64)
-    index, stride = {}, 1
-    for dim in reversed(mapping.order):
-        index[dim] = (step // stride) % trips[dim]
-        stride *= trips[dim]
     tile = dict(zip(DIMENSIONS, mapping.tile, strict=True))
+    axes = {"rows": product.rows, "cols": product.cols}
+    halo = {d: (a.unique_inputs(tile[d]), a.real_taps(tile[d])) for d, a in axes.items()}
+    levels = tuple(d for d in mapping.order if trips[d] > 1)
+    starts = {}
+    for dim in levels:
+        breaks = {0, 1, trips[dim] - 1}
+        for values in halo.get(dim, ()):
+            breaks.update((np.flatnonzero(np.diff(values)) + 1).tolist())
+        starts[dim] = np.array(sorted(breaks), np.int64)
+    total = int(np.prod([len(s) for s in starts.values()], dtype=np.float64))
+    if total > MOST_ROWS:
+        raise MappingError(f"{total} different tiles in one product, allowed {MOST_ROWS}: enlarge the buffers")
+    grid = np.meshgrid(*starts.values(), indexing="ij")
+    index = {d: np.zeros(total, np.int64) for d in DIMENSIONS}
+    index |= {d: g.ravel() for d, g in zip(levels, grid, strict=True)}
+    runs = runs_table([np.diff(np.append(s, trips[d])).tolist() for d, s in starts.items()])
     own = {d: np.minimum(tile[d], sizes[d] - index[d] * tile[d]) for d in DIMENSIONS}
-    rows, cols = index["rows"], index["cols"]
     shape = Tile(
         **own,
-        input_rows=product.rows.unique_inputs(tile["rows"])[rows],
-        input_cols=product.cols.unique_inputs(tile["cols"])[cols],
+        input_rows=halo["rows"][0][index["rows"]],
+        input_cols=halo["cols"][0][index["cols"]],
         row_taps=len(product.rows.taps),
         col_taps=len(product.cols.taps),
         row_stride=product.rows.stride,
         writes_filter=product.writes_filter,
     )
-    real = product.rows.real_taps(tile["rows"])[rows] * product.cols.real_taps(tile["cols"])[cols]
-    return index, shape, own["batch"] * real
-
-
-def _changes(product: Product, mapping: Mapping, index: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """(T,) bool per operand: its tile differs from that of the tile before."""
-    changed = {}
-    for role, dims in touches(product.writes_filter).items():
-        moved = np.zeros(len(index["groups"]), bool)
-        moved[0] = True
-        for dim in dims:
-            moved[1:] |= index[dim][1:] != index[dim][:-1]
-        changed[role] = moved
-    return changed
-
-
-def _visits(product: Product, mapping: Mapping, index: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """(T,) bool: the tile belongs to the first, and to the last, visit of its output tile.
-
-    Reduction loops inside every output loop run within one visit; the others make visits.
-    """
-    trips = mapping.trips(product)
-    output_dims = touches(product.writes_filter)[OUTPUT]
-    moving = [i for i, d in enumerate(mapping.order) if d in output_dims and trips[d] > 1]
-    innermost = max(moving, default=-1)
-    first = np.ones(len(index["groups"]), bool)
-    last = first.copy()
-    for i, dim in enumerate(mapping.order):
-        if dim not in output_dims and i < innermost:
-            first &= index[dim] == 0
-            last &= index[dim] == trips[dim] - 1
-    return first, last
+    real = halo["rows"][1][index["rows"]] * halo["cols"][1][index["cols"]]
+    return _Walk(levels, trips, runs, index, shape, own["batch"] * real)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from bitsim.accelerators.seam import DIMENSIONS, INPUT, OUTPUT, WEIGHT
@@ -60,3 +61,7 @@ class Mapping:
         """Tiles along each dimension."""
         sizes = dimension_sizes(product)
         return {d: -(-sizes[d] // t) for d, t in zip(DIMENSIONS, self.tile, strict=True)}
+
+    def tiles(self, product: Product) -> int:
+        """Tiles of the whole product."""
+        return math.prod(self.trips(product).values())

@@ -14,10 +14,10 @@ import numpy as np
 
 from bitsim.accelerators.seam import Accelerator, Datapath, Orientation
 from bitsim.errors import MappingError
-from bitsim.kernels.program import CLASSES, PortTiming
+from bitsim.kernels.program import CLASSES, Nest, PortTiming
 from bitsim.mapping.candidates import fitting, occupied_bits, shapes, tilings
-from bitsim.mapping.program import MAX_TILES, Execution, execute
-from bitsim.mapping.record import ORDERS, Mapping, dimension_sizes
+from bitsim.mapping.program import Execution, execute
+from bitsim.mapping.record import ORDERS, Mapping
 from bitsim.mapping.traffic import rank
 from bitsim.units import show_size
 from bitsim.workload import Product
@@ -28,7 +28,7 @@ KEPT_FOR_RANKING = 192
 KEPT_BY_TRAFFIC = 4
 NEAR = 5e-3
 
-Timer = Callable[[np.ndarray, np.ndarray], np.ndarray]
+Timer = Callable[[Nest, np.ndarray], np.ndarray]
 # (cycles, counters) -> (what the objective minimises, energy)
 Score = Callable[[int, dict[str, int]], tuple[float, float]]
 
@@ -105,7 +105,7 @@ def time_mapping(
 ) -> Timed:
     """Exact cycles and counters of one mapping."""
     execution = execute(product, accelerator, datapath, orientation, mapping, rate)
-    cycles = timer(execution.tiles, port.array())
+    cycles = timer(execution.nest, port.array())
     return Timed(mapping, orientation, execution, dict(zip(CLASSES, cycles.tolist(), strict=True)))
 
 
@@ -121,10 +121,6 @@ def _candidates(
     table = table[fitting(product, accelerator, datapath, orientation, table)]
     if not len(table):
         return []
-    tiles = np.prod(-(-np.array(list(dimension_sizes(product).values())) // table), axis=1, dtype=np.float64)
-    if tiles.min() > MAX_TILES:
-        raise MappingError(f"needs {tiles.min():.0f} tiles or more, allowed {MAX_TILES}: enlarge the buffers")
-    table = table[tiles <= MAX_TILES]
     for exact_edges in (False, True):
         ranked = rank(product, accelerator, datapath, orientation, table, rate, port, exact_edges)
         # Estimates closer than a hundredth are not told apart: a few more by traffic, and a few by traffic alone.

@@ -18,9 +18,11 @@ from bitsim.accelerators.registry import Machine
 from bitsim.accelerators.seam import OUTPUT, Datapath
 from bitsim.energy import PriceList
 from bitsim.errors import InputError, MappingError
+from bitsim.kernels.collapsed import collapsed_cycles
 from bitsim.kernels.event import event_cycles
 from bitsim.kernels.program import (
     CLASSES,
+    COLUMNS,
     DRAIN,
     FLAGS,
     INPUT_BEATS,
@@ -30,17 +32,21 @@ from bitsim.kernels.program import (
     STORE,
     STORE_BEATS,
     SWITCH,
+    Nest,
+    runs_table,
 )
 from bitsim.kernels.stepped import stepped_cycles
 from bitsim.mapping import search
-from bitsim.mapping.program import beats
+from bitsim.mapping.program import beats, exact_sum
 from bitsim.mapping.search import Timed
 from bitsim.workload import Layer, Product, Widths, lower
 
 OBJECTIVES = ("cycles", "energy", "edp")
-TIMINGS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
-    "event": event_cycles,
-    "stepped": lambda tiles, timing: stepped_cycles(tiles, timing, np.zeros(0, np.uint8)),
+# Equal engines, the fast one first.
+TIMINGS: dict[str, Callable[[Nest, np.ndarray], np.ndarray]] = {
+    "collapsed": lambda nest, timing: collapsed_cycles(nest.rows, nest.runs, timing),
+    "event": lambda nest, timing: event_cycles(nest.tiles, timing),
+    "stepped": lambda nest, timing: stepped_cycles(nest.tiles, timing, np.zeros(0, np.uint8)),
 }
 
 
@@ -81,7 +87,7 @@ class PassCost:
 class CostModel:
     """Costs of one machine, each distinct (product, widths) mapped and timed once."""
 
-    def __init__(self, machine: Machine, objective: str = "cycles", timing: str = "event") -> None:
+    def __init__(self, machine: Machine, objective: str = "cycles", timing: str = "collapsed") -> None:
         for what, value, allowed in (("objective", objective, OBJECTIVES), ("timing", timing, tuple(TIMINGS))):
             if value not in allowed:
                 raise InputError(f"--{what}: {value!r} is unknown, allowed: {', '.join(allowed)}")
@@ -113,7 +119,7 @@ class CostModel:
         macs = layer.macs(samples)
         real_macs = sum(p.real_macs for p in products)
         hw_products = datapath.input_hw_bits * datapath.weight_hw_bits
-        port_beats = sum(int(t.execution.tiles[:, INPUT_BEATS : STORE_BEATS + 1].sum()) for t in timed)
+        port_beats = sum(_port_beats(t.execution.nest) for t in timed)
         values: dict[str, int | float | str] = {
             "input_bits": input_bits,
             "weight_bits": weight_bits,
@@ -148,16 +154,19 @@ class CostModel:
         name = accelerator.orientations(product)[0].holds[OUTPUT]
         half_bits = next(b.capacity_bits // b.halves for b in accelerator.buffers() if b.name == name)
         chunk = min(words, max(1, half_bits // (2 * width)))
-        sizes = np.full(-(-words // chunk), chunk, np.int64)
-        sizes[-1] = words - chunk * (len(sizes) - 1)
-        tiles = np.zeros((len(sizes), 7), np.int64)
-        tiles[:, PSUM_BEATS] = beats(2 * sizes * width, self.machine.rate)
-        tiles[:, STORE_BEATS] = beats(sizes * width, self.machine.rate)
-        tiles[:, ISSUE] = -(-sizes // accelerator.accumulators)
-        tiles[:, DRAIN] = 1
-        tiles[:, FLAGS] = NEW_OUTPUT + STORE
-        tiles[0, FLAGS] |= SWITCH
-        classes = dict(zip(CLASSES, self._timer(tiles, self.machine.port.array()).tolist(), strict=True))
+        full, rest = divmod(words - 1, chunk)  # tiles of a whole chunk before the last, words of the last - 1
+        runs = [n for n in (min(full, 1), full - 1, 1) if n > 0]
+        sizes = np.full(len(runs), chunk, np.int64)
+        sizes[-1] = rest + 1
+        rows = np.zeros((len(runs), COLUMNS), np.int64)
+        rows[:, PSUM_BEATS] = beats(2 * sizes * width, self.machine.rate, full + 1)
+        rows[:, STORE_BEATS] = beats(sizes * width, self.machine.rate, full + 1)
+        rows[:, ISSUE] = -(-sizes // accelerator.accumulators)
+        rows[:, DRAIN] = 1
+        rows[:, FLAGS] = NEW_OUTPUT + STORE
+        rows[0, FLAGS] |= SWITCH
+        nest = Nest(rows, runs_table([runs]))
+        classes = dict(zip(CLASSES, self._timer(nest, self.machine.port.array()).tolist(), strict=True))
         bits = words * width
         counters = {
             "dram_read_bits": 2 * bits,
@@ -175,10 +184,10 @@ class CostModel:
             "required_accumulator_bits": datapath.required_accumulator_bits,
             "passes": 1,
             "orientation": "stream",
-            "tiles": len(tiles),
+            "tiles": full + 1,
         }
         values |= dict.fromkeys(("macs", "real_macs", "float_macs", "effective_macs", "bit_ops", "occupied_bit_ops"), 0)
-        values |= self._costs(counters, classes, 0, int(tiles[:, PSUM_BEATS : STORE_BEATS + 1].sum()))
+        values |= self._costs(counters, classes, 0, _port_beats(nest))
         return PassCost(values)
 
     def _best(self, product: Product, datapath: Datapath) -> Timed:
@@ -212,6 +221,10 @@ class CostModel:
         values |= {name: counters.get(name, 0) for name in self.prices.traffic_columns}
         values |= self.prices.energy_pj(counters, cycles)
         return values
+
+
+def _port_beats(nest: Nest) -> int:
+    return exact_sum(nest.rows[:, INPUT_BEATS : STORE_BEATS + 1].sum(axis=1), nest.counts)
 
 
 def _bound(classes: dict[str, int], port_beats: int) -> str:

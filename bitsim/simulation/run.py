@@ -26,14 +26,14 @@ def simulate(
     passes: Iterable[str] = CHOOSABLE_PASSES,
     iterations: tuple[int, int] | None = None,
     samples: str = "batch-max",
-    timing: str = "event",
+    timing: str = "collapsed",
 ) -> Result:
     """Cycles and energy of `trace` on `machine`.
 
     objective: cycles, energy or edp, what each mapping minimises.  passes: of forward, dgrad
     (attention: both gradients), wgrad.  iterations: half-open range, default all.
     samples: batch-max, group or one-by-one, how samples of one layer with different widths run.
-    timing: event or stepped.  Raises InputError, and MappingError where a layer fits no tile.
+    timing: collapsed, event or stepped, equal engines.  Raises InputError, and MappingError where a layer fits no tile.
     """
     chosen = _check(trace, passes, iterations, samples)
     first, last = iterations or (0, trace.run.iterations)

@@ -1,0 +1,121 @@
+"""The recurrence over a loop nest, whole periods jumped.
+
+Within one run of a loop every iteration executes the same tiles.  When the state relative to the
+end of issue is one it has had before in the same run, everything from there on repeats: the period
+is jumped as often as it fits, times and classes advancing by what one period adds.  This happens at
+every level of the nest by itself.  Where nothing repeats, it steps.  Integers only, so exact.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bitsim.kernels.compile import compiled
+from bitsim.kernels.recurrence import (
+    DONE_BEFORE,
+    END,
+    FREE,
+    INPUT_RELEASE,
+    LOADED,
+    OWED,
+    OWED_BEFORE,
+    STATE,
+    STORED,
+    TIMES,
+    WEIGHT_RELEASE,
+    advance,
+    finish,
+)
+
+
+@compiled
+def relative(state, into):  # type: ignore[no-untyped-def]
+    """The state relative to the end of issue; times too old to matter are brought up to where they start to."""
+    for i in range(STATE):
+        into[i] = state[i]
+    # Only ever compared with the end of issue, or with the port's next grant, and both only grow.
+    into[LOADED] = max(into[LOADED], into[END])
+    into[STORED] = max(into[STORED], into[END])
+    into[DONE_BEFORE] = max(into[DONE_BEFORE], into[FREE])
+    into[INPUT_RELEASE] = max(into[INPUT_RELEASE], into[FREE])
+    into[WEIGHT_RELEASE] = max(into[WEIGHT_RELEASE], into[FREE])
+    end = into[END]
+    for i in range(TIMES):
+        into[i] -= end
+
+
+@compiled
+def collapsed_cycles(rows, runs, timing):  # type: ignore[no-untyped-def]
+    """Cycles by class of a nest.
+
+    rows, runs: of kernels.program.Nest; timing: (4,) int64 of PortTiming.
+    Returns (7,) int64 in the order of CLASSES, equal to event_cycles of the flat program.
+    """
+    depth = runs.shape[0]
+    out = np.zeros(7, np.int64)
+    state = np.zeros(STATE, np.int64)
+    state[OWED] = state[OWED_BEFORE] = -1
+    # Row of the table each run of a level starts at: mixed radix, innermost last.
+    weight = np.ones(depth, np.int64)
+    kinds = np.zeros(depth, np.int64)
+    for level in range(depth):
+        while kinds[level] < runs.shape[1] and runs[level, kinds[level]] > 0:
+            kinds[level] += 1
+    for level in range(depth - 2, -1, -1):
+        weight[level] = weight[level + 1] * kinds[level + 1]
+    run = np.zeros(depth, np.int64)
+    at = np.zeros(depth, np.int64)
+    # Brent's search for a cycle: one remembered state a level, moved forward at doubling distances.
+    seen = np.zeros((depth, STATE), np.int64)
+    seen_out = np.zeros((depth, 7), np.int64)
+    seen_end = np.zeros(depth, np.int64)
+    seen_at = np.zeros(depth, np.int64)
+    reach = np.zeros(depth, np.int64)
+    now = np.zeros(STATE, np.int64)
+    row = 0
+    while True:
+        advance(state, rows[row], timing, out)
+        level = depth - 1
+        while level >= 0:
+            at[level] += 1
+            if at[level] < runs[level, run[level]]:
+                break
+            at[level] = 0
+            run[level] += 1
+            row += weight[level]
+            if run[level] < kinds[level]:
+                break
+            row -= weight[level] * kinds[level]
+            run[level] = 0
+            level -= 1
+        if level < 0:
+            break
+        left = runs[level, run[level]] - at[level] - 1  # iterations after the one that begins here
+        if left == 0 or (at[level] > 0 and reach[level] == 0):
+            continue
+        relative(state, now)
+        if at[level] > 0:
+            same = True
+            for i in range(STATE):
+                if now[i] != seen[level, i]:
+                    same = False
+                    break
+            if same:
+                period = at[level] - seen_at[level]
+                times = left // period
+                at[level] += times * period
+                passed = times * (state[END] - seen_end[level])
+                for i in range(TIMES):
+                    state[i] += passed
+                for i in range(7):
+                    out[i] += times * (out[i] - seen_out[level, i])
+                reach[level] = 0  # what is left of this run is shorter than a period
+                continue
+        if at[level] == 0 or at[level] - seen_at[level] == reach[level]:
+            reach[level] = 1 if at[level] == 0 else 2 * reach[level]
+            seen[level] = now
+            seen_out[level] = out
+            seen_end[level] = state[END]
+            seen_at[level] = at[level]
+    finish(state, timing, out)
+    return out

@@ -1,0 +1,122 @@
+"""One tile of the recurrence (docs/microarchitecture.md, section 2): what `event` and `collapsed` step by.
+
+The state is a vector of times and of the two stores still owed; every operation on times is a
+maximum or a sum, so shifting all times by a constant shifts the result: what `collapsed` rests on.
+"""
+
+from __future__ import annotations
+
+from bitsim.kernels.compile import compiled
+from bitsim.kernels.program import (
+    C_FILL_DRAIN,
+    C_HAZARD,
+    C_ISSUE,
+    C_SETUP,
+    C_SWITCH,
+    C_WAIT_LOAD,
+    C_WAIT_STORE,
+    DRAIN,
+    FLAGS,
+    INPUT_BEATS,
+    ISSUE,
+    LOAD_INPUT,
+    LOAD_WEIGHT,
+    NEW_OUTPUT,
+    PSUM_BEATS,
+    STORE,
+    STORE_BEATS,
+    SWITCH,
+    WEIGHT_BEATS,
+)
+
+# The state. Times in cycles:
+FREE = 0  # next grant of the port
+LOADED = 1  # the latest load is in its buffer
+END = 2  # end of issue
+DONE, DONE_BEFORE = 3, 4  # results of the last tile, and of the one before, are visible
+INPUT_RELEASE, WEIGHT_RELEASE = 5, 6  # done of the last tile that used the half to be overwritten next
+STORED = 7  # last beat of the latest store
+TIMES = 8
+# and not times:
+WRITING = 8  # 1 if the last transfer was a store
+OWED, OWED_BEFORE = 9, 10  # beats of the store of the last tile, and of the one before; -1 for none
+STATE = 11
+
+
+@compiled
+def store(state, done, turnaround):  # type: ignore[no-untyped-def]
+    """The store owed by the tile before the last one, whose results are visible at `done`."""
+    grant = state[FREE]
+    if state[WRITING] == 0:
+        grant += turnaround
+    state[FREE] = max(grant, done) + 1 + state[OWED_BEFORE]
+    state[STORED] = state[FREE]
+    state[WRITING] = 1
+    state[OWED_BEFORE] = -1
+
+
+@compiled
+def advance(state, tile, timing, out):  # type: ignore[no-untyped-def]
+    """Run one tile.
+
+    state: (STATE,) int64, changed; tile: (7,); timing: (4,) of PortTiming; out: (7,) classes, added to.
+    """
+    latency, turnaround, setup, reconfigure = timing[0], timing[1], timing[2], timing[3]
+    flags = tile[FLAGS]
+    if state[OWED_BEFORE] >= 0 and tile[PSUM_BEATS] > 0:  # the load overwrites the half this store reads
+        store(state, state[DONE_BEFORE], turnaround)
+    if flags & (LOAD_INPUT | LOAD_WEIGHT) != 0 or tile[PSUM_BEATS] > 0:
+        grant = state[FREE]
+        if state[WRITING] == 1:
+            grant += turnaround
+        if flags & LOAD_INPUT:
+            grant = max(grant, state[INPUT_RELEASE])
+        if flags & LOAD_WEIGHT:
+            grant = max(grant, state[WEIGHT_RELEASE])
+        state[FREE] = grant + 1 + tile[INPUT_BEATS] + tile[WEIGHT_BEATS] + tile[PSUM_BEATS]
+        state[LOADED] = state[FREE] + latency
+        state[WRITING] = 0
+    if state[OWED_BEFORE] >= 0:
+        store(state, state[DONE_BEFORE], turnaround)
+    done = state[DONE]
+    # The half the *next* load overwrites was last used by the tile before this one.
+    if flags & LOAD_INPUT:
+        state[INPUT_RELEASE] = done
+    if flags & LOAD_WEIGHT:
+        state[WEIGHT_RELEASE] = done
+    at = state[END]
+    if state[LOADED] > at:
+        out[C_WAIT_LOAD] += state[LOADED] - at
+        at = state[LOADED]
+    if flags & NEW_OUTPUT:
+        if state[STORED] > at:
+            out[C_WAIT_STORE] += state[STORED] - at
+            at = state[STORED]
+    elif done > at:
+        out[C_HAZARD] += done - at
+        at = done
+    if flags & SWITCH and done + reconfigure > at:
+        out[C_SWITCH] += done + reconfigure - at
+        at = done + reconfigure
+    out[C_SETUP] += setup
+    out[C_ISSUE] += tile[ISSUE]
+    end = at + setup + tile[ISSUE]
+    state[END] = end
+    state[DONE] = max(done, end - 1 + tile[DRAIN])
+    state[DONE_BEFORE] = done
+    state[OWED_BEFORE] = state[OWED]
+    state[OWED] = tile[STORE_BEATS] if flags & STORE else -1
+
+
+@compiled
+def finish(state, timing, out):  # type: ignore[no-untyped-def]
+    """After the last tile: the stores still owed, and the cycles until the last beat."""
+    if state[OWED_BEFORE] >= 0:
+        store(state, state[DONE_BEFORE], timing[1])
+    if state[OWED] >= 0:
+        state[OWED_BEFORE] = state[OWED]
+        store(state, state[DONE], timing[1])
+        state[OWED] = -1
+    visible = max(state[DONE], state[END])
+    out[C_FILL_DRAIN] += visible - state[END]
+    out[C_WAIT_STORE] += max(state[STORED] - visible, 0)

@@ -98,6 +98,15 @@ class PriceList:
         pj["energy_pj"] = sum(pj.values())
         return pj
 
+    def notes(self) -> list[str]:
+        """What a reader of the figures must know: buffers priced by another table than their neighbours in size."""
+        return [
+            f"{self.machine.name}: {buffer.name}: priced as register files, its banks are below the SRAM table: "
+            f"energy a bit falls and no leakage is charged; not comparable with larger sizes ({price.source})"
+            for buffer in self.machine.accelerator.buffers()
+            if not buffer.register_file and "register_file" in (price := self.buffers[buffer.name]).source
+        ]
+
     def sources(self) -> dict[str, str]:
         """Where each price comes from, by what it prices."""
         listed = {name: price.source for name, price in self.buffers.items()}

@@ -48,9 +48,9 @@ _QUANTITY = re.compile(r"([0-9]{1,20}(?:\.[0-9]{1,20})?)\s*([A-Za-z/]+)")
 def _parse(text: object, table: dict, what: str, example: str) -> Fraction:
     match = _QUANTITY.fullmatch(text.strip()) if isinstance(text, str) else None
     if match is None or match[2] not in table:
-        raise InputError(
-            f"{text!r} is not a {what}: write a number and a unit, e.g. {example}; units: {', '.join(table)}"
-        )
+        near = [u for u in table if match and u.lower().replace("i", "") == match[2].lower().replace("i", "")]
+        hint = f", did you mean {' or '.join(near)}?" if near else f"; units: {', '.join(table)}"
+        raise InputError(f"{text!r} is not a {what}: write a number and a unit, e.g. {example}{hint}")
     return Fraction(match[1]) * table[match[2]]
 
 

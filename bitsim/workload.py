@@ -15,7 +15,8 @@ Assumptions
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -184,6 +185,28 @@ class Product:
     def output_words(self) -> int:
         """Words of the written tensor."""
         return self.groups * self.outputs * (self.channels * self.taps if self.writes_filter else self.positions)
+
+    def kernel_parts(self) -> Iterator[tuple[Product, ...]]:
+        """The same product as several, each with a part of the kernel: more and more parts, rows before columns."""
+        rows, cols = self.rows.taps, self.cols.taps
+        for count in _counts_of_parts(len(rows)):
+            yield tuple(replace(self, rows=replace(self.rows, taps=part)) for part in _split(rows, count))
+        for count in _counts_of_parts(len(cols)):
+            yield tuple(
+                replace(self, rows=replace(self.rows, taps=(row,)), cols=replace(self.cols, taps=part))
+                for row in rows
+                for part in _split(cols, count)
+            )
+
+
+def _counts_of_parts(size: int) -> list[int]:
+    """Counts above 1 that make different ceil-splits of `size`."""
+    return sorted({-(-size // part) for part in range(1, size)})
+
+
+def _split(taps: tuple[int, ...], count: int) -> list[tuple[int, ...]]:
+    part = -(-len(taps) // count)
+    return [taps[i : i + part] for i in range(0, len(taps), part)]
 
 
 def _forward_axis(out: int, kernel: int, stride: int, padding: int, dilation: int, extent: int) -> Axis:

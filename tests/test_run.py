@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 import bitsim
 from bitsim import data
+from bitsim.errors import InputError
 from bitsim.simulation.cost import CostModel
 from bitsim.workload import Layer, Widths
 from tests.conftest import PRECISION
@@ -211,6 +212,15 @@ def test_bad_machines(tmp_path, trace_folder, bitsim_command, change, message):
         (["--set", "precision.wider=error", "--set", "precision.max_bits=4"], "precision.wider"),
         (["--set", "output_buffer=16 B"], "output_buffer: 16 B is too small for any tile, the smallest needs 256 B"),
         (["--out", "/proc/nowhere/x"], "--out"),
+        (["--out", ""], "--out: empty"),
+        (["--hw", "bitfusion_16x32_192b"], "--hw: bitfusion_16x32_192b given twice"),
+        (["--set", "array.rows=8", "--set", "array.rows=16"], "array.rows is set twice"),
+        (["--set", "array.rows=8", "--set", "bitfusion_16x32_192b:array.rows=16"], "array.rows is set twice"),
+        (["--passes", "forward,forward"], "forward stands twice"),
+        (["--set", "array=5"], "array: 5 is not a section, allowed: rows, cols"),
+        (["--set", "precision.float=0"], "precision.float: 0: allowed: 'error' or a whole number from 1 to 32"),
+        (["--set", "weight_buffer=32KB"], "did you mean KiB"),
+        (["--set", "clock=500mhz"], "did you mean MHz"),
     ],
 )
 def test_bad_options(trace_folder, bitsim_command, arguments, message):
@@ -393,3 +403,84 @@ def test_each_objective_is_best_at_its_own(machine):
         assert (found["cycles"].cycles <= other.cycles * 1.005).all()
         edp = found["edp"].energy_pj * found["edp"].cycles
         assert (edp <= other.energy_pj * other.cycles * 1.005).all()
+
+
+def test_a_machine_by_path_is_named_as_in_the_results(tmp_path, trace_folder, bitsim_command):
+    (tmp_path / "mine.yaml").write_text(YAML)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "mine.yaml").write_text(YAML)
+    arguments = (
+        "run",
+        trace_folder(),
+        "--format",
+        "json",
+        "--hw",
+        tmp_path / "mine.yaml",
+        "--set",
+        "mine:array.rows=8",
+    )
+    status, out, _ = bitsim_command(*arguments)
+    (run,) = json.loads(out)["runs"]
+    assert status == 0 and run["hardware"] == "mine" and run["overrides"] == {"array.rows": 8}
+    status, out, err = bitsim_command(*arguments, "--hw", tmp_path / "other" / "mine.yaml")
+    assert status == 2 and out == "" and "two of the machines given are named mine" in err
+
+
+def test_a_bank_priced_as_a_register_file_is_said(trace_folder, bitsim_command):
+    """Below 32 words the price falls and leakage vanishes: whoever compares sizes must be told."""
+    arguments = ("run", trace_folder(), "--hw", "bitfusion_16x32_192b", "--iterations", "0:1")
+    assert "register file" not in bitsim_command(*arguments)[2]
+    status, _, err = bitsim_command(*arguments, "--set", "weight_buffer=32KiB")
+    assert status == 0 and "note: bitfusion_16x32_192b: weight_buffer: priced as register files" in err
+
+
+@pytest.mark.parametrize(("a", "w"), [(31, 31), (28, 28)])
+def test_sums_wider_than_64_bits_say_what_can_be_done(trace_folder, bitsim_command, a, w):
+    precision = "iteration_start,iteration_end,layer,samples,activation_bits,weight_bits,gradient_bits\n" + "".join(
+        f"0,100,{name},,{a},{w},8\n" for name in ("conv", "fc", "attend")
+    )
+    arguments = ("run", trace_folder(precision=precision), "--hw", "bitfusion_16x32_192b", "--passes", "forward")
+    status, out, err = bitsim_command(*arguments)
+    if a + w <= 58:
+        assert status == 0
+        return
+    assert status == 2 and out == ""
+    assert (
+        "sums need 66 bits, above the widest accumulator of 64; allowed: narrower operands, or policy: truncate" in err
+    )
+    assert bitsim_command(*arguments, "--set", "accumulator.policy=truncate")[0] == 0
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        Layer("alexnet_conv1", "conv", 1, 3, 96, 227, 227, 11, 11, 4, 4),
+        Layer("patch_embedding", "conv", 1, 3, 768, 224, 224, 16, 16, 16, 16),
+        Layer("speech", "conv", 1, 1, 64, 1, 4000, 1, 80, 1, 4),
+    ],
+)
+def test_kernels_larger_than_the_output_buffer(layer):
+    """A weight gradient whose kernel does not fit is split by taps: every MAC and every output once."""
+    model = CostModel(bitsim.load_hardware("bitfusion_16x32_192b"))
+    widths = Widths(8, 8, 8, 8, 8)
+    cost = model.pass_cost(layer, "wgrad", 2, widths)
+    roomy = CostModel(bitsim.load_hardware("bitfusion_16x32_192b", {"output_buffer": "256 KiB"}))
+    whole = roomy.pass_cost(layer, "wgrad", 2, widths)
+    assert len(cost.mappings) > 1 and len(whole.mappings) == 1
+    for name in ("macs", "real_macs", "occupied_bit_ops", "bit_ops"):
+        assert cost.values[name] == whole.values[name]
+    counters = [sum(t.execution.counters["bit_products"] for t in c.mappings) for c in (cost, whole)]
+    assert counters[0] == counters[1]
+    outputs = layer.out_channels * layer.in_channels * layer.kernel_h * layer.kernel_w * 32
+    assert cost.values["dram_write_bits"] >= outputs
+    assert cost.values["cycles"] >= cost.values["macs"] / 512  # units of 8 x 8 bits
+
+
+def test_large_products_are_quick():
+    """Cost follows the different tiles, not their count: a vocabulary layer has millions."""
+    layer = Layer("vocabulary", "linear", 1, 1024, 50257, rows=1024)
+    model = CostModel(bitsim.load_hardware("bitfusion_16x32_192b"))
+    values = model.pass_cost(layer, "dgrad", 16, Widths(8, 8, 8, 8, 8)).values
+    assert values["tiles"] > 2_000_000 and values["macs"] == 16 * 1024 * 1024 * 50257
+    with pytest.raises(InputError, match="collapsed takes any number"):
+        CostModel(model.machine, timing="event").pass_cost(layer, "dgrad", 16, Widths(8, 8, 8, 8, 8))

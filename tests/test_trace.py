@@ -31,6 +31,12 @@ def test_gates_cover_their_group(trace_folder):
     assert [d.iterations for d in trace.demands() if d.layer_index == 0] == [60, 40]
 
 
+def test_a_bin_may_be_empty(trace_folder):
+    whole = bitsim.open_trace(trace_folder())
+    with_bin = bitsim.open_trace(trace_folder(precision=PRECISION + "0,60,fc,0,2,2,2\n"))
+    assert [d.groups for d in with_bin.demands()] == [d.groups for d in whole.demands()]
+
+
 def test_short_batches_fourth_width_and_idle_layers(trace_folder):
     header = PRECISION.splitlines()[0] + ",weight_gradient_bits,output_bits,batch\n"
     precision = f"""{header}0,99,conv,,4,4,8,16,6,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -27,7 +28,18 @@ Timing = Annotated[Literal["collapsed", "event", "stepped"], typer.Option(help="
 Samples = Annotated[
     Literal["batch-max", "group", "one-by-one"], typer.Option(help="How samples of different widths run.")
 ]
-OutFolder = Annotated[Path | None, typer.Option(help="Write a result folder; new or empty.")]
+
+
+def out_folder(text: str | Path) -> Path:
+    """The folder of --out; an empty name would mean the current folder."""
+    if not str(text):
+        raise InputError("--out: empty, allowed: a new or empty folder")
+    return Path(text)
+
+
+OutFolder = Annotated[
+    Path | None, typer.Option(parser=out_folder, metavar="DIR", help="Write a result folder; new or empty.")
+]
 
 
 def parse_value(text: str) -> Any:
@@ -40,19 +52,32 @@ def parse_value(text: str) -> Any:
 
 
 def parse_overrides(settings: list[str], machines: list[str]) -> dict[str, dict[str, Any]]:
-    """{machine: {key: value}} from ``key=value`` (for every machine) and ``machine:key=value``."""
+    """{machine: {key: value}} from ``key=value`` (for every machine) and ``machine:key=value``.
+
+    A machine given by path answers to its path and to the name it has in results.
+    """
     overrides: dict[str, dict[str, Any]] = {name: {} for name in machines}
-    faults = []
+    named = {name: Path(name).stem if name.endswith((".yaml", ".yml")) else name for name in machines}
+    faults = [f"--hw: {name} given twice, allowed: once" for name in overrides if machines.count(name) > 1]
+    listed = list(named.values())
+    faults += [
+        f"--hw: two of the machines given are named {name}, allowed: different names"
+        for name in dict.fromkeys(listed)
+        if listed.count(name) > 1
+    ]
     for setting in settings:
         target, equals, value = setting.partition("=")
         machine, colon, key = target.rpartition(":")
         if not equals or not key or not value:
             faults.append(f"--set {setting}: is not key=value, e.g. array.rows=8 or bitfusion_16x32_192b:array.rows=8")
-        elif colon and machine not in overrides:
+            continue
+        targets = [name for name in overrides if not colon or machine in (name, named[name])]
+        if not targets:
             faults.append(f"--set {setting}: {machine} is none of the machines given: {', '.join(machines)}")
-        else:
-            for name in [machine] if colon else machines:
-                overrides[name][key] = parse_value(value)
+        for name in targets:
+            if key in overrides[name]:
+                faults.append(f"--set {setting}: {key} is set twice, allowed: once")
+            overrides[name][key] = parse_value(value)
     if faults:
         raise InputError(faults)
     return overrides
@@ -97,4 +122,8 @@ def simulate_all(
     if faults:
         raise InputError(list(dict.fromkeys(faults)))
     chosen = [p.strip() for p in passes.split(",") if p.strip()]
-    return [simulate(opened, machine, passes=chosen, iterations=span, **choices) for machine in machines]
+    results = [simulate(opened, machine, passes=chosen, iterations=span, **choices) for machine in machines]
+    for result in results:
+        for note in result.prices.notes():
+            print(f"note: {note}", file=sys.stderr)
+    return results

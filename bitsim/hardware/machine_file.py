@@ -70,18 +70,30 @@ class MachineSource:
             while len(location) > 1 and ".".join(location) not in known:
                 location.pop()
             path = ".".join(location)
-            message = f"{path}: {_allowed(item)}" if path else _allowed(item)
+            inner = [k.rpartition(".")[2] for k in known if k.rpartition(".")[0] == path]
+            message = f"{path}: {_allowed(item, inner)}" if path else _allowed(item, inner)
         where = "--set" if path in self.overrides else f"{self.path}:{self.document.line(path)}"
         return f"{where}: {message}"
 
 
-def _allowed(item: Any) -> str:
-    message = item["msg"].removeprefix("Value error, ")
-    if item["type"] == "missing":
+def _allowed(item: Any, keys: list[str]) -> str:
+    """What is wrong with a value, and what is allowed; keys: of the section it should be, if one."""
+    given, kind, context = item["input"], item["type"], item.get("ctx", {})
+    if kind == "missing":
         return "missing key"
-    if item["type"] in ("value_error", "literal_error"):
-        return f"{message}" if item["type"] == "value_error" else f"{item['input']!r}: {message}"
-    return f"{item['input']!r}: {message}"
+    if kind == "value_error":
+        return item["msg"].removeprefix("Value error, ")
+    if keys:
+        return f"{given!r} is not a section, allowed: {', '.join(keys)}"
+    allowed = {
+        "literal_error": str(context.get("expected")),
+        "greater_than_equal": f"{context.get('ge')} or more",
+        "less_than_equal": f"{context.get('le')} or less",
+        "int_type": "a whole number",
+        "string_type": "text",
+        "bool_type": "true or false",
+    }.get(kind)
+    return f"{given!r}: allowed: {allowed}" if allowed else f"{given!r}: {item['msg']}"
 
 
 def key_paths(model: type[BaseModel], prefix: str = "") -> list[str]:

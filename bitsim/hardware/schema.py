@@ -41,7 +41,15 @@ def _words(value: object) -> int:
 Words = Annotated[int, _bounded(_words, 1, 2**20, "1 words to 1048576 words")]
 Count = Annotated[int, Field(strict=True, ge=1, le=4096)]
 Cycles = Annotated[int, Field(strict=True, ge=0, le=10**6)]
-WidthOrError = Literal["error"] | Annotated[int, Field(strict=True, ge=1, le=32)]
+
+
+def _width_or_error(value: object) -> Any:
+    if value == "error" or (type(value) is int and 1 <= value <= 32):
+        return value
+    raise ValueError(f"{value!r}: allowed: 'error' or a whole number from 1 to 32")
+
+
+WidthOrError = Annotated[int | Literal["error"], BeforeValidator(_width_or_error)]
 
 
 class Section(BaseModel):
@@ -123,9 +131,12 @@ class Accumulator(Section):
                 if self.policy == "error" and bits > self.bits:
                     break
                 return bits
-        raise InputError(
-            f"accumulator.bits: sums need {required_bits} bits, have {self.bits}; allowed: policy: widen, up to 64 bits"
-        )
+        if required_bits > 64:
+            raise InputError(
+                f"accumulator: sums need {required_bits} bits, above the widest accumulator of 64; "
+                "allowed: narrower operands, or policy: truncate"
+            )
+        raise InputError(f"accumulator.bits: sums need {required_bits} bits, have {self.bits}; allowed: policy: widen")
 
 
 class Microarchitecture(Section):

@@ -1,5 +1,8 @@
 """The search: all tilings that fit, all orders, ranked by closed form; the best few timed exactly.
 
+The kernel is tiled only where it must be: a weight gradient whose output tile would fit no buffer
+runs as several products, each with a part of the kernel, one after the other with a barrier.
+
 Among mappings within NEAR of the best the one with least energy is taken: a thousandth of the cycles
 is not worth partial sums spilled to memory.  Deterministic: what still ties falls to the earlier candidate.
 """
@@ -7,6 +10,7 @@ is not worth partial sums spilled to memory.  Deterministic: what still ties fal
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -63,11 +67,36 @@ def search(
     port: PortTiming,
     timer: Timer,
     score: Score,
+) -> tuple[Timed, ...]:
+    """The best mapping of `product` under `score`; several where its kernel had to be split.
+
+    Raises MappingError naming the buffer and its least size if nothing fits.
+    """
+
+    def best(part: Product) -> Timed:
+        return _search(part, accelerator, datapath, rate, port, timer, score)
+
+    try:
+        return (best(product),)
+    except MappingError:
+        for parts in product.kernel_parts() if product.writes_filter else ():
+            with suppress(MappingError):
+                return tuple(best(part) for part in parts)
+        raise
+
+
+def _search(
+    product: Product,
+    accelerator: Accelerator,
+    datapath: Datapath,
+    rate: Fraction,
+    port: PortTiming,
+    timer: Timer,
+    score: Score,
 ) -> Timed:
-    """The best mapping of `product` under `score`.
+    """The best mapping of a product whose kernel is whole.
 
     Every objective chooses from the same shortlist, so none can miss what another finds.
-    Raises MappingError naming the buffer and its least size if nothing fits.
     """
     candidates: list[_Candidate] = []
     for orientation in accelerator.orientations(product):

@@ -95,7 +95,7 @@ class CostModel:
         self.prices = PriceList(machine)
         self._timer = TIMINGS[timing]
         self._objective = objective
-        self._searched: dict[tuple[Product, Datapath], Timed] = {}
+        self._searched: dict[tuple[Product, Datapath], tuple[Timed, ...]] = {}
 
     def pass_cost(self, layer: Layer, pass_name: str, samples: int, widths: Widths) -> PassCost:
         """Cost of one pass of `layer` over `samples` samples run together.
@@ -105,11 +105,12 @@ class CostModel:
         accelerator = self.machine.accelerator
         input_bits, weight_bits, output_bits = widths.operands(pass_name)
         products = lower(layer, pass_name, samples, accelerator.config.dgrad == "zero-inserted")
-        timed, datapath = [], None
+        timed: list[Timed] = []
+        datapath = None
         for product in products:
             try:
                 datapath = accelerator.datapath(product, input_bits, weight_bits, output_bits)
-                timed.append(self._best(product, datapath))
+                timed += self._best(product, datapath)
             except (InputError, MappingError) as error:
                 where = f"{self.machine.path}: layer {layer.name}, {pass_name}"
                 raise type(error)([f"{where}: {fault}" for fault in error.faults]) from None
@@ -190,7 +191,7 @@ class CostModel:
         values |= self._costs(counters, classes, 0, _port_beats(nest))
         return PassCost(values)
 
-    def _best(self, product: Product, datapath: Datapath) -> Timed:
+    def _best(self, product: Product, datapath: Datapath) -> tuple[Timed, ...]:
         key = (product, datapath)
         if key not in self._searched:
             self._searched[key] = search(

@@ -60,8 +60,10 @@ def simulate(
 
 
 def _check(trace: Trace, passes: Iterable[str], iterations: tuple[int, int] | None, samples: str) -> frozenset[str]:
-    chosen = frozenset(passes)
-    faults = [
+    listed = list(passes)
+    chosen = frozenset(listed)
+    faults = [f"--passes: {p} stands twice, allowed: once" for p in sorted(chosen) if listed.count(p) > 1]
+    faults += [
         f"--passes: {p!r} is unknown, allowed: {', '.join(CHOOSABLE_PASSES)}"
         for p in sorted(chosen - set(CHOOSABLE_PASSES))
     ]

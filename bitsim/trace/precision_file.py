@@ -2,6 +2,10 @@
 
 It is reduced to spans (layer, range) with the number of a distinct histogram of samples over
 widths, so that later work follows distinct histograms, not rows.
+
+Assumptions
+    - samples 0 alone: the layer did not run; beside other rows of its range: an empty bin.
+    - batch may differ between layers of one iteration (a layer that sees part of the samples).
 """
 
 from __future__ import annotations

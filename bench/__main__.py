@@ -13,7 +13,7 @@ import numpy as np
 import bitsim
 from bitsim.kernels.event import event_cycles
 from bitsim.kernels.program import PortTiming
-from bitsim.kernels.stepped import stepped_cycles
+from bitsim.kernels.stepped import NO_LOG, NO_STALLS, stepped_cycles
 from bitsim.reproduce import bitfusion
 
 
@@ -51,7 +51,7 @@ def main() -> None:
     program, timing = random_program(200_000), PortTiming(40).array()
     cycles = int(event_cycles(program, timing).sum())
     event = cpu_s(lambda: event_cycles(program, timing))
-    stepped = cpu_s(lambda: stepped_cycles(program, timing, np.zeros(0, np.uint8)), 3)
+    stepped = cpu_s(lambda: stepped_cycles(program, timing, NO_STALLS, NO_LOG), 3)
     print(
         f"event recurrence: {len(program) / event / 1e6:.1f} Mtile/s, {stepped / event:.0f} times the per-cycle model"
     )

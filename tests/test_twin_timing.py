@@ -20,17 +20,17 @@ from bitsim.kernels.program import (
     Nest,
     PortTiming,
 )
-from bitsim.kernels.stepped import stepped_cycles
+from bitsim.kernels.stepped import NO_LOG, NO_STALLS, stepped_cycles
 from tests.strategies import nests, tile_programs
-
-NO_STALLS = np.zeros(0, np.uint8)
 
 
 @settings(max_examples=2000, deadline=None)
 @given(tile_programs())
 def test_event_equals_stepped(program):
     tiles, timing = program
-    np.testing.assert_array_equal(event_cycles(tiles, timing.array()), stepped_cycles(tiles, timing.array(), NO_STALLS))
+    np.testing.assert_array_equal(
+        event_cycles(tiles, timing.array()), stepped_cycles(tiles, timing.array(), NO_STALLS, NO_LOG)
+    )
 
 
 @settings(max_examples=3000, deadline=None)
@@ -62,7 +62,7 @@ def test_one_isolated_tile(load, store, issue, latency, size):
     expected = load + latency + issue + store + 2 * size + 3
     timing = PortTiming(latency).array()
     assert event_cycles(tiles, timing).sum() == expected
-    assert stepped_cycles(tiles, timing, NO_STALLS).sum() == expected
+    assert stepped_cycles(tiles, timing, NO_STALLS, NO_LOG).sum() == expected
 
 
 @settings(deadline=None)
@@ -85,6 +85,6 @@ def test_issue_is_its_sum_and_stalls_only_slow(program):
     result = event_cycles(tiles, timing.array())
     assert result[C_ISSUE] == tiles[:, ISSUE].sum()
     assert (result >= 0).all()
-    stalled = stepped_cycles(tiles, timing.array(), np.array([0, 1, 1], np.uint8))
+    stalled = stepped_cycles(tiles, timing.array(), np.array([0, 1, 1], np.uint8), NO_LOG)
     assert stalled.sum() >= result.sum()
     assert tiles[0, FLAGS] & NEW_OUTPUT

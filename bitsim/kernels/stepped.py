@@ -31,13 +31,19 @@ from bitsim.kernels.program import (
     WEIGHT_BEATS,
 )
 
+NO_STALLS = np.zeros(0, np.uint8)
+NO_LOG = np.zeros((0, 5), np.int64)
+
 
 @compiled
-def stepped_cycles(tiles, timing, stalls):  # type: ignore[no-untyped-def]
+def stepped_cycles(tiles, timing, stalls, log):  # type: ignore[no-untyped-def]
     """Cycles by class of a tile program, one cycle at a time.
 
     tiles, timing: as event_cycles. stalls: (S,) uint8, beat refused in cycle t where
-    ``stalls[t % S]`` is 1 (not all of them); empty: none.  Returns (7,) int64 in the order of CLASSES.
+    ``stalls[t % S]`` is 1 (not all of them); empty: none.
+    log: (L, 5) int64, filled for the first L cycles with their class, and the state at their start: the tile
+    the sequencer is at, whether a transfer is running, transfers finished, tiles whose results are visible.
+    Returns (7,) int64 in the order of CLASSES.
     """
     latency, turnaround, setup, reconfigure = timing[0], timing[1], timing[2], timing[3]
     out = np.zeros(7, np.int64)
@@ -88,11 +94,13 @@ def stepped_cycles(tiles, timing, stalls):  # type: ignore[no-untyped-def]
 
     tile, phase, left = 0, 0, 0  # sequencer: tile, 0 waiting / 1 set-up / 2 issuing, cycles left
     head, beats_left, idle, reading, busy = 0, 0, 0, True, False
+    results = 0  # tiles whose results are visible
     t = 0
     while True:
         # --- sequencer
-        kind = -1
+        kind, at_tile = -1, tile
         while tile < count and kind < 0:
+            at_tile = tile
             if phase == 0:
                 flags = tiles[tile, FLAGS]
                 before = visible[tile - 1] if tile else 0
@@ -123,6 +131,7 @@ def stepped_cycles(tiles, timing, stalls):  # type: ignore[no-untyped-def]
                     tile += 1
                     phase = 0
         if kind < 0:
+            at_tile = tile
             if count and visible[count - 1] > t:
                 kind = C_FILL_DRAIN
             elif head < transfers or busy:
@@ -130,6 +139,10 @@ def stepped_cycles(tiles, timing, stalls):  # type: ignore[no-untyped-def]
             else:
                 return out
         out[kind] += 1
+        if t < log.shape[0]:
+            while results < count and visible[results] <= t:
+                results += 1
+            log[t, 0], log[t, 1], log[t, 2], log[t, 3], log[t, 4] = kind, at_tile, busy, head, results
         # --- port
         if busy:
             if beats_left > 0 and (stalls.size == 0 or stalls[t % stalls.size] == 0):

@@ -35,7 +35,7 @@ from bitsim.kernels.program import (
     Nest,
     runs_table,
 )
-from bitsim.kernels.stepped import stepped_cycles
+from bitsim.kernels.stepped import NO_LOG, NO_STALLS, stepped_cycles
 from bitsim.mapping import search
 from bitsim.mapping.program import beats, exact_sum
 from bitsim.mapping.search import Timed
@@ -46,7 +46,7 @@ OBJECTIVES = ("cycles", "energy", "edp")
 TIMINGS: dict[str, Callable[[Nest, np.ndarray], np.ndarray]] = {
     "collapsed": lambda nest, timing: collapsed_cycles(nest.rows, nest.runs, timing),
     "event": lambda nest, timing: event_cycles(nest.tiles, timing),
-    "stepped": lambda nest, timing: stepped_cycles(nest.tiles, timing, np.zeros(0, np.uint8)),
+    "stepped": lambda nest, timing: stepped_cycles(nest.tiles, timing, NO_STALLS, NO_LOG),
 }
 
 

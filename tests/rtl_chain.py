@@ -1,0 +1,302 @@
+"""Builds and runs the RTL of tests/rtl: programs in, per-cycle state, counters and memory out.
+
+A program here is a list of tiles as the hardware reads them (fields.svh): extents, addresses, widths.
+`table` says what the cycle models are given for the same tiles, from the counts of
+docs/microarchitecture.md; `layer_program` walks a product's mapping index by index.
+"""
+
+import itertools
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from bitsim.accelerators.seam import DIMENSIONS
+from bitsim.kernels.program import COLUMNS, LOAD_INPUT, LOAD_WEIGHT, NEW_OUTPUT, STORE, SWITCH, PortTiming
+from bitsim.mapping.record import dimension_sizes
+
+RTL = Path(__file__).parent / "rtl"
+UNITS = ["bitbrick", "fusion_unit", "sequencer", "port", "array", "accelerator"]
+INSTALL = "apt-get install iverilog verilator yosys g++ make"
+SCALARS = dict(re.findall(r"\b([A-Z_]+) = (\d+)\b", (RTL / "fields.svh").read_text()))
+FIELD = {name: int(value) for name, value in SCALARS.items()}
+FIELDS = FIELD["FIELDS"]
+DEPTH, MAX_TILES, SLOTS, MEMORY = 1024, 64, 16, 1 << 14
+
+
+@dataclass
+class Program:
+    """Tiles ({field name: value} each) with the machine's constants and the words of memory."""
+
+    tiles: list
+    timing: PortTiming
+    rate: int
+    memory: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    out: tuple[int, int] = (0, 0)  # first word and count of the memory that is read back
+    stalls: tuple = ()
+
+
+@dataclass
+class Outcome:
+    """What the RTL did: cycles by class, log (cycles, 5) of class, tile, busy, transfers, tiles done."""
+
+    classes: np.ndarray
+    log: np.ndarray
+    counts: dict
+    memory: np.ndarray
+
+
+def words(tile):
+    """Words of (input, weight, output) of a tile."""
+    t = tile
+    box = int(t["ROW_MASK"]).bit_count() * int(t["COL_MASK"]).bit_count()
+    maps = t["G"] * t["B"] * t["R"] * t["C"] * t["O"]
+    filters = t["G"] * t["O"] * t["CH"] * t["KR"] * t["KC"]
+    inputs = t["G"] * t["B"] * box * t["CH"]
+    return (inputs, maps, filters) if t["F_FILTER"] else (inputs, filters, maps)
+
+
+def table(program, rows, cols):
+    """(T, 7) tile table for the cycle models, by the counts of docs/microarchitecture.md."""
+    tiles = np.zeros((len(program.tiles), COLUMNS), np.int64)
+    for j, t in enumerate(program.tiles):
+        x, y, z = words(t)
+
+        def beats(count, bits):
+            return -(-count * bits // program.rate)
+
+        lanes = rows * (16 >> (t["X_MODE"] + t["Y_MODE"]))
+        positions, taps = t["B"] * t["R"] * t["C"], t["KR"] * t["KC"]
+        passes = t["X_SLICES"] * t["Y_SLICES"]
+        steps = -(-positions // lanes) if t["F_FILTER"] else taps * -(-t["CH"] // lanes)
+        if t["F_FILTER"]:
+            across, stream = (t["CH"], t["O"] * taps) if t["F_SWAPPED"] else (t["O"], t["CH"] * taps)
+        else:
+            across, stream = (positions, t["O"]) if t["F_SWAPPED"] else (t["O"], positions)
+        tiles[j] = (
+            beats(x, t["X_BITS"]) if t["F_LOAD_X"] else 0,
+            beats(y, t["Y_BITS"]) if t["F_LOAD_Y"] else 0,
+            beats(z, t["PSUM_BITS"]) if t["F_LOAD_Z"] else 0,
+            beats(z, t["STORE_BITS"]) if t["F_STORE"] else 0,
+            t["G"] * -(-across // cols) * stream * steps * passes,
+            rows + cols + 1,
+            LOAD_INPUT * t["F_LOAD_X"]
+            + LOAD_WEIGHT * t["F_LOAD_Y"]
+            + NEW_OUTPUT * t["F_NEW"]
+            + STORE * t["F_STORE"]
+            + SWITCH * t["F_SWITCH"],
+        )
+    return tiles
+
+
+def halves(tiles):
+    """Fill in which half each tile uses: every load of an operand, every visit, turns its half over."""
+    half = {"X": 1, "Y": 1, "Z": 1}
+    for t in tiles:
+        for operand, turns in (("X", t["F_LOAD_X"]), ("Y", t["F_LOAD_Y"]), ("Z", t["F_NEW"])):
+            half[operand] ^= turns
+            t[f"F_HALF_{operand}"] = half[operand]
+    return tiles
+
+
+def pack(tile):
+    """A tile as the words of fields.svh."""
+    out = [0] * FIELDS
+    for name, value in tile.items():
+        if name.startswith("F_"):
+            out[FIELD["FLAGS"]] |= int(value) << FIELD[name]
+        elif isinstance(value, tuple):
+            for i, stride in enumerate(value):
+                out[FIELD[name] + i] = stride
+        else:
+            out[FIELD[name]] = value
+    return out
+
+
+def missing_tool(tool):
+    """Why a test that needs `tool` cannot run here, or None."""
+    needed = {"verilator": ["verilator", "g++", "make"]}.get(tool, [tool])
+    absent = [name for name in needed if shutil.which(name) is None]
+    return f"{', '.join(absent)} not found: {INSTALL}" if absent else None
+
+
+def build(tool, rows, cols, folder):
+    """Compile the test bench with `tool` for an array of rows x cols; returns the command that runs it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    sources = [RTL / f"{name}.sv" for name in (*UNITS, "tb_accelerator")]
+    parameters = {"N": rows, "M": cols, "DEPTH": DEPTH, "MAX_TILES": MAX_TILES, "SLOTS": SLOTS, "MEMORY": MEMORY}
+    parameters["IMAGE"] = 1 << 22
+    if tool == "iverilog":
+        binary = folder / "sim.vvp"
+        options = [f"-Ptb_accelerator.{k}={v}" for k, v in parameters.items()]
+        run(["iverilog", "-g2012", "-I", RTL, "-s", "tb_accelerator", "-o", binary, *options, *sources])
+        return ["vvp", "-n", binary]
+    options = [f"-G{k}={v}" for k, v in parameters.items()]
+    extra = ["-CFLAGS", "-O2", f"-I{RTL}", "--Mdir", folder, *options, *sources]
+    run(
+        ["verilator", "--binary", "-O3", "-Wno-fatal", "-Wno-lint", "--top-module", "tb_accelerator", "-j", "2"] + extra
+    )
+    return [folder / "Vtb_accelerator"]
+
+
+def run(command):
+    """Run a tool; its own words in the failure."""
+    done = subprocess.run([str(c) for c in command], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def simulate(simulator, programs, folder, log=True):
+    """Run programs through a built test bench, one Outcome each."""
+    image = [len(programs)]
+    for p in programs:
+        timing = p.timing
+        image += [len(p.tiles), timing.latency_cycles, timing.turnaround_cycles, timing.setup_cycles]
+        image += [timing.reconfigure_cycles, p.rate, len(p.stalls), len(p.memory), *p.out, int(log), *p.stalls]
+        for tile in p.tiles:
+            image += pack(tile)
+        image += p.memory.tolist()
+        assert len(p.tiles) <= MAX_TILES and len(p.memory) <= MEMORY
+    source, result = folder / "programs.hex", folder / "results.txt"
+    source.write_text("\n".join(f"{int(v) & 0xFFFFFFFF:x}" for v in image))
+    run([*simulator, f"+programs={source}", f"+results={result}"])
+    return _outcomes(result.read_text(), len(programs))
+
+
+def _outcomes(text, count):
+    outcomes, log, memory = [], [], None
+    for line in text.splitlines():
+        kind, *rest = line.split()
+        if kind == "C":
+            log.append([int(v) for v in rest])
+        elif kind == "P":
+            values = [int(v) for v in rest]
+            assert values[1] == 1, f"program {values[0]} did not finish: {values}"
+            names = ("read_x", "read_y", "read_z", "written", "filled_x", "filled_y", "filled_z", "stored")
+            names += ("x_bits", "y_bits", "products", "z_reads", "z_writes")
+            memory = []
+            counts = dict(zip(names, values[9:], strict=True))
+            outcomes.append(Outcome(np.array(values[2:9]), np.array(log).reshape(-1, 5), counts, memory))
+            log = []
+        elif kind == "M":
+            memory.append(int(rest[0]))
+    assert len(outcomes) == count
+    return outcomes
+
+
+def random_control(rng, rows, cols):
+    """A program of random tiles: any flags, extents, widths; its data mean nothing."""
+    count = int(rng.integers(1, 9))
+    reduce_p, load_p = rng.choice([0.0, 0.3, 0.9]), rng.choice([0.2, 0.5, 1.0])
+    tiles, quiet = [], 0
+    for j in range(count):
+        new = j == 0 or rng.random() >= reduce_p
+        load_x, load_y = (int(j == 0 or quiet >= 3 or rng.random() < load_p) for _ in range(2))
+        swapped, filters = rng.random() < 0.3, rng.random() < 0.4
+        taps = (1, 1) if swapped and not filters else rng.integers(1, 3, 2)
+        empty = rng.random() < 0.05
+        load_z = int(new and j > 0 and rng.random() < 0.3)
+        quiet = 0 if load_x or load_y or load_z else quiet + 1
+        extents = rng.integers(1, [3, 3, 4, 4, 6, 6])
+        slices = (1 + (rng.random(2) < 0.15)).tolist()
+        tile = dict(zip(("G", "B", "R", "C", "O", "CH"), extents.tolist(), strict=True))
+        tile |= {"KR": 0 if empty else int(taps[0]), "KC": int(taps[1]), "ISSUE_EMPTY": int(empty)}
+        tile |= {"X_MODE": int(rng.integers(0, 3)), "Y_MODE": int(rng.integers(0, 3))}
+        tile |= {"X_SLICES": slices[0], "Y_SLICES": slices[1], "X_SIGNED": 1, "Y_SIGNED": 1}
+        tile |= {"ROW_STRIDE": 1, "COL_STRIDE": 1, "ROW_STEP": 1, "COL_STEP": 1, "ROW_FIRST": -1, "COL_FIRST": 0}
+        tile |= {"IN_ROWS": 5, "IN_COLS": 5, "BOX_ROWS": 5, "BOX_COLS": 5}
+        # A load turns its half over even where nothing real is in the tile: masks may be empty.
+        tile |= {"ROW_MASK": int(rng.integers(0, 32)), "COL_MASK": int(rng.integers(0, 32))}
+        low = 2  # so that no beat brings more words than the port has slots
+        tile |= {"X_BITS": int(rng.integers(low, 13)), "Y_BITS": int(rng.integers(low, 13))}
+        tile |= {"PSUM_BITS": 32, "STORE_BITS": int(rng.choice([4, 8, 32]))}
+        for operand in "XYZ":
+            tile |= {f"{operand}_BASE": int(rng.integers(0, 999))}
+            tile |= {f"{operand}_STRIDES": tuple(rng.integers(0, 9, 5).tolist())}
+        tile |= {"F_LOAD_X": load_x, "F_LOAD_Y": load_y, "F_LOAD_Z": load_z, "F_NEW": int(new)}
+        tile |= {"F_SWITCH": int(j == 0 or rng.random() < 0.15), "F_FILTER": int(filters), "F_SWAPPED": int(swapped)}
+        tile |= {"F_ACCUMULATE": int(not new or load_z), "F_STORE": 0}
+        tiles.append(tile)
+    for j, tile in enumerate(tiles):
+        tile["F_STORE"] = int(j == count - 1 or tiles[j + 1]["F_NEW"])
+    stalls = () if rng.random() < 0.5 else (0, *(int(s) for s in rng.random(int(rng.integers(1, 9))) < 0.5))
+    timing = PortTiming(*(int(rng.integers(low, high)) for low, high in ((0, 20), (0, 4), (1, 4), (0, 9))))
+    return Program(halves(tiles), timing, int(rng.integers(1, 33)), np.arange(4096), stalls=stalls)
+
+
+# --- whole products with data
+
+
+def layer_program(product, datapath, orientation, mapping, tensors, timing, rate, signed=(True, True)):
+    """The tiles of a mapped product, walked index by index.
+
+    tensors: {"X", "Y", "Z"} -> (base, five strides) of where each operand lies in memory: X by
+    group, batch, input row, input column, channel; maps and filters as in fields.svh.
+    """
+    sizes = dimension_sizes(product)
+    size = dict(zip(DIMENSIONS, mapping.tile, strict=True))
+    ranges = [range(-(-sizes[d] // size[d])) for d in mapping.order]
+    filters = product.writes_filter
+    x_dims = ("groups", "batch", "rows", "cols", "channels")
+    maps, weights = ("groups", "batch", "rows", "cols", "outputs"), ("groups", "outputs", "channels")
+    y_dims, z_dims = (maps, weights) if filters else (weights, maps)
+    before, seen, tiles = {}, set(), []
+    for place in itertools.product(*ranges):
+        at = dict(zip(mapping.order, place, strict=True))
+        start = {d: at[d] * size[d] for d in DIMENSIONS}
+        own = {d: min(size[d], sizes[d] - start[d]) for d in DIMENSIONS}
+        keys = {o: tuple(at[d] for d in dims) for o, dims in (("X", x_dims), ("Y", y_dims), ("Z", z_dims))}
+        moved = {o: before.get(o) != key for o, key in keys.items()}
+        before = keys
+        tile = dict(zip(("G", "B", "R", "C", "O", "CH"), (own[d] for d in DIMENSIONS), strict=True))
+        boxes = {}
+        for name, axis, dim in (("ROW", product.rows, "rows"), ("COL", product.cols, "cols")):
+            positions = range(start[dim], start[dim] + own[dim])
+            real = {p * axis.stride + t for p in positions for t in axis.taps}
+            real = sorted(i for i in real if 0 <= i < axis.extent) or [0]
+            none = not any(0 <= p * axis.stride + t < axis.extent for p in positions for t in axis.taps)
+            boxes[name] = real[0]
+            assert real[-1] - real[0] < 32 and axis.hole == 1
+            steps = {b - a for a, b in itertools.pairwise(axis.taps)}
+            assert len(steps) <= 1, "taps are evenly spaced"
+            tile |= {
+                f"{name}_STRIDE": axis.stride,
+                f"{name}_FIRST": start[dim] * axis.stride + (axis.taps[0] if axis.taps else 0),
+                f"{name}_STEP": steps.pop() if steps else 0,
+                f"IN_{name}S": axis.extent,
+                f"BOX_{name}": real[0],
+                f"BOX_{name}S": real[-1] - real[0] + 1,
+                f"{name}_MASK": 0 if none else sum(1 << (i - real[0]) for i in real),
+            }
+        tile |= {"KR": len(product.rows.taps), "KC": len(product.cols.taps)}
+        tile["ISSUE_EMPTY"] = int(product.taps == 0)
+        tile |= {"X_MODE": datapath.input_unit_bits.bit_length() - 2, "X_SLICES": datapath.input_slices}
+        tile |= {"Y_MODE": datapath.weight_unit_bits.bit_length() - 2, "Y_SLICES": datapath.weight_slices}
+        tile |= {"X_SIGNED": int(signed[0]), "Y_SIGNED": int(signed[1])}
+        tile |= {"X_BITS": datapath.dram_bits[0], "Y_BITS": datapath.dram_bits[1]}
+        starts = {
+            "X": (start["groups"], start["batch"], boxes["ROW"], boxes["COL"], start["channels"]),
+            "map": (start["groups"], start["batch"], start["rows"], start["cols"], start["outputs"]),
+            "filter": (start["groups"], start["outputs"], start["channels"], 0, 0),
+        }
+        of = {"X": "X", "Y": "map" if filters else "filter", "Z": "filter" if filters else "map"}
+        for operand, (base, strides) in tensors.items():
+            offset = sum(s * i for s, i in zip(strides, starts[of[operand]], strict=True))
+            tile |= {f"{operand}_BASE": base + offset, f"{operand}_STRIDES": tuple(strides)}
+        brings = int(moved["Z"] and keys["Z"] in seen)
+        seen.add(keys["Z"])
+        tile |= {"PSUM_BITS": datapath.accumulator_bits, "STORE_BITS": datapath.accumulator_bits, "F_LOAD_Z": brings}
+        loads = words(tile | {"F_FILTER": int(filters)})
+        tile |= {"F_LOAD_X": int(moved["X"] and loads[0] > 0), "F_LOAD_Y": int(moved["Y"] and loads[1] > 0)}
+        tile |= {"F_NEW": int(moved["Z"]), "F_STORE": 0, "F_SWITCH": int(not tiles), "F_FILTER": int(filters)}
+        tile |= {"F_SWAPPED": int(orientation.name == "swapped"), "F_ACCUMULATE": int(brings or not moved["Z"])}
+        tiles.append((keys["Z"], tile))
+    last = {key: j for j, (key, _) in enumerate(tiles)}
+    for j, (key, tile) in enumerate(tiles):
+        tile["F_STORE"] = int(j + 1 == len(tiles) or tiles[j + 1][1]["F_NEW"])
+        if tile["F_STORE"] and last[key] == j:  # complete: as its reader wants it
+            tile["STORE_BITS"] = datapath.output_bits
+    return Program(halves([t for _, t in tiles]), timing, rate)

@@ -135,10 +135,9 @@ def build(tool, rows, cols, folder):
         run(["iverilog", "-g2012", "-I", RTL, "-s", "tb_accelerator", "-o", binary, *options, *sources])
         return ["vvp", "-n", binary]
     options = [f"-G{k}={v}" for k, v in parameters.items()]
-    extra = ["-CFLAGS", "-O2", f"-I{RTL}", "--Mdir", folder, *options, *sources]
-    run(
-        ["verilator", "--binary", "-O3", "-Wno-fatal", "-Wno-lint", "--top-module", "tb_accelerator", "-j", "2"] + extra
-    )
+    warnings = ["-Wno-fatal", "-Wno-lint"]
+    top = ["--top-module", "tb_accelerator", "--Mdir", folder, f"-I{RTL}"]
+    run(["verilator", "--binary", "-O3", *warnings, "-j", "2", "-CFLAGS", "-O2", *top, *options, *sources])
     return [folder / "Vtb_accelerator"]
 
 

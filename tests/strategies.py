@@ -3,7 +3,17 @@
 import numpy as np
 from hypothesis import strategies as st
 
-from bitsim.kernels.program import LOAD_INPUT, LOAD_WEIGHT, NEW_OUTPUT, STORE, SWITCH, Nest, PortTiming, runs_table
+from bitsim.kernels.program import (
+    FENCE,
+    LOAD_INPUT,
+    LOAD_WEIGHT,
+    NEW_OUTPUT,
+    STORE,
+    SWITCH,
+    Nest,
+    PortTiming,
+    runs_table,
+)
 
 
 @st.composite
@@ -30,6 +40,7 @@ def tile_programs(draw, max_tiles=24):
             + LOAD_WEIGHT * load_weight
             + NEW_OUTPUT * new
             + SWITCH * (j == 0 or rng.random() < 0.1)
+            + FENCE * (new and rng.random() < 0.1)
         )
     for j in range(count):
         if j == count - 1 or tiles[j + 1, 6] & NEW_OUTPUT:
@@ -55,7 +66,7 @@ def nests(draw, most_tiles=3000):
     table = runs_table(runs)
     count = int(np.prod([len(level) for level in runs]))
     scale = draw(st.sampled_from([1, 3, 20, 200]))
-    rows = rng.integers(0, np.array([scale, scale, scale, 2 * scale, 4 * scale, 60, 32]), (count, 7))
+    rows = rng.integers(0, np.array([scale, scale, scale, 2 * scale, 4 * scale, 60, 64]), (count, 7))
     rows[:, 2] *= (rows[:, 6] & NEW_OUTPUT > 0) & (rng.random(count) < 0.3)
     rows[0, 6] |= LOAD_INPUT | LOAD_WEIGHT | NEW_OUTPUT | SWITCH
     latency, turnaround, setup, reconfigure = rng.integers(0, [50, 4, 3, 9]).tolist()

@@ -17,14 +17,13 @@ from bitsim.kernels.recurrence import (
     FREE,
     INPUT_RELEASE,
     LOADED,
-    OWED,
-    OWED_BEFORE,
     STATE,
     STORED,
     TIMES,
     WEIGHT_RELEASE,
     advance,
     finish,
+    start,
 )
 
 
@@ -45,16 +44,9 @@ def relative(state, into):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def collapsed_cycles(rows, runs, timing):  # type: ignore[no-untyped-def]
-    """Cycles by class of a nest.
-
-    rows, runs: of kernels.program.Nest; timing: (4,) int64 of PortTiming.
-    Returns (7,) int64 in the order of CLASSES, equal to event_cycles of the flat program.
-    """
+def advance_nest(state, rows, runs, timing, out):  # type: ignore[no-untyped-def]
+    """Run a whole nest from `state`, (STATE,) int64, which is changed; `out`, (7,) classes, is added to."""
     depth = runs.shape[0]
-    out = np.zeros(7, np.int64)
-    state = np.zeros(STATE, np.int64)
-    state[OWED] = state[OWED_BEFORE] = -1
     # Row of the table each run of a level starts at: mixed radix, innermost last.
     weight = np.ones(depth, np.int64)
     kinds = np.zeros(depth, np.int64)
@@ -117,5 +109,18 @@ def collapsed_cycles(rows, runs, timing):  # type: ignore[no-untyped-def]
             seen_out[level] = out
             seen_end[level] = state[END]
             seen_at[level] = at[level]
+
+
+@compiled
+def collapsed_cycles(rows, runs, timing):  # type: ignore[no-untyped-def]
+    """Cycles by class of a nest.
+
+    rows, runs: of kernels.program.Nest; timing: (4,) int64 of PortTiming.
+    Returns (7,) int64 in the order of CLASSES, equal to event_cycles of the flat program.
+    """
+    out = np.zeros(7, np.int64)
+    state = np.zeros(STATE, np.int64)
+    start(state)
+    advance_nest(state, rows, runs, timing, out)
     finish(state, timing, out)
     return out

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from bitsim.kernels.compile import compiled
-from bitsim.kernels.recurrence import OWED, OWED_BEFORE, STATE, advance, finish
+from bitsim.kernels.recurrence import STATE, advance, finish, start
 
 
 @compiled
@@ -17,7 +17,7 @@ def event_cycles(tiles, timing):  # type: ignore[no-untyped-def]
     """
     out = np.zeros(7, np.int64)
     state = np.zeros(STATE, np.int64)
-    state[OWED] = state[OWED_BEFORE] = -1
+    start(state)
     for j in range(tiles.shape[0]):
         advance(state, tiles[j], timing, out)
     finish(state, timing, out)

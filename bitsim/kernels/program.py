@@ -17,7 +17,7 @@ INPUT_BEATS, WEIGHT_BEATS, PSUM_BEATS, STORE_BEATS, ISSUE, DRAIN, FLAGS = range(
 COLUMNS = 7
 
 # Flags of a tile. A load may take zero beats of data (nothing real in the tile) yet still turn its half over.
-LOAD_INPUT, LOAD_WEIGHT, NEW_OUTPUT, STORE, SWITCH = 1, 2, 4, 8, 16
+LOAD_INPUT, LOAD_WEIGHT, NEW_OUTPUT, STORE, SWITCH, FENCE = 1, 2, 4, 8, 16, 32
 
 # A flat program of more tiles than this would take gigabytes.
 MOST_FLAT_TILES = 2_000_000

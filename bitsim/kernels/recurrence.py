@@ -16,6 +16,7 @@ from bitsim.kernels.program import (
     C_WAIT_LOAD,
     C_WAIT_STORE,
     DRAIN,
+    FENCE,
     FLAGS,
     INPUT_BEATS,
     ISSUE,
@@ -56,6 +57,15 @@ def store(state, done, turnaround):  # type: ignore[no-untyped-def]
 
 
 @compiled
+def start(state):  # type: ignore[no-untyped-def]
+    """Set `state`, (STATE,) int64, to that before the first tile."""
+    for i in range(TIMES):
+        state[i] = 0
+    state[WRITING] = 0
+    state[OWED] = state[OWED_BEFORE] = -1
+
+
+@compiled
 def advance(state, tile, timing, out):  # type: ignore[no-untyped-def]
     """Run one tile.
 
@@ -63,8 +73,13 @@ def advance(state, tile, timing, out):  # type: ignore[no-untyped-def]
     """
     latency, turnaround, setup, reconfigure = timing[0], timing[1], timing[2], timing[3]
     flags = tile[FLAGS]
-    if state[OWED_BEFORE] >= 0 and tile[PSUM_BEATS] > 0:  # the load overwrites the half this store reads
+    # The load overwrites the half this store reads, or reads what it writes.
+    if state[OWED_BEFORE] >= 0 and (tile[PSUM_BEATS] > 0 or flags & FENCE != 0):
         store(state, state[DONE_BEFORE], turnaround)
+    if state[OWED] >= 0 and flags & FENCE != 0:
+        state[OWED_BEFORE] = state[OWED]
+        store(state, state[DONE], turnaround)
+        state[OWED] = -1
     if flags & (LOAD_INPUT | LOAD_WEIGHT) != 0 or tile[PSUM_BEATS] > 0:
         grant = state[FREE]
         if state[WRITING] == 1:

@@ -18,6 +18,7 @@ from bitsim.kernels.program import (
     C_WAIT_LOAD,
     C_WAIT_STORE,
     DRAIN,
+    FENCE,
     FLAGS,
     INPUT_BEATS,
     ISSUE,
@@ -53,18 +54,21 @@ def stepped_cycles(tiles, timing, stalls, log):  # type: ignore[no-untyped-def]
     # The port's work in program order: +tile+1 for a load, -(tile+1) for a store.
     order = np.zeros(2 * count + 2, np.int64)
     transfers = 0
+    stores_before = 0  # tiles whose stores stand in the order
     for j in range(count + 2):
-        stores = j >= 2 and tiles[j - 2, FLAGS] & STORE != 0
         brings_psums = j < count and tiles[j, PSUM_BEATS] > 0
-        if stores and brings_psums:
-            order[transfers] = -(j - 1)
-            transfers += 1
-        if j < count and (tiles[j, FLAGS] & (LOAD_INPUT | LOAD_WEIGHT) != 0 or brings_psums):
-            order[transfers] = j + 1
-            transfers += 1
-        if stores and not brings_psums:
-            order[transfers] = -(j - 1)
-            transfers += 1
+        fence = j < count and tiles[j, FLAGS] & FENCE != 0
+        for part in range(2):
+            # Before the load: all stores at a fence, that of j-2 if partial sums come back; after it: that of j-2.
+            upto = min(j, count) if fence and part == 0 else j - 1 if brings_psums or part == 1 else 0
+            while stores_before < upto:
+                if tiles[stores_before, FLAGS] & STORE != 0:
+                    order[transfers] = -(stores_before + 1)
+                    transfers += 1
+                stores_before += 1
+            if part == 0 and j < count and (tiles[j, FLAGS] & (LOAD_INPUT | LOAD_WEIGHT) != 0 or brings_psums):
+                order[transfers] = j + 1
+                transfers += 1
 
     # Who must be finished before whom: looked up by tile, so that the cycle loop only compares times.
     input_user = np.full(count, -1, np.int64)  # last tile using the half that tile j's input load overwrites
@@ -82,7 +86,8 @@ def stepped_cycles(tiles, timing, stalls, log):  # type: ignore[no-untyped-def]
             weight_user[j] = previous[1] - 1
             previous[1] = j
         if flags & NEW_OUTPUT:
-            output_user[j] = previous[2] - 1
+            # At a fence the last visit of all must have been stored, without one the last but one.
+            output_user[j] = j - 1 if flags & FENCE else previous[2] - 1
             previous[2] = j
         if flags & (LOAD_INPUT | LOAD_WEIGHT) != 0 or tiles[j, PSUM_BEATS] > 0:
             load = j

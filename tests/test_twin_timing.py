@@ -6,10 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bitsim.errors import InputError
+from bitsim.kernels import engines
 from bitsim.kernels.collapsed import collapsed_cycles
 from bitsim.kernels.event import event_cycles
 from bitsim.kernels.program import (
     C_ISSUE,
+    FENCE,
     FLAGS,
     ISSUE,
     LOAD_INPUT,
@@ -41,6 +43,30 @@ def test_collapsed_equals_event(nest_and_timing):
     assert nest.counts.sum() == len(tiles)
     collapsed = collapsed_cycles(nest.rows, nest.runs, timing.array())
     np.testing.assert_array_equal(collapsed, event_cycles(tiles, timing.array()))
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.lists(st.tuples(tile_programs(), st.booleans()), min_size=2, max_size=5))
+def test_engines_agree_on_programs_that_follow_each_other(programs):
+    timing = programs[0][0][1].array()
+    nests = []
+    for (tiles, _), fenced in programs:
+        tiles[0, FLAGS] |= FENCE * fenced
+        ones = np.ones((1, len(tiles)), np.int64)
+        nests.append(Nest(tiles, ones))
+    collapsed = engines.collapsed(nests, timing)
+    np.testing.assert_array_equal(collapsed, engines.event(nests, timing))
+    np.testing.assert_array_equal(collapsed, engines.stepped(nests, timing))
+
+
+def test_a_fence_puts_the_stores_before_it_first():
+    """Two tiles of one program without a fence, and with: the second load waits for the first store's last beat."""
+    one = [4, 0, 0, 6, 10, 3, LOAD_INPUT | LOAD_WEIGHT | NEW_OUTPUT | STORE | SWITCH]
+    timing = PortTiming(setup_cycles=1).array()
+    # load 0-4, issue 6-15, visible 18; store 18-24; load 25-29, set-up 30, issue 31-40, visible 43, store -49
+    assert event_cycles(np.array([one, [*one[:6], one[6] | FENCE]]), timing).sum() == 50
+    # load 0-4, load 5-9 (the other half); store 18-24; tile 1: set-up 18 (switch), issue 19-28, visible 31, store -37
+    assert event_cycles(np.array([one, one]), timing).sum() == 38
 
 
 def test_collapsed_takes_what_cannot_be_laid_out():

@@ -15,6 +15,7 @@ from bitsim.cli.options import (
     Machines,
     Objective,
     OutFolder,
+    Overlap,
     Passes,
     Samples,
     Settings,
@@ -41,6 +42,7 @@ def compare(
     format_: Format = "table",
     timing: Timing = "collapsed",
     samples: Samples = "batch-max",
+    overlap: Overlap = "barrier",
     out: OutFolder = None,
 ) -> None:
     """TRACE on several machines side by side: time, energy by component, utilisation, bounds, ratios."""
@@ -51,7 +53,8 @@ def compare(
 
     if out is not None:
         folder.check_writable(out)
-    results = simulate_all(trace, hw, set_, iterations, passes, objective=objective, samples=samples, timing=timing)
+    choices = {"objective": objective, "samples": samples, "timing": timing, "overlap": overlap}
+    results = simulate_all(trace, hw, set_, iterations, passes, **choices)
     names = dict(zip(hw, (r.machine.name for r in results), strict=True))
     comparison = compare_results(results, names.get(baseline, baseline) if baseline else None)
     if out is not None:

@@ -25,6 +25,10 @@ Iterations = Annotated[str | None, typer.Option(metavar="A:B", help="Half-open r
 Settings = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key.")]
 Format = Annotated[Literal["table", "csv", "json"], typer.Option("--format", help="Output on stdout.")]
 Timing = Annotated[Literal["collapsed", "event", "stepped"], typer.Option(help="Timing engine; all give equal cycles.")]
+Overlap = Annotated[
+    Literal["barrier", "overlap"],
+    typer.Option(help="Between layers: a barrier, or none."),
+]
 Samples = Annotated[
     Literal["batch-max", "group", "one-by-one"], typer.Option(help="How samples of different widths run.")
 ]

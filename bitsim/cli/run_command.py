@@ -14,6 +14,7 @@ from bitsim.cli.options import (
     Machines,
     Objective,
     OutFolder,
+    Overlap,
     Passes,
     Samples,
     Settings,
@@ -35,13 +36,15 @@ def run(
     out: OutFolder = None,
     timing: Timing = "collapsed",
     samples: Samples = "batch-max",
+    overlap: Overlap = "barrier",
 ) -> None:
     """Cycles and energy per training iteration of TRACE on each machine."""
     from bitsim.report import folder, text
 
     if out is not None:
         folder.check_writable(out)
-    results = simulate_all(trace, hw, set_, iterations, passes, objective=objective, samples=samples, timing=timing)
+    choices = {"objective": objective, "samples": samples, "timing": timing, "overlap": overlap}
+    results = simulate_all(trace, hw, set_, iterations, passes, **choices)
     listed = [r.distinct() if rows == "distinct" else r.by_trace_row() for r in results]
     if format_ == "json":
         shown = json.dumps(folder.document(results, listed), indent=1) + "\n"

@@ -9,6 +9,13 @@ from bitsim.kernels.recurrence import STATE, advance, finish, start
 
 
 @compiled
+def advance_tiles(state, tiles, timing, out):  # type: ignore[no-untyped-def]
+    """Run all tiles, (T, 7), from `state`, (STATE,) int64, which is changed; `out`, (7,) classes, is added to."""
+    for j in range(tiles.shape[0]):
+        advance(state, tiles[j], timing, out)
+
+
+@compiled
 def event_cycles(tiles, timing):  # type: ignore[no-untyped-def]
     """Cycles by class of a tile program.
 
@@ -18,7 +25,6 @@ def event_cycles(tiles, timing):  # type: ignore[no-untyped-def]
     out = np.zeros(7, np.int64)
     state = np.zeros(STATE, np.int64)
     start(state)
-    for j in range(tiles.shape[0]):
-        advance(state, tiles[j], timing, out)
+    advance_tiles(state, tiles, timing, out)
     finish(state, timing, out)
     return out

@@ -9,8 +9,7 @@ Assumptions
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -18,8 +17,7 @@ from bitsim.accelerators.registry import Machine
 from bitsim.accelerators.seam import OUTPUT, Datapath
 from bitsim.energy import PriceList
 from bitsim.errors import InputError, MappingError
-from bitsim.kernels.collapsed import collapsed_cycles
-from bitsim.kernels.event import event_cycles
+from bitsim.kernels.engines import ENGINES
 from bitsim.kernels.program import (
     CLASSES,
     COLUMNS,
@@ -35,21 +33,12 @@ from bitsim.kernels.program import (
     Nest,
     runs_table,
 )
-from bitsim.kernels.stepped import NO_LOG, NO_STALLS, stepped_cycles
 from bitsim.mapping import search
 from bitsim.mapping.program import beats, exact_sum
 from bitsim.mapping.search import Timed
 from bitsim.workload import Layer, Product, Widths, lower
 
 OBJECTIVES = ("cycles", "energy", "edp")
-# Equal engines, the fast one first.
-TIMINGS: dict[str, Callable[[Nest, np.ndarray], np.ndarray]] = {
-    "collapsed": lambda nest, timing: collapsed_cycles(nest.rows, nest.runs, timing),
-    "event": lambda nest, timing: event_cycles(nest.tiles, timing),
-    "stepped": lambda nest, timing: stepped_cycles(nest.tiles, timing, NO_STALLS, NO_LOG),
-}
-
-
 # Columns of a cost before its traffic and energy, which depend on the machine's buffers.
 COST_COLUMNS = (
     "input_bits",
@@ -77,10 +66,21 @@ COST_COLUMNS = (
 
 
 @dataclass(frozen=True)
+class Work:
+    """What an occurrence does however long it takes: counters, bit products of its macs, beats of the port."""
+
+    counters: dict[str, int]
+    bit_products: int
+    port_beats: int
+
+
+@dataclass(frozen=True)
 class PassCost:
     """Everything one occurrence costs; bits, cycles and counts are exact integers."""
 
     values: dict[str, int | float | str]
+    nests: tuple[Nest, ...] = field(repr=False)
+    work: Work = field(repr=False)
     mappings: tuple[Timed, ...] = field(default=(), repr=False)
 
 
@@ -88,12 +88,12 @@ class CostModel:
     """Costs of one machine, each distinct (product, widths) mapped and timed once."""
 
     def __init__(self, machine: Machine, objective: str = "cycles", timing: str = "collapsed") -> None:
-        for what, value, allowed in (("objective", objective, OBJECTIVES), ("timing", timing, tuple(TIMINGS))):
+        for what, value, allowed in (("objective", objective, OBJECTIVES), ("timing", timing, tuple(ENGINES))):
             if value not in allowed:
                 raise InputError(f"--{what}: {value!r} is unknown, allowed: {', '.join(allowed)}")
         self.machine = machine
         self.prices = PriceList(machine)
-        self._timer = TIMINGS[timing]
+        self._engine = ENGINES[timing]
         self._objective = objective
         self._searched: dict[tuple[Product, Datapath], tuple[Timed, ...]] = {}
 
@@ -120,7 +120,8 @@ class CostModel:
         macs = layer.macs(samples)
         real_macs = sum(p.real_macs for p in products)
         hw_products = datapath.input_hw_bits * datapath.weight_hw_bits
-        port_beats = sum(_port_beats(t.execution.nest) for t in timed)
+        nests = tuple(t.execution.nest for t in timed)
+        work = Work(counters, macs * hw_products, sum(_port_beats(nest) for nest in nests))
         values: dict[str, int | float | str] = {
             "input_bits": input_bits,
             "weight_bits": weight_bits,
@@ -139,8 +140,8 @@ class CostModel:
             "bit_ops": macs * input_bits * weight_bits,
             "occupied_bit_ops": real_macs * hw_products,
         }
-        values |= self._costs(counters, classes, macs * hw_products, port_beats)
-        return PassCost(values, tuple(timed))
+        values |= self._costs(work, classes)
+        return PassCost(values, nests, work, tuple(timed))
 
     def accumulate_cost(self, layer: Layer, samples: int, widths: Widths) -> PassCost:
         """Cost of adding one group's weight gradient to the sum of the groups before.
@@ -188,8 +189,20 @@ class CostModel:
             "tiles": full + 1,
         }
         values |= dict.fromkeys(("macs", "real_macs", "float_macs", "effective_macs", "bit_ops", "occupied_bit_ops"), 0)
-        values |= self._costs(counters, classes, 0, _port_beats(nest))
-        return PassCost(values)
+        work = Work(counters, 0, _port_beats(nest))
+        values |= self._costs(work, classes)
+        return PassCost(values, (nest,), work)
+
+    def time(self, nests: list[Nest]) -> np.ndarray:
+        """(nests, 7) int64: cycles by class of nests that follow each other without a barrier."""
+        return self._engine(nests, self.machine.port.array())
+
+    def retimed(self, cost: PassCost, classes: dict[str, int]) -> PassCost:
+        """`cost` with other cycles by class, and what follows from them."""
+        return replace(cost, values=cost.values | self._costs(cost.work, classes))
+
+    def _timer(self, nest: Nest, timing: np.ndarray) -> np.ndarray:
+        return self._engine([nest], timing)[0]
 
     def _best(self, product: Product, datapath: Datapath) -> tuple[Timed, ...]:
         key = (product, datapath)
@@ -210,17 +223,15 @@ class CostModel:
         value = {"cycles": cycles, "energy": energy_pj, "edp": energy_pj * cycles}[self._objective]
         return value, energy_pj
 
-    def _costs(
-        self, counters: dict[str, int], classes: dict[str, int], peak_share: int, port_beats: int
-    ) -> dict[str, int | float | str]:
+    def _costs(self, work: Work, classes: dict[str, int]) -> dict[str, int | float | str]:
         cycles = sum(classes.values())
         values: dict[str, int | float | str] = {"cycles": cycles}
         values |= {f"{name}_cycles": count for name, count in classes.items()}
         values["stall_cycles"] = cycles - classes["issue"]
-        values["utilisation"] = peak_share / (cycles * self.machine.accelerator.peak_bit_products_per_cycle)
-        values["bound"] = _bound(classes, port_beats)
-        values |= {name: counters.get(name, 0) for name in self.prices.traffic_columns}
-        values |= self.prices.energy_pj(counters, cycles)
+        values["utilisation"] = work.bit_products / (cycles * self.machine.accelerator.peak_bit_products_per_cycle)
+        values["bound"] = _bound(classes, work.port_beats)
+        values |= {name: work.counters.get(name, 0) for name in self.prices.traffic_columns}
+        values |= self.prices.energy_pj(work.counters, cycles)
         return values
 
 

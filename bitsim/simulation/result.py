@@ -10,8 +10,9 @@ from bitsim import __version__
 from bitsim.accelerators.registry import Machine
 from bitsim.energy import PriceList
 from bitsim.errors import InputError
-from bitsim.simulation.cost import COST_COLUMNS, PassCost
-from bitsim.trace import SampleGroup, Trace
+from bitsim.simulation.cost import COST_COLUMNS
+from bitsim.simulation.rows import RunRows
+from bitsim.trace import Trace
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,30 +41,13 @@ PLACE = ("iteration_start", "iteration_end")
 
 
 @dataclass(frozen=True)
-class Row:
-    """`occurrences` runs of one pass of one layer over `samples` samples in one iteration."""
-
-    layer_index: int
-    layer: str
-    pass_name: str
-    samples: int
-    occurrences: int
-    cost: PassCost
-
-    def record(self, iterations: int) -> dict[str, Any]:
-        """The row as columns; the cost stays that of one occurrence."""
-        head = {"layer": self.layer, "pass": self.pass_name, "samples": self.samples}
-        return head | {"occurrences": self.occurrences, "iterations": iterations} | self.cost.values
-
-
-@dataclass(frozen=True)
 class Result:
     """One trace on one machine."""
 
     trace: Trace
     machine: Machine
     iteration_range: tuple[int, int]
-    rows_of: dict[tuple[int, tuple[SampleGroup, ...]], list[Row]]
+    run_rows: RunRows
     prices: PriceList
 
     @property
@@ -79,20 +63,17 @@ class Result:
     def distinct(self) -> list[dict[str, Any]]:
         """One record per distinct (layer, pass, widths, samples, occurrences), in layer order."""
         merged: dict[tuple, list] = {}
-        for demand in self.trace.demands(iterations=self.iteration_range):
-            for row in self.rows_of[demand.layer_index, demand.groups]:
-                key = (row.layer_index, row.pass_name, row.samples, row.occurrences, id(row.cost))
-                merged.setdefault(key, [row, 0])[1] += demand.iterations
+        for row, iterations in self.run_rows.counts():
+            key = (row.layer_index, row.pass_name, row.samples, row.occurrences, id(row.cost))
+            merged.setdefault(key, [row, 0])[1] += iterations
         return [row.record(count) for _, (row, count) in sorted(merged.items(), key=lambda item: item[0][0])]
 
     def by_trace_row(self) -> list[dict[str, Any]]:
         """One record per trace range, layer and pass, sorted by iteration_start, then layer order."""
         records = []
-        for span in self.trace.spans(*self.iteration_range):
-            length = span.iteration_end - span.iteration_start
-            for row in self.rows_of.get((span.layer_index, span.groups), ()):
-                place = {"iteration_start": span.iteration_start, "iteration_end": span.iteration_end}
-                records.append(place | row.record(length))
+        for start, end, rows in self.run_rows.spans():
+            place = {"iteration_start": start, "iteration_end": end}
+            records += [place | row.record(end - start) for row in rows]
         return records
 
     @cached_property
@@ -137,19 +118,18 @@ class Result:
         import numpy as np
         import pandas as pd
 
-        spans = self.trace.spans(*self.iteration_range)
-        edges = np.unique([e for s in spans for e in (s.iteration_start, s.iteration_end)] or self.iteration_range)
+        spans = list(self.run_rows.spans())
+        edges = np.unique([edge for start, end, _ in spans for edge in (start, end)] or self.iteration_range)
         names = ["cycles", *[f"{b}_pj" for b in self.prices.buffers], "array_pj", "dram_pj", "dram_static_pj"]
         names += ["leakage_pj", "energy_pj"]
         steps = {name: np.zeros(len(edges), np.int64 if name == "cycles" else np.float64) for name in names}
-        cost_of = {
-            key: {n: sum(r.cost.values[n] * r.occurrences for r in rows) for n in names}  # type: ignore[misc]
-            for key, rows in self.rows_of.items()
-        }
-        starts = np.searchsorted(edges, [s.iteration_start for s in spans]).tolist()
-        ends = np.searchsorted(edges, [s.iteration_end for s in spans]).tolist()
-        for span, start, end in zip(spans, starts, ends, strict=True):
-            for name, value in cost_of.get((span.layer_index, span.groups), {}).items():
+        cost_of: dict[int, dict[str, float]] = {}  # by list of rows: few lists serve many spans
+        starts = np.searchsorted(edges, [start for start, _, _ in spans]).tolist()
+        ends = np.searchsorted(edges, [end for _, end, _ in spans]).tolist()
+        for (_, _, rows), start, end in zip(spans, starts, ends, strict=True):
+            if id(rows) not in cost_of:
+                cost_of[id(rows)] = {n: sum(r.cost.values[n] * r.occurrences for r in rows) for n in names}  # type: ignore[misc]
+            for name, value in cost_of[id(rows)].items():
                 steps[name][start] += value
                 steps[name][end] -= value
         frame = pd.DataFrame({"iteration_start": edges[:-1], "iteration_end": edges[1:]})

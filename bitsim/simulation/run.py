@@ -9,10 +9,13 @@ from typing import Any
 from bitsim.accelerators.registry import Machine
 from bitsim.errors import InputError
 from bitsim.simulation.cost import CostModel, PassCost
-from bitsim.simulation.result import Result, Row
-from bitsim.trace import Demand, SampleGroup, Trace
+from bitsim.simulation.overlap import overlapped
+from bitsim.simulation.result import Result
+from bitsim.simulation.rows import Demanded, Row, RowsByDemand, RunRows
+from bitsim.trace import Demand, Trace
 from bitsim.workload import DGRAD, DGRAD_SECOND, FORWARD, WGRAD, Layer, Widths
 
+OVERLAPS = ("barrier", "overlap")
 SAMPLE_POLICIES = ("batch-max", "group", "one-by-one")
 ACCUMULATE = "wgrad_accumulate"
 CHOOSABLE_PASSES = (FORWARD, DGRAD, WGRAD)
@@ -27,20 +30,22 @@ def simulate(
     iterations: tuple[int, int] | None = None,
     samples: str = "batch-max",
     timing: str = "collapsed",
+    overlap: str = "barrier",
 ) -> Result:
     """Cycles and energy of `trace` on `machine`.
 
     objective: cycles, energy or edp, what each mapping minimises.  passes: of forward, dgrad
     (attention: both gradients), wgrad.  iterations: half-open range, default all.
     samples: batch-max, group or one-by-one, how samples of one layer with different widths run.
-    timing: collapsed, event or stepped, equal engines.  Raises InputError, and MappingError where a layer fits no tile.
+    timing: collapsed, event or stepped, equal engines.  overlap: barrier, or overlap, where the rows of an
+    iteration follow each other without one.  Raises InputError, and MappingError where a layer fits no tile.
     """
-    chosen = _check(trace, passes, iterations, samples)
+    chosen = _check(trace, passes, iterations, samples, overlap)
     first, last = iterations or (0, trace.run.iterations)
     model = CostModel(machine, objective, timing)
     costs: dict[tuple, PassCost] = {}
     faults: list[str] = []
-    rows_of: dict[tuple[int, tuple[SampleGroup, ...]], list[Row]] = {}
+    rows_of: dict[Demanded, list[Row]] = {}
     for demand in trace.demands(iterations=(first, last)):
         layer = trace.layers[demand.layer_index]
         rows = []
@@ -56,10 +61,14 @@ def simulate(
         rows_of[demand.layer_index, demand.groups] = rows
     if faults:
         raise InputError(list(dict.fromkeys(faults)))
-    return Result(trace, machine, (first, last), rows_of, model.prices)
+    barrier = RowsByDemand(trace, (first, last), rows_of)
+    run_rows: RunRows = overlapped(model, barrier) if overlap == "overlap" else barrier
+    return Result(trace, machine, (first, last), run_rows, model.prices)
 
 
-def _check(trace: Trace, passes: Iterable[str], iterations: tuple[int, int] | None, samples: str) -> frozenset[str]:
+def _check(
+    trace: Trace, passes: Iterable[str], iterations: tuple[int, int] | None, samples: str, overlap: str
+) -> frozenset[str]:
     listed = list(passes)
     chosen = frozenset(listed)
     faults = [f"--passes: {p} stands twice, allowed: once" for p in sorted(chosen) if listed.count(p) > 1]
@@ -69,8 +78,9 @@ def _check(trace: Trace, passes: Iterable[str], iterations: tuple[int, int] | No
     ]
     if not chosen:
         faults.append(f"--passes: empty, allowed: {', '.join(CHOOSABLE_PASSES)}")
-    if samples not in SAMPLE_POLICIES:
-        faults.append(f"--samples: {samples!r} is unknown, allowed: {', '.join(SAMPLE_POLICIES)}")
+    for what, value, allowed in (("samples", samples, SAMPLE_POLICIES), ("overlap", overlap, OVERLAPS)):
+        if value not in allowed:
+            faults.append(f"--{what}: {value!r} is unknown, allowed: {', '.join(allowed)}")
     if iterations is not None:
         first, last = iterations
         if not 0 <= first < last <= trace.run.iterations:

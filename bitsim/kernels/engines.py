@@ -1,0 +1,64 @@
+"""The three engines behind one call: nests run one after the other on one machine, cycles by class of each.
+
+The state of port and buffers is carried from a nest to the next.  A nest is charged the cycles from
+the end of issue of the one before to the end of its own; the last one also what follows until the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from bitsim.kernels.collapsed import advance_nest, collapsed_cycles
+from bitsim.kernels.event import advance_tiles, event_cycles
+from bitsim.kernels.program import Nest
+from bitsim.kernels.recurrence import STATE, finish, start
+from bitsim.kernels.stepped import NO_LOG, NO_STALLS, stepped_cycles
+
+# (nests, PortTiming.array()) -> (nests, 7) int64 in the order of CLASSES.
+Engine = Callable[[Sequence[Nest], np.ndarray], np.ndarray]
+
+
+def collapsed(nests: Sequence[Nest], timing: np.ndarray) -> np.ndarray:
+    """Whole periods of each nest jumped."""
+    if len(nests) == 1:
+        return collapsed_cycles(nests[0].rows, nests[0].runs, timing)[None]
+    state, out = np.zeros(STATE, np.int64), np.zeros((len(nests), 7), np.int64)
+    start(state)
+    for nest, classes in zip(nests, out, strict=True):
+        advance_nest(state, nest.rows, nest.runs, timing, classes)
+    finish(state, timing, out[-1])
+    return out
+
+
+def event(nests: Sequence[Nest], timing: np.ndarray) -> np.ndarray:
+    """The recurrence, tile by tile."""
+    if len(nests) == 1:
+        return event_cycles(nests[0].tiles, timing)[None]
+    state, out = np.zeros(STATE, np.int64), np.zeros((len(nests), 7), np.int64)
+    start(state)
+    for nest, classes in zip(nests, out, strict=True):
+        advance_tiles(state, nest.tiles, timing, classes)
+    finish(state, timing, out[-1])
+    return out
+
+
+def stepped(nests: Sequence[Nest], timing: np.ndarray) -> np.ndarray:
+    """The per-cycle model."""
+    programs = [nest.tiles for nest in nests]
+    tiles = np.concatenate(programs)
+    total = stepped_cycles(tiles, timing, NO_STALLS, NO_LOG)
+    if len(nests) == 1:
+        return total[None]
+    log = np.zeros((int(total.sum()), 5), np.int64)
+    stepped_cycles(tiles, timing, NO_STALLS, log)
+    ends = np.cumsum([len(program) for program in programs])
+    nest_of = np.minimum(np.searchsorted(ends, log[:, 1], side="right"), len(nests) - 1)
+    out = np.zeros((len(nests), 7), np.int64)
+    np.add.at(out, (nest_of, log[:, 0]), 1)
+    return out
+
+
+# Equal engines, the fast one first.
+ENGINES: dict[str, Engine] = {"collapsed": collapsed, "event": event, "stepped": stepped}

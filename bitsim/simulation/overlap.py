@@ -1,0 +1,119 @@
+"""The rows of a training iteration as one program, each starting while the one before still drains.
+
+Assumptions (docs/microarchitecture.md, between rows)
+    - Order: forward from the first layer to the last; then for each layer from the last to the first its
+      other passes.  Iterations are barriers: the weights change between them.
+    - Layers form a chain in the order of the trace: forward reads what the forward before wrote, the
+      backward passes of a layer read the gradient that the layer after it wrote.  Where that was written by
+      the row just before, or with less than two tiles in between, the first load waits for its stores.
+    - Mappings are those chosen with barriers.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from bitsim.kernels.program import CLASSES, FENCE, FLAGS, Nest
+from bitsim.simulation.cost import CostModel
+from bitsim.simulation.rows import Demanded, Row, RowsByDemand, RowsByRange
+from bitsim.workload import DGRAD, DGRAD_SECOND, FORWARD, WGRAD
+
+WRITES_GRADIENTS = (DGRAD, DGRAD_SECOND)
+LAYER_PASSES = (FORWARD, *WRITES_GRADIENTS, WGRAD)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One occurrence of a row.  reads: number of the last step that wrote what it reads; -1 for none."""
+
+    row: Row
+    reads: int
+
+
+def overlapped(model: CostModel, barrier: RowsByDemand) -> RowsByRange:
+    """The rows of `barrier` with their neighbours' costs in them; each distinct iteration is timed once."""
+    timed: dict[frozenset[tuple[int, Demanded]], list[Row]] = {}
+    ranges = []
+    for start, end, running in _iterations(barrier):
+        key = frozenset(running.items())
+        if key not in timed:
+            rows = [row for layer in sorted(running) for row in barrier.rows_of.get(running[layer], [])]
+            timed[key] = _time(model, rows)
+        ranges.append((start, end, timed[key]))
+    return RowsByRange(ranges)
+
+
+def _iterations(barrier: RowsByDemand) -> Iterator[tuple[int, int, dict[int, Demanded]]]:
+    """(start, end, {layer index: what is asked of it}) of each range of iterations in which nothing changes."""
+    spans = barrier.trace.spans(*barrier.iteration_range)
+    edges = sorted({edge for s in spans for edge in (s.iteration_start, s.iteration_end)})
+    running: dict[int, Demanded] = {}
+    at = 0
+    for start, end in itertools.pairwise(edges):
+        # Every iteration of every layer lies in one span, so a span that begins replaces the one before.
+        while at < len(spans) and spans[at].iteration_start == start:
+            running[spans[at].layer_index] = (spans[at].layer_index, spans[at].groups)
+            at += 1
+        yield start, end, dict(running)
+
+
+def in_order(rows: list[Row]) -> list[Step]:
+    """The steps of one iteration in the order they run; rows: in layer order, passes of a layer together."""
+    steps: list[Step] = []
+
+    def run(row: Row, reads: int) -> None:
+        steps.extend([Step(row, reads)] * row.occurrences)
+
+    written = -1
+    layer = -1
+    for row in (r for r in rows if r.pass_name == FORWARD):
+        if row.layer_index != layer:
+            layer, written = row.layer_index, len(steps) - 1
+        run(row, written)
+    written = len(steps) - 1
+    for index in sorted({row.layer_index for row in rows}, reverse=True):
+        gradient = written
+        for row in (r for r in rows if r.layer_index == index and r.pass_name != FORWARD):
+            own = row.pass_name not in LAYER_PASSES  # adds up what this layer's passes wrote
+            run(row, len(steps) - 1 if own else gradient)
+            if row.pass_name in WRITES_GRADIENTS:
+                written = len(steps) - 1
+    return steps
+
+
+def _time(model: CostModel, rows: list[Row]) -> list[Row]:
+    """`rows` at what they cost in one iteration; a row whose occurrences cost differently becomes several."""
+    steps = in_order(rows)
+    nests: list[Nest] = []
+    owner = []
+    tiles_before = [0]
+    for number, step in enumerate(steps):
+        own = list(step.row.cost.nests)
+        if step.reads >= 0 and tiles_before[number] - tiles_before[step.reads + 1] < 2:
+            own[0] = _fenced(own[0])
+        nests += own
+        owner += [number] * len(own)
+        tiles_before.append(tiles_before[-1] + int(step.row.cost.values["tiles"]))
+    if not nests:
+        return rows
+    classes = np.zeros((len(steps), len(CLASSES)), np.int64)
+    np.add.at(classes, owner, model.time(nests))
+    spent: dict[int, Counter[tuple[int, ...]]] = {id(row): Counter() for row in rows}
+    for step, row_classes in zip(steps, classes.tolist(), strict=True):
+        spent[id(step.row)][tuple(row_classes)] += 1
+    return [
+        replace(row, occurrences=count, cost=model.retimed(row.cost, dict(zip(CLASSES, row_classes, strict=True))))
+        for row in rows
+        for row_classes, count in spent[id(row)].items()
+    ]
+
+
+def _fenced(nest: Nest) -> Nest:
+    table = nest.rows.copy()
+    table[0, FLAGS] |= FENCE  # the first tile of a nest is the only one of its row in the table
+    return Nest(table, nest.runs)

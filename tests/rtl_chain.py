@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from bitsim.accelerators.seam import DIMENSIONS
-from bitsim.kernels.program import COLUMNS, LOAD_INPUT, LOAD_WEIGHT, NEW_OUTPUT, STORE, SWITCH, PortTiming
+from bitsim.kernels.program import COLUMNS, FENCE, LOAD_INPUT, LOAD_WEIGHT, NEW_OUTPUT, STORE, SWITCH, PortTiming
 from bitsim.mapping.record import dimension_sizes
 
 RTL = Path(__file__).parent / "rtl"
@@ -87,7 +87,8 @@ def table(program, rows, cols):
             + LOAD_WEIGHT * t["F_LOAD_Y"]
             + NEW_OUTPUT * t["F_NEW"]
             + STORE * t["F_STORE"]
-            + SWITCH * t["F_SWITCH"],
+            + SWITCH * t["F_SWITCH"]
+            + FENCE * t["F_FENCE"],
         )
     return tiles
 
@@ -197,7 +198,8 @@ def random_control(rng, rows, cols):
         swapped, filters = rng.random() < 0.3, rng.random() < 0.4
         taps = (1, 1) if swapped and not filters else rng.integers(1, 3, 2)
         empty = rng.random() < 0.05
-        load_z = int(new and j > 0 and rng.random() < 0.3)
+        # Partial sums come back only where there are any: an empty filter has no words.
+        load_z = int(new and j > 0 and not (empty and filters) and rng.random() < 0.3)
         quiet = 0 if load_x or load_y or load_z else quiet + 1
         extents = rng.integers(1, [3, 3, 4, 4, 6, 6])
         slices = (1 + (rng.random(2) < 0.15)).tolist()
@@ -217,7 +219,7 @@ def random_control(rng, rows, cols):
             tile |= {f"{operand}_STRIDES": tuple(rng.integers(0, 9, 5).tolist())}
         tile |= {"F_LOAD_X": load_x, "F_LOAD_Y": load_y, "F_LOAD_Z": load_z, "F_NEW": int(new)}
         tile |= {"F_SWITCH": int(j == 0 or rng.random() < 0.15), "F_FILTER": int(filters), "F_SWAPPED": int(swapped)}
-        tile |= {"F_ACCUMULATE": int(not new or load_z), "F_STORE": 0}
+        tile |= {"F_ACCUMULATE": int(not new or load_z), "F_STORE": 0, "F_FENCE": int(new and rng.random() < 0.1)}
         tiles.append(tile)
     for j, tile in enumerate(tiles):
         tile["F_STORE"] = int(j == count - 1 or tiles[j + 1]["F_NEW"])
@@ -290,7 +292,7 @@ def layer_program(product, datapath, orientation, mapping, tensors, timing, rate
         tile |= {"PSUM_BITS": datapath.accumulator_bits, "STORE_BITS": datapath.accumulator_bits, "F_LOAD_Z": brings}
         loads = words(tile | {"F_FILTER": int(filters)})
         tile |= {"F_LOAD_X": int(moved["X"] and loads[0] > 0), "F_LOAD_Y": int(moved["Y"] and loads[1] > 0)}
-        tile |= {"F_NEW": int(moved["Z"]), "F_STORE": 0, "F_SWITCH": int(not tiles), "F_FILTER": int(filters)}
+        tile |= {"F_NEW": int(moved["Z"]), "F_STORE": 0, "F_SWITCH": int(not tiles), "F_FENCE": 0, "F_FILTER": int(filters)}
         tile |= {"F_SWAPPED": int(orientation.name == "swapped"), "F_ACCUMULATE": int(brings or not moved["Z"])}
         tiles.append((keys["Z"], tile))
     last = {key: j for j, (key, _) in enumerate(tiles)}

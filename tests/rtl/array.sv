@@ -58,16 +58,24 @@ module array #(
   // Inputs of the address functions; set right before each call.
   logic [WIDTH-1:0] d;
   logic filter, swapped;
+  logic [31:0] lanes;  // of a row
   logic [31:0] out_channel, channel, batch, row, col, position, reduced, across, in_row, in_col;
   logic inside_tile, real_tap;
 
-  // Reduction index q (of lanes) and column index a of token t -> operand indices.
-  task automatic locate(input [TOKEN-1:0] t, input [31:0] lane, input [31:0] column, input with_column);
+  // The tile a token belongs to.
+  task automatic open(input [TOKEN-1:0] t);
     begin
       d = store[t[160+:15]];
       filter = d[FLAGS*32+F_FILTER];
       swapped = d[FLAGS*32+F_SWAPPED];
-      reduced = {16'd0, t[7*16+:16]} * lanes_of(d) + lane;
+      lanes = 32'd16 >> ({1'b0, d[X_MODE*32+:2]} + {1'b0, d[Y_MODE*32+:2]});
+    end
+  endtask
+
+  // Reduction index (of lanes) and column index of an opened token t -> operand indices.
+  task automatic locate(input [TOKEN-1:0] t, input [31:0] lane, input [31:0] column, input with_column);
+    begin
+      reduced = {16'd0, t[7*16+:16]} * N * lanes + lane;
       across = {16'd0, t[1*16+:16]} * M + column;
       position = d[B*32+:32] * d[R*32+:32] * d[C*32+:32];
       inside_tile = reduced < (filter ? position : d[CH*32+:32]);
@@ -92,16 +100,6 @@ module array #(
     end
   endtask
 
-  function automatic [31:0] lanes_of(input [WIDTH-1:0] f);
-    lanes_of = N * row_lanes(f);
-  endfunction
-  function automatic [31:0] row_lanes(input [WIDTH-1:0] f);
-    reg [2:0] joined;
-    begin
-      joined = {1'b0, f[X_MODE*32+:2]} + {1'b0, f[Y_MODE*32+:2]};
-      row_lanes = 32'd16 >> joined;
-    end
-  endfunction
   function automatic [31:0] filter_place(input [TOKEN-1:0] t);
     filter_place = ((({16'd0, t[0+:16]} * d[O*32+:32] + out_channel) * d[CH*32+:32] + channel) * d[KR*32+:32]
         + {16'd0, t[5*16+:16]}) * d[KC*32+:32] + {16'd0, t[6*16+:16]};
@@ -137,9 +135,11 @@ module array #(
       for (c = M - 1; c > 0; c = c - 1) streamed[r*M+c] <= streamed[r*M+c-1];
       gathered = 0;
       if (wave[r][VALID]) begin
+        open(wave[r]);
         for (k = 0; k < 16; k = k + 1) begin
-          locate(wave[r], r * row_lanes(store[wave[r][160+:15]]) + k, 0, 0);
-          if (k < row_lanes(d) && real_tap) begin
+          real_tap = 0;
+          if (k < lanes) locate(wave[r], r * lanes + k, 0, 0);
+          if (real_tap) begin
             if (swapped) begin
               value = y_buffer[{31'd0, d[FLAGS*32+F_HALF_Y]}*DEPTH_Y+(filter?map_place(wave[r]) : filter_place(wave[r]))];
               gathered = gathered | slice(value, wave[r][9*16+:16], d[Y_MODE*32+:2]) << (k * (2 << d[Y_MODE*32+:2]));
@@ -155,10 +155,12 @@ module array #(
       streamed[r*M] <= gathered;
       for (c = 0; c < M; c = c + 1) begin
         gathered = 0;
-        if (wave[r+c][VALID])
+        if (wave[r+c][VALID]) begin
+          open(wave[r+c]);
           for (k = 0; k < 16; k = k + 1) begin
-            locate(wave[r+c], r * row_lanes(store[wave[r+c][160+:15]]) + k, c, 1);
-            if (k < row_lanes(d) && real_tap) begin
+            real_tap = 0;
+            if (k < lanes) locate(wave[r+c], r * lanes + k, c, 1);
+            if (real_tap) begin
               if (swapped) begin
                 value = x_buffer[{31'd0, d[FLAGS*32+F_HALF_X]}*DEPTH_X+x_place(wave[r+c])];
                 gathered = gathered | slice(value, wave[r+c][8*16+:16], d[X_MODE*32+:2]) << (k * (2 << d[X_MODE*32+:2]));
@@ -171,6 +173,7 @@ module array #(
               products = products + (2 << d[X_MODE*32+:2]) * (2 << d[Y_MODE*32+:2]);
             end
           end
+        end
         held[r*M+c] <= gathered;
       end
     end
@@ -187,6 +190,7 @@ module array #(
     for (a = 0; a < M; a = a + 1) begin
       t = wave[N+1+a];
       if (t[VALID]) begin
+        open(t);
         locate(t, 0, a, 1);
         shifted = {{32{psum[(N-1)*M+a][31]}}, psum[(N-1)*M+a]} <<<
             (t[8*16+:16] * (2 << d[X_MODE*32+:2]) + t[9*16+:16] * (2 << d[Y_MODE*32+:2]));

@@ -22,6 +22,7 @@ localparam ISSUE_EMPTY = 51;  // 1 if no tap meets this tile's positions: it iss
 
 localparam F_LOAD_X = 0, F_LOAD_Y = 1, F_LOAD_Z = 2, F_NEW = 3, F_STORE = 4, F_SWITCH = 5;
 localparam F_FILTER = 6, F_SWAPPED = 7, F_ACCUMULATE = 8, F_HALF_X = 9, F_HALF_Y = 10, F_HALF_Z = 11;
+localparam F_FENCE = 12;  // reads what the tiles before it wrote
 
 // Numbers of the cycle classes.
 localparam K_ISSUE = 0, K_FILL_DRAIN = 1, K_WAIT_LOAD = 2, K_WAIT_STORE = 3, K_HAZARD = 4, K_SWITCH = 5, K_SETUP = 6;

@@ -34,18 +34,18 @@ module port #(
 );
 `include "fields.svh"
   logic [WIDTH-1:0] store[0:MAX_TILES-1];
-  logic [11:0] flag_store[0:MAX_TILES-1];
+  logic [12:0] flag_store[0:MAX_TILES-1];
   always_ff @(posedge clk)
     if (prog_we) begin
       store[prog_addr] <= prog_data;
-      flag_store[prog_addr] <= prog_data[FLAGS*32+:12];
+      flag_store[prog_addr] <= prog_data[FLAGS*32+:13];
     end
 
-  // --- program order: for each tile j its slots 0, 1, 2: store of j-2 if load j brings partial sums,
-  // load j, store of j-2 otherwise
+  // --- program order: for each tile j its slots: 0 the store of j-2, where load j brings partial sums or
+  // tile j is a fence; 1 the store of j-1, at a fence; 2 load j; 3 the store of j-2 otherwise
   logic [31:0] next_tile, found_tile, of_tile;
   logic [1:0] next_slot, found_slot;
-  logic found, found_store, finding, stores, brings, fetches;
+  logic found, found_store, finding, second, latest, early, fetches, present;
   logic [31:0] scan_tile;
   logic [1:0] scan_slot;
   integer i;
@@ -57,30 +57,39 @@ module port #(
     finding = 1;
     scan_tile = next_tile;
     scan_slot = next_slot;
-    stores = 0;
-    brings = 0;
+    second = 0;
+    latest = 0;
+    early = 0;
     fetches = 0;
-    for (i = 0; i < 24; i = i + 1)
+    present = 0;
+    for (i = 0; i < 4 * (MAX_TILES + 2); i = i + 1)
       if (finding) begin
         if (scan_tile >= tiles + 2) finding = 0;
         else begin
-          stores = 0;
-          brings = 0;
+          latest = 0;
+          early = 0;
           fetches = 0;
-          if (scan_tile >= 2) stores = flag_store[scan_tile-2][F_STORE];
+          second = scan_tile >= 2 && flag_store[scan_tile-2][F_STORE];
+          // A fence of the tile before has put the store of j-2 before itself.
+          if (scan_tile >= 2 && scan_tile <= tiles && flag_store[scan_tile-1][F_FENCE]) second = 0;
           if (scan_tile < tiles) begin
-            brings = flag_store[scan_tile][F_LOAD_Z];
-            fetches = brings || flag_store[scan_tile][F_LOAD_X] || flag_store[scan_tile][F_LOAD_Y];
+            early = flag_store[scan_tile][F_LOAD_Z] || flag_store[scan_tile][F_FENCE];
+            latest = scan_tile >= 1 && flag_store[scan_tile][F_FENCE] && flag_store[scan_tile-1][F_STORE];
+            fetches = flag_store[scan_tile][F_LOAD_X] || flag_store[scan_tile][F_LOAD_Y] ||
+                flag_store[scan_tile][F_LOAD_Z];
           end
-          if (scan_slot == 1 ? fetches : stores && (brings == (scan_slot == 0))) begin
+          present = scan_slot == 0 ? second && early : scan_slot == 1 ? latest :
+              scan_slot == 2 ? fetches : second && !early;
+          if (present) begin
             found = 1;
-            found_store = scan_slot != 1;
-            found_tile = scan_tile;
+            found_store = scan_slot != 2;
+            found_tile = scan_slot == 2 ? scan_tile : scan_slot == 1 ? scan_tile - 1 : scan_tile - 2;
             found_slot = scan_slot;
             finding = 0;
+          end else begin
+            scan_tile = scan_slot == 3 ? scan_tile + 1 : scan_tile;
+            scan_slot = scan_slot + 2'd1;
           end
-          scan_tile = scan_slot == 2 ? scan_tile + 1 : scan_tile;
-          scan_slot = scan_slot == 2 ? 2'd0 : scan_slot + 2'd1;
         end
       end
   end
@@ -88,9 +97,9 @@ module port #(
   // --- the transfer granted, or running
   logic [31:0] gap, x_tile, y_tile, running;
   logic is_store, has_x, has_y;
-  assign of_tile = busy ? running : found_store ? found_tile - 2 : found_tile;
+  assign of_tile = busy ? running : found_tile;
   wire [WIDTH-1:0] d = store[of_tile];
-  wire [11:0] flags = d[FLAGS*32+:12];
+  wire [12:0] flags = d[FLAGS*32+:13];
   wire going_out = busy ? is_store : found_store;
   // A half is free when all tiles before the load that took the other half are done.
   wire free_x = !flags[F_LOAD_X] || !has_x || tiles_done >= x_tile;
@@ -237,8 +246,8 @@ module port #(
         running <= of_tile;
         is_store <= found_store;
         writes_last <= found_store;
-        next_tile <= found_slot == 2 ? found_tile + 1 : found_tile;
-        next_slot <= found_slot == 2 ? 2'd0 : found_slot + 2'd1;
+        next_tile <= found_slot == 3 ? scan_tile + 1 : scan_tile;
+        next_slot <= found_slot + 2'd1;
         if (!found_store && flags[F_LOAD_X]) begin
           has_x <= 1;
           x_tile <= of_tile;

@@ -36,7 +36,7 @@ module sequencer #(
   endfunction
 
   wire [WIDTH-1:0] d = store[tile];
-  wire [11:0] flags = d[FLAGS*32+:12];
+  wire [12:0] flags = d[FLAGS*32+:13];
   wire filter = flags[F_FILTER], swapped = flags[F_SWAPPED];
   wire empty = d[ISSUE_EMPTY*32];
 
@@ -70,8 +70,9 @@ module sequencer #(
   wire more = tile < tiles;
   wire loads = flags[F_LOAD_X] || flags[F_LOAD_Y] || flags[F_LOAD_Z];
   wire wait_load = loads_arrived < loads_before + {31'd0, loads};
-  // The visit before the last held the half this visit takes over.
-  wire wait_store = flags[F_NEW] && visits_before >= 2 && stores_left < visits_before - 1;
+  // The visit before the last held the half this visit takes over; at a fence the last one has left, too.
+  wire wait_store =
+      flags[F_NEW] && stores_left + {31'd0, !flags[F_FENCE]} < visits_before;
   wire all_done = tiles_done == tile;
   wire hazard = !flags[F_NEW] && !all_done;
   wire switching = flags[F_SWITCH] && !(all_done && settled >= reconfigure);

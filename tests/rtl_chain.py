@@ -2,10 +2,9 @@
 
 A program here is a list of tiles as the hardware reads them (fields.svh): extents, addresses, widths.
 `table` says what the cycle models are given for the same tiles, from the counts of
-docs/microarchitecture.md; `layer_program` walks a product's mapping index by index.
+docs/microarchitecture.md.  Programs of whole products, with data, are made in rtl_layers.py.
 """
 
-import itertools
 import re
 import shutil
 import subprocess
@@ -14,9 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bitsim.accelerators.seam import DIMENSIONS
 from bitsim.kernels.program import COLUMNS, FENCE, LOAD_INPUT, LOAD_WEIGHT, NEW_OUTPUT, STORE, SWITCH, PortTiming
-from bitsim.mapping.record import dimension_sizes
 
 RTL = Path(__file__).parent / "rtl"
 UNITS = ["bitbrick", "fusion_unit", "sequencer", "port", "array", "accelerator"]
@@ -24,7 +21,7 @@ INSTALL = "apt-get install iverilog verilator yosys g++ make"
 SCALARS = dict(re.findall(r"\b([A-Z_]+) = (\d+)\b", (RTL / "fields.svh").read_text()))
 FIELD = {name: int(value) for name, value in SCALARS.items()}
 FIELDS = FIELD["FIELDS"]
-DEPTH, MAX_TILES, SLOTS, MEMORY = 1024, 64, 16, 1 << 14
+DEPTH, MEMORY = 1024, 1 << 14  # words of a buffer half, and of the memory
 
 
 @dataclass
@@ -124,11 +121,14 @@ def missing_tool(tool):
     return f"{', '.join(absent)} not found: {INSTALL}" if absent else None
 
 
-def build(tool, rows, cols, folder):
-    """Compile the test bench with `tool` for an array of rows x cols; returns the command that runs it."""
+def build(tool, rows, cols, folder, most_tiles=64, slots=16):
+    """Compile the test bench with `tool` for an array of rows x cols; returns the command that runs it.
+
+    most_tiles: of one program; slots: words in one beat at most.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     sources = [RTL / f"{name}.sv" for name in (*UNITS, "tb_accelerator")]
-    parameters = {"N": rows, "M": cols, "DEPTH": DEPTH, "MAX_TILES": MAX_TILES, "SLOTS": SLOTS, "MEMORY": MEMORY}
+    parameters = {"N": rows, "M": cols, "DEPTH": DEPTH, "MAX_TILES": most_tiles, "SLOTS": slots, "MEMORY": MEMORY}
     parameters["IMAGE"] = 1 << 22
     if tool == "iverilog":
         binary = folder / "sim.vvp"
@@ -159,7 +159,7 @@ def simulate(simulator, programs, folder, log=True):
         for tile in p.tiles:
             image += pack(tile)
         image += p.memory.tolist()
-        assert len(p.tiles) <= MAX_TILES and len(p.memory) <= MEMORY
+        assert len(p.memory) <= MEMORY
     source, result = folder / "programs.hex", folder / "results.txt"
     source.write_text("\n".join(f"{int(v) & 0xFFFFFFFF:x}" for v in image))
     run([*simulator, f"+programs={source}", f"+results={result}"])
@@ -201,7 +201,7 @@ def random_control(rng, rows, cols):
         # Partial sums come back only where there are any: an empty filter has no words.
         load_z = int(new and j > 0 and not (empty and filters) and rng.random() < 0.3)
         quiet = 0 if load_x or load_y or load_z else quiet + 1
-        extents = rng.integers(1, [3, 3, 4, 4, 6, 6])
+        extents = rng.integers(1, [3, 3, 3, 3, 6, 6])
         slices = (1 + (rng.random(2) < 0.15)).tolist()
         tile = dict(zip(("G", "B", "R", "C", "O", "CH"), extents.tolist(), strict=True))
         tile |= {"KR": 0 if empty else int(taps[0]), "KC": int(taps[1]), "ISSUE_EMPTY": int(empty)}
@@ -211,9 +211,9 @@ def random_control(rng, rows, cols):
         tile |= {"IN_ROWS": 5, "IN_COLS": 5, "BOX_ROWS": 5, "BOX_COLS": 5}
         # A load turns its half over even where nothing real is in the tile: masks may be empty.
         tile |= {"ROW_MASK": int(rng.integers(0, 32)), "COL_MASK": int(rng.integers(0, 32))}
-        low = 2  # so that no beat brings more words than the port has slots
+        low = 4  # so that no beat brings more words than the port has slots
         tile |= {"X_BITS": int(rng.integers(low, 13)), "Y_BITS": int(rng.integers(low, 13))}
-        tile |= {"PSUM_BITS": 32, "STORE_BITS": int(rng.choice([4, 8, 32]))}
+        tile |= {"PSUM_BITS": int(rng.choice([8, 16, 32])), "STORE_BITS": int(rng.choice([4, 8, 32]))}
         for operand in "XYZ":
             tile |= {f"{operand}_BASE": int(rng.integers(0, 999))}
             tile |= {f"{operand}_STRIDES": tuple(rng.integers(0, 9, 5).tolist())}
@@ -225,79 +225,4 @@ def random_control(rng, rows, cols):
         tile["F_STORE"] = int(j == count - 1 or tiles[j + 1]["F_NEW"])
     stalls = () if rng.random() < 0.5 else (0, *(int(s) for s in rng.random(int(rng.integers(1, 9))) < 0.5))
     timing = PortTiming(*(int(rng.integers(low, high)) for low, high in ((0, 20), (0, 4), (1, 4), (0, 9))))
-    return Program(halves(tiles), timing, int(rng.integers(1, 33)), np.arange(4096), stalls=stalls)
-
-
-# --- whole products with data
-
-
-def layer_program(product, datapath, orientation, mapping, tensors, timing, rate, signed=(True, True)):
-    """The tiles of a mapped product, walked index by index.
-
-    tensors: {"X", "Y", "Z"} -> (base, five strides) of where each operand lies in memory: X by
-    group, batch, input row, input column, channel; maps and filters as in fields.svh.
-    """
-    sizes = dimension_sizes(product)
-    size = dict(zip(DIMENSIONS, mapping.tile, strict=True))
-    ranges = [range(-(-sizes[d] // size[d])) for d in mapping.order]
-    filters = product.writes_filter
-    x_dims = ("groups", "batch", "rows", "cols", "channels")
-    maps, weights = ("groups", "batch", "rows", "cols", "outputs"), ("groups", "outputs", "channels")
-    y_dims, z_dims = (maps, weights) if filters else (weights, maps)
-    before, seen, tiles = {}, set(), []
-    for place in itertools.product(*ranges):
-        at = dict(zip(mapping.order, place, strict=True))
-        start = {d: at[d] * size[d] for d in DIMENSIONS}
-        own = {d: min(size[d], sizes[d] - start[d]) for d in DIMENSIONS}
-        keys = {o: tuple(at[d] for d in dims) for o, dims in (("X", x_dims), ("Y", y_dims), ("Z", z_dims))}
-        moved = {o: before.get(o) != key for o, key in keys.items()}
-        before = keys
-        tile = dict(zip(("G", "B", "R", "C", "O", "CH"), (own[d] for d in DIMENSIONS), strict=True))
-        boxes = {}
-        for name, axis, dim in (("ROW", product.rows, "rows"), ("COL", product.cols, "cols")):
-            positions = range(start[dim], start[dim] + own[dim])
-            real = {p * axis.stride + t for p in positions for t in axis.taps}
-            real = sorted(i for i in real if 0 <= i < axis.extent) or [0]
-            none = not any(0 <= p * axis.stride + t < axis.extent for p in positions for t in axis.taps)
-            boxes[name] = real[0]
-            assert real[-1] - real[0] < 32 and axis.hole == 1
-            steps = {b - a for a, b in itertools.pairwise(axis.taps)}
-            assert len(steps) <= 1, "taps are evenly spaced"
-            tile |= {
-                f"{name}_STRIDE": axis.stride,
-                f"{name}_FIRST": start[dim] * axis.stride + (axis.taps[0] if axis.taps else 0),
-                f"{name}_STEP": steps.pop() if steps else 0,
-                f"IN_{name}S": axis.extent,
-                f"BOX_{name}": real[0],
-                f"BOX_{name}S": real[-1] - real[0] + 1,
-                f"{name}_MASK": 0 if none else sum(1 << (i - real[0]) for i in real),
-            }
-        tile |= {"KR": len(product.rows.taps), "KC": len(product.cols.taps)}
-        tile["ISSUE_EMPTY"] = int(product.taps == 0)
-        tile |= {"X_MODE": datapath.input_unit_bits.bit_length() - 2, "X_SLICES": datapath.input_slices}
-        tile |= {"Y_MODE": datapath.weight_unit_bits.bit_length() - 2, "Y_SLICES": datapath.weight_slices}
-        tile |= {"X_SIGNED": int(signed[0]), "Y_SIGNED": int(signed[1])}
-        tile |= {"X_BITS": datapath.dram_bits[0], "Y_BITS": datapath.dram_bits[1]}
-        starts = {
-            "X": (start["groups"], start["batch"], boxes["ROW"], boxes["COL"], start["channels"]),
-            "map": (start["groups"], start["batch"], start["rows"], start["cols"], start["outputs"]),
-            "filter": (start["groups"], start["outputs"], start["channels"], 0, 0),
-        }
-        of = {"X": "X", "Y": "map" if filters else "filter", "Z": "filter" if filters else "map"}
-        for operand, (base, strides) in tensors.items():
-            offset = sum(s * i for s, i in zip(strides, starts[of[operand]], strict=True))
-            tile |= {f"{operand}_BASE": base + offset, f"{operand}_STRIDES": tuple(strides)}
-        brings = int(moved["Z"] and keys["Z"] in seen)
-        seen.add(keys["Z"])
-        tile |= {"PSUM_BITS": datapath.accumulator_bits, "STORE_BITS": datapath.accumulator_bits, "F_LOAD_Z": brings}
-        loads = words(tile | {"F_FILTER": int(filters)})
-        tile |= {"F_LOAD_X": int(moved["X"] and loads[0] > 0), "F_LOAD_Y": int(moved["Y"] and loads[1] > 0)}
-        tile |= {"F_NEW": int(moved["Z"]), "F_STORE": 0, "F_SWITCH": int(not tiles), "F_FENCE": 0, "F_FILTER": int(filters)}
-        tile |= {"F_SWAPPED": int(orientation.name == "swapped"), "F_ACCUMULATE": int(brings or not moved["Z"])}
-        tiles.append((keys["Z"], tile))
-    last = {key: j for j, (key, _) in enumerate(tiles)}
-    for j, (key, tile) in enumerate(tiles):
-        tile["F_STORE"] = int(j + 1 == len(tiles) or tiles[j + 1][1]["F_NEW"])
-        if tile["F_STORE"] and last[key] == j:  # complete: as its reader wants it
-            tile["STORE_BITS"] = datapath.output_bits
-    return Program(halves([t for _, t in tiles]), timing, rate)
+    return Program(halves(tiles), timing, int(rng.choice([2, 3, 5, 8, 11, 16])), np.arange(1280), stalls=stalls)

@@ -1,15 +1,42 @@
-"""RTL == per-cycle model, every cycle; whole layers with data == numpy, and every counter."""
+"""RTL of the bit-flexible array == per-cycle model, every cycle; layers with data == numpy, and every counter."""
+
+import itertools
 
 import numpy as np
 import pytest
 
+from bitsim.accelerators.registry import load_hardware
+from bitsim.accelerators.seam import DIMENSIONS, INPUT, OUTPUT, WEIGHT
+from bitsim.errors import MappingError
+from bitsim.kernels.program import CLASSES, PortTiming
 from bitsim.kernels.stepped import stepped_cycles
-from tests.rtl_chain import build, missing_tool, random_control, simulate, table
+from bitsim.mapping.record import ORDERS, Mapping, dimension_sizes
+from bitsim.simulation.cost import CostModel
+from bitsim.workload import Layer, Widths, lower
+from tests.rtl_chain import (
+    DEPTH,
+    MEMORY,
+    RTL,
+    Program,
+    build,
+    halves,
+    missing_tool,
+    random_control,
+    run,
+    simulate,
+    table,
+)
+from tests.rtl_layers import fits, operand_places, phases, product_tiles, random_case, wrap
+
+CONTROL_PARTS = 4
+CONTROL_PROGRAMS = 1000
+VERILATOR_ARRAY = (4, 4)
 
 
-def needs(tool):
+def needs(*tools):
     """Skip with the reason where a tool is missing."""
-    return pytest.mark.skipif(missing_tool(tool) is not None, reason=str(missing_tool(tool)))
+    reasons = [reason for tool in tools if (reason := missing_tool(tool))]
+    return pytest.mark.skipif(bool(reasons), reason="; ".join(reasons))
 
 
 def check_states(programs, outcomes, rows, cols):
@@ -24,8 +51,228 @@ def check_states(programs, outcomes, rows, cols):
 
 
 @needs("iverilog")
-def test_random_control_programs(tmp_path):
-    rng = np.random.default_rng(4)
-    programs = [random_control(rng, 2, 2) for _ in range(40)]
-    outcomes = simulate(build("iverilog", 2, 2, tmp_path), programs, tmp_path)
+def test_fusion_unit_exhaustively(tmp_path):
+    """Every pair of operand values of every width pair and sign, in every lane."""
+    sources = [RTL / f"{name}.sv" for name in ("bitbrick", "fusion_unit", "tb_fusion_unit")]
+    run(["iverilog", "-g2012", "-s", "tb_fusion_unit", "-o", tmp_path / "unit.vvp", *sources])
+    pairs = itertools.product((2, 4, 8), repeat=2)
+    vectors = sum(4 * (8 // a) * (8 // w) * 2 ** (a + w) for a, w in pairs)
+    assert run(["vvp", "-n", tmp_path / "unit.vvp"]).split() == ["vectors", str(vectors), "mismatches", "0"]
+
+
+@needs("iverilog")
+@pytest.mark.parametrize("part", range(CONTROL_PARTS))
+def test_random_control_programs(tmp_path, part):
+    rng = np.random.default_rng([4, part])
+    programs = [random_control(rng, 2, 2) for _ in range(CONTROL_PROGRAMS // CONTROL_PARTS)]
+    outcomes = simulate(build("iverilog", 2, 2, tmp_path, most_tiles=16, slots=4), programs, tmp_path)
     check_states(programs, outcomes, 2, 2)
+
+
+def random_layer(rng, most_channels=9):
+    """A small convolution, linear layer or attention product of any kind."""
+    kind = rng.choice(["conv", "conv", "conv", "linear", "matmul"])
+    groups = int(rng.choice([1, 1, 2, 3]))
+    depthwise = kind == "conv" and groups > 1 and rng.random() < 0.3
+    channels, outputs = ((1, 1) if depthwise else rng.integers(1, most_channels + 1, 2)) * np.full(2, groups)
+    if kind != "conv":
+        return Layer(
+            "layer", kind, groups if kind == "matmul" else 1, int(channels), int(outputs), rows=int(rng.integers(1, 7))
+        )
+    kernel, stride, dilation = rng.integers(1, 4, 2), rng.integers(1, 4, 2), rng.integers(1, 3, 2)
+    pads = rng.integers(0, 3, 4)
+    least = np.maximum(1, dilation * (kernel - 1) + 1 - pads[:2] - pads[2:])
+    sizes = least + rng.integers(0, 5, 2)
+    numbers = [groups, channels, outputs, *sizes, *kernel, *stride, *pads, *dilation]
+    return Layer("layer", kind, *(int(n) for n in numbers))
+
+
+def random_widths(rng):
+    """Operand widths, a few of them wider than a unit."""
+    return [int(b) for b in rng.choice([1, 2, 3, 4, 5, 6, 7, 8, 8, 11, 16], 2)]
+
+
+def memory_of(case):
+    """One operand after the other; the output as zeros.  Returns (words, first word of X, Y and Z)."""
+    parts = [case.x.ravel(), case.y.ravel(), np.zeros(case.z.size, np.int64)]
+    firsts = np.cumsum([0, *(part.size for part in parts)])[:3].tolist()
+    return np.concatenate(parts), dict(zip("XYZ", firsts, strict=True))
+
+
+def random_stalls(rng):
+    """A pattern of refused beats, never all of them; empty half of the time."""
+    return () if rng.random() < 0.5 else (0, *(int(s) for s in rng.random(int(rng.integers(1, 9))) < 0.4))
+
+
+def random_datapath_program(rng, rows, cols, most_tiles):
+    """A program of up to three products, widths switched between them, any tile sizes and loop order; with its answer."""
+    accelerator = load_hardware("bitfusion_16x32_192b", {"array.rows": rows, "array.cols": cols}).accelerator
+    tiles, memory, answers = [], np.zeros(0, np.int64), []
+    for _ in range(int(rng.integers(1, 4))):
+        layer = random_layer(rng)
+        pass_name = str(rng.choice(layer.passes()))
+        bits = random_widths(rng)
+        samples = int(rng.integers(1, 3))
+        case = random_case(rng, layer, pass_name, samples, *bits)
+        words, firsts = memory_of(case)
+        added = []
+        out_bits = int(rng.choice([4, 8, 16]))
+        for product, phase in zip(lower(layer, pass_name, samples), phases(layer, pass_name), strict=True):
+            datapath = accelerator.datapath(product, *bits, None if product.writes_filter else out_bits)
+            orientation = rng.choice(np.array(accelerator.orientations(product)))
+            sizes = dimension_sizes(product)
+            tile = tuple(int(rng.integers(-(-sizes[d] // 2), sizes[d] + 1)) for d in DIMENSIONS)
+            mapping = Mapping(orientation.name, tile, ORDERS[rng.integers(len(ORDERS))])
+            place = operand_places(case, product, phase)
+            at = {o: (len(memory) + firsts[o] + base, steps) for o, (base, steps) in place.items()}
+            added += product_tiles(product, datapath, orientation, mapping, at)
+            if rng.random() < 0.3:
+                added[-mapping.tiles(product)]["F_FENCE"] = 1
+        if len(tiles) + len(added) > most_tiles or not fits(added, DEPTH):
+            continue
+        answers.append((len(memory) + firsts["Z"], wrap(case.z, datapath.output_bits).ravel()))
+        tiles += added
+        memory = np.concatenate([memory, words])
+    if not tiles or len(memory) > MEMORY:
+        return random_datapath_program(rng, rows, cols, most_tiles)
+    timing = PortTiming(*(int(rng.integers(low, high)) for low, high in ((0, 20), (0, 4), (1, 4), (0, 9))))
+    rate = int(rng.integers(1, 17))
+    return Program(halves(tiles), timing, rate, memory, (0, len(memory)), random_stalls(rng)), answers
+
+
+def check_datapath(rng, count, rows, cols, simulator, folder, most_tiles=64):
+    """`count` programs with data: state of every cycle, and every output word."""
+    programs, answers = zip(*(random_datapath_program(rng, rows, cols, most_tiles) for _ in range(count)), strict=True)
+    outcomes = simulate(simulator, programs, folder)
+    for program, outcome, expected in zip(programs, outcomes, answers, strict=True):
+        memory = program.memory.copy()
+        for first, values in expected:
+            memory[first : first + values.size] = values
+        np.testing.assert_array_equal(outcome.memory, memory)
+    check_states(programs, outcomes, rows, cols)
+
+
+@needs("iverilog")
+def test_datapath_programs_on_two_by_two(tmp_path):
+    simulator = build("iverilog", 2, 2, tmp_path)
+    check_datapath(np.random.default_rng(20), 20, 2, 2, simulator, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def four_by_four(tmp_path_factory):
+    """The array of VERILATOR_ARRAY in Verilator."""
+    return build("verilator", *VERILATOR_ARRAY, tmp_path_factory.mktemp("verilator"), most_tiles=256)
+
+
+@needs("verilator")
+def test_datapath_programs_on_four_by_four(tmp_path, four_by_four):
+    check_datapath(np.random.default_rng(300), 300, *VERILATOR_ARRAY, four_by_four, tmp_path)
+
+
+def random_machine(rng):
+    """A small machine with tiny buffers, so that small layers take many tiles."""
+    rows, cols = VERILATOR_ARRAY
+    return load_hardware(
+        "bitfusion_16x32_192b",
+        {
+            "array.rows": rows,
+            "array.cols": cols,
+            "precision.min_bits": int(rng.choice([2, 2, 4, 8])),
+            "weight_buffer": f"{rng.choice([128, 256, 512])} B",
+            "input_buffer": f"{rng.choice([128, 256, 512])} B",
+            "output_buffer": f"{rng.choice([128, 256, 512, 1024])} B",
+            "memory.bits_per_cycle": int(rng.integers(1, 17)),
+            "memory.latency_cycles": int(rng.integers(0, 30)),
+            "memory.turnaround_cycles": int(rng.integers(0, 3)),
+            "storage.dram": str(rng.choice(["raw", "unit"])),
+            "outputs": str(rng.choice(["trace", "trace", "accumulator"])),
+            "microarchitecture.setup_cycles": int(rng.integers(1, 4)),
+            "microarchitecture.reconfigure_cycles": int(rng.integers(0, 6)),
+        },
+    )
+
+
+@needs("verilator")
+def test_whole_layers(tmp_path, four_by_four):
+    """From memory to memory under the product's own mapping: outputs, every counter, classes of the result's row."""
+    rng = np.random.default_rng(100)
+    jobs, programs = [], []
+    while len(jobs) < 100:
+        machine, layer, samples = random_machine(rng), random_layer(rng, 20), int(rng.integers(1, 4))
+        pass_name = str(rng.choice(layer.passes()))
+        input_bits, weight_bits = random_widths(rng)
+        widths = {
+            "forward": Widths(input_bits, weight_bits, 8, 8, int(rng.choice([2, 4, 8]))),
+            "dgrad": Widths(8, weight_bits, input_bits, 8, 8),
+            "wgrad": Widths(input_bits, 8, 8, weight_bits, 8),
+            "dgrad_second": Widths(weight_bits, 8, input_bits, 8, 8),
+        }[pass_name]
+        objective = str(rng.choice(["cycles", "energy"]))
+        try:
+            cost = CostModel(machine, objective).pass_cost(layer, pass_name, samples, widths)
+        except MappingError:
+            continue
+        case = random_case(rng, layer, pass_name, samples, input_bits, weight_bits)
+        made = layer_programs(case, machine, samples, widths, cost.mappings)
+        if any(len(p.tiles) > 256 or len(p.memory) > MEMORY for p in made):
+            continue
+        jobs.append((case, machine, cost, len(made)))
+        programs += made
+    outcomes = simulate(four_by_four, programs, tmp_path)
+    check_states(programs, outcomes, *VERILATOR_ARRAY)
+    for case, machine, cost, count in jobs:
+        parts, outcomes = outcomes[:count], outcomes[count:]
+        check_layer(case, machine, cost, parts)
+    kinds = {(case.layer.kind, case.pass_name) for case, *_ in jobs}
+    assert len(kinds) == 9, kinds
+    assert max(cost.values["tiles"] for _, _, cost, _ in jobs) > 60
+    assert any(cost.values["passes"] > 1 for _, _, cost, _ in jobs)
+    assert any(len(cost.mappings) > 1 and case.pass_name == "wgrad" for case, _, cost, _ in jobs), "no kernel was split"
+
+
+def layer_programs(case, machine, samples, widths, mappings):
+    """The programs of a pass, one for each of its products as they were mapped."""
+    products = lower(case.layer, case.pass_name, samples)
+    at_phases = phases(case.layer, case.pass_name)
+    if len(mappings) > len(products):  # a kernel that fits no output buffer: products with a part of its taps each
+        products = next(parts for parts in products[0].kernel_parts() if len(parts) == len(mappings))
+        at_phases *= len(products)
+    memory, firsts = memory_of(case)
+    programs = []
+    for product, phase, timed in zip(products, at_phases, mappings, strict=True):
+        datapath = machine.accelerator.datapath(product, *widths.operands(case.pass_name))
+        place = operand_places(case, product, phase)
+        at = {o: (firsts[o] + base, steps) for o, (base, steps) in place.items()}
+        spilled = machine.accelerator.config.outputs == "accumulator"
+        tiles = product_tiles(product, datapath, timed.orientation, timed.mapping, at, spilled)
+        assert machine.rate == int(machine.rate)
+        program = Program(halves(tiles), machine.port, int(machine.rate), memory, (firsts["Z"], case.z.size))
+        np.testing.assert_array_equal(table(program, *VERILATOR_ARRAY), timed.execution.tiles)
+        programs.append(program)
+    return programs
+
+
+def check_layer(case, machine, cost, outcomes):
+    """Output tensor, counters and classes of one pass, added over its products."""
+    values, counts = cost.values, {}
+    for outcome, timed in zip(outcomes, cost.mappings, strict=True):
+        c, holds = outcome.counts, timed.orientation.holds
+        for name, value in {
+            "dram_read_bits": c["read_x"] + c["read_y"] + c["read_z"],
+            "dram_write_bits": c["written"],
+            "occupied_bit_ops": c["products"],
+            f"{holds[INPUT]}_read_bits": c["x_bits"],
+            f"{holds[WEIGHT]}_read_bits": c["y_bits"],
+            f"{holds[INPUT]}_write_bits": c["filled_x"] * values["input_hw_bits"],
+            f"{holds[WEIGHT]}_write_bits": c["filled_y"] * values["weight_hw_bits"],
+            f"{holds[OUTPUT]}_read_bits": (c["z_reads"] + c["stored"]) * values["accumulator_bits"],
+            f"{holds[OUTPUT]}_write_bits": (c["z_writes"] + c["filled_z"]) * values["accumulator_bits"],
+        }.items():
+            counts[name] = counts.get(name, 0) + value
+    columns = [name for name in values if name.endswith(("_read_bits", "_write_bits")) or name == "occupied_bit_ops"]
+    assert counts == {name: values[name] for name in columns}, (case.layer, case.pass_name)
+    classes = sum(outcome.classes for outcome in outcomes)
+    assert dict(zip(CLASSES, classes.tolist(), strict=True)) == {n: values[f"{n}_cycles"] for n in CLASSES}
+    # Every word is written by one product only; the others leave it at zero.
+    stored = sum(np.array(outcome.memory) for outcome in outcomes)
+    np.testing.assert_array_equal(stored, wrap(case.z, values["output_bits"]).ravel())

@@ -88,7 +88,9 @@ module accelerator #(
       raw = back_data[s*64+:64];
       if (back_bits != 0) begin
         raw = raw << (7'd64 - {1'b0, back_bits});
-        raw = back_signed ? $signed(raw) >>> (7'd64 - {1'b0, back_bits}) : raw >> (7'd64 - {1'b0, back_bits});
+        // Not one conditional expression: it would be unsigned as a whole, and so would be the shift.
+        if (back_signed) raw = $signed(raw) >>> (7'd64 - {1'b0, back_bits});
+        else raw = raw >> (7'd64 - {1'b0, back_bits});
       end
       in_word[s*64+:64] = raw;
       beat_data[s*64+:64] = zeros ? 64'd0 : out_word[s*64+:64];

@@ -50,7 +50,8 @@ module tb_accelerator;
   wire reads = (beat_valid != 0 || beat_ends) && !beat_writes;
   reg [SLOTS*64-1:0] read_data;
   integer s;
-  always @* begin
+  // Not sensitive to the memory itself: it is written between beats, and `cycle` moves each cycle.
+  always @(beat_valid or beat_ends or beat_writes or beat_address or beat_tag or cycle or first or last or latency) begin
     read_data = 0;
     for (s = 0; s < SLOTS; s = s + 1)
       if (beat_valid[s]) read_data[s*64+:64] = memory[beat_address[s*32+:32]];

@@ -252,7 +252,8 @@ def lower(layer: Layer, pass_name: str, samples: int, zero_inserted: bool = Fals
     if pass_name == WGRAD:
         return (Product(layer.groups, samples, rows, cols, outputs, channels, writes_filter=True),)
     return tuple(
-        Product(layer.groups, samples, r, c, channels, outputs)
+        # Where no tap meets a phase nothing is reduced: one channel, so that no loop runs over nothing.
+        Product(layer.groups, samples, r, c, channels, outputs if r.taps and c.taps else 1)
         for r in _dgrad_axes(rows, not zero_inserted)
         for c in _dgrad_axes(cols, not zero_inserted)
     )

@@ -136,7 +136,7 @@ def build(tool, rows, cols, folder, most_tiles=64, slots=16):
         run(["iverilog", "-g2012", "-I", RTL, "-s", "tb_accelerator", "-o", binary, *options, *sources])
         return ["vvp", "-n", binary]
     options = [f"-G{k}={v}" for k, v in parameters.items()]
-    warnings = ["-Wno-fatal", "-Wno-lint"]
+    warnings = ["-Wno-fatal", "-Wno-lint", "-Wno-UNOPTFLAT"]
     top = ["--top-module", "tb_accelerator", "--Mdir", folder, f"-I{RTL}"]
     run(["verilator", "--binary", "-O3", *warnings, "-j", "2", "-CFLAGS", "-O2", *top, *options, *sources])
     return [folder / "Vtb_accelerator"]
@@ -175,7 +175,7 @@ def _outcomes(text, count):
         elif kind == "P":
             values = [int(v) for v in rest]
             assert values[1] == 1, f"program {values[0]} did not finish: {values}"
-            names = ("read_x", "read_y", "read_z", "written", "filled_x", "filled_y", "filled_z", "stored")
+            names = ("read_x", "read_y", "read_z", "written", "filled_x", "filled_y", "filled_z", "drained")
             names += ("x_bits", "y_bits", "products", "z_reads", "z_writes")
             memory = []
             counts = dict(zip(names, values[9:], strict=True))

@@ -197,7 +197,7 @@ def product_tiles(product, datapath, orientation, mapping, place, spilled=False)
         for operand, (base, steps) in place.items():
             offset = sum(s * i for s, i in zip(steps, firsts[operand], strict=True))
             tile |= {f"{operand}_BASE": base + offset, f"{operand}_STRIDES": tuple(steps)}
-        brings = int(moved["Z"] and (spilled or keys["Z"] in seen))
+        brings = int(moved["Z"] and (spilled or keys["Z"] in seen) and product.taps > 0)
         seen.add(keys["Z"])
         tile |= {"F_FILTER": int(filters), "F_SWAPPED": int(orientation.name == "swapped")}
         x_words, y_words, _ = words(tile)

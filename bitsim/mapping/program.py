@@ -91,7 +91,9 @@ def execute(
         WEIGHT: np.where(changed[WEIGHT], words[WEIGHT] * datapath.dram_bits[1], 0),
     }
     spilled = accelerator.config.outputs == "accumulator"
-    psum_in = new_output & (spilled | ~first_visit)
+    # A product without taps stores zeros: nothing is accumulated, so the output buffer is not touched.
+    computes = product.taps > 0
+    psum_in = new_output & (spilled | ~first_visit) & computes
     psum_bits = np.where(psum_in, words[OUTPUT] * datapath.accumulator_bits, 0)
     store_width = np.where(last_visit, datapath.output_bits, datapath.accumulator_bits)
     store_bits = np.where(ends_visit, words[OUTPUT] * store_width, 0)
@@ -123,7 +125,7 @@ def execute(
     count("issue_cycles", rows[:, ISSUE])
     count("tiles", 1)
     for name, value in cost.per_tile.items():
-        count(name, value)
+        count(name, value, computes)
     for name, value in cost.per_tap.items():
         count(name, value * nest.real_taps)
     # Loads write their words into the operand's buffer at the buffer's storage width.
@@ -132,8 +134,8 @@ def execute(
         count(f"{orientation.holds[role]}_write_bits", written * width, changed[role])
     held = orientation.holds[OUTPUT]
     visited = words[OUTPUT] * datapath.accumulator_bits
-    count(f"{held}_read_bits", visited, ~(new_output & first_visit) | psum_in)  # read-modify-write
-    count(f"{held}_read_bits", visited, ends_visit)
+    count(f"{held}_read_bits", visited, (~(new_output & first_visit) | psum_in) & computes)  # read-modify-write
+    count(f"{held}_read_bits", visited, ends_visit & computes)
     count(f"{held}_write_bits", visited, psum_in)
     return Execution(Nest(rows, nest.runs), counters)
 

@@ -27,6 +27,7 @@ module accelerator #(
     output logic [SLOTS*64-1:0] beat_data,
     output logic [SLOTS*16+10-1:0] beat_tag,
     output logic [31:0] beat_bits,
+    output logic beat_zeros,  // zeros are stored, without the output buffer
     input  logic back_ends,
     input  logic [SLOTS-1:0] back_valid,
     input  logic [SLOTS*64-1:0] back_data,
@@ -46,7 +47,7 @@ module accelerator #(
 );
   logic [178:0] token;
   logic [31:0] loads_arrived, stores_left, word_bits;
-  logic port_finished, half, word_signed, zeros;
+  logic port_finished, half, word_signed;
   logic [1:0] operand;
   logic [SLOTS*16-1:0] slot_place;
   logic [SLOTS*64-1:0] out_word, in_word;
@@ -57,6 +58,7 @@ module accelerator #(
       .*,
       .busy(port_busy),
       .finished(port_finished),
+      .zeros(beat_zeros),
       .writes(beat_writes),
       .ends(beat_ends),
       .slot_valid(beat_valid),
@@ -93,7 +95,7 @@ module accelerator #(
         else raw = raw >> (7'd64 - {1'b0, back_bits});
       end
       in_word[s*64+:64] = raw;
-      beat_data[s*64+:64] = zeros ? 64'd0 : out_word[s*64+:64];
+      beat_data[s*64+:64] = beat_zeros ? 64'd0 : out_word[s*64+:64];
     end
 
   always_ff @(posedge clk) loads_arrived <= rst ? 0 : loads_arrived + {31'd0, back_ends};

@@ -118,8 +118,7 @@ module array #(
   endfunction
 
   // --- operand registers: streamed ones enter column 0 and move right, the others stand at their unit
-  logic [31:0] streamed[0:N*M-1];
-  logic [31:0] held[0:N*M-1];
+  logic [N*M*32-1:0] streamed, held;  // one 32-bit register a unit
   logic [31:0] gathered, value, x_bits, y_bits, products;
   logic signed [63:0] total[0:M-1];
   logic signed [63:0] shifted, complete;
@@ -132,7 +131,7 @@ module array #(
     y_bits = 0;
     products = 0;
     for (r = 0; r < N; r = r + 1) begin
-      for (c = M - 1; c > 0; c = c - 1) streamed[r*M+c] <= streamed[r*M+c-1];
+      for (c = M - 1; c > 0; c = c - 1) streamed[(r*M+c)*32+:32] <= streamed[(r*M+c-1)*32+:32];
       gathered = 0;
       if (wave[r][VALID]) begin
         open(wave[r]);
@@ -152,7 +151,7 @@ module array #(
           end
         end
       end
-      streamed[r*M] <= gathered;
+      streamed[r*M*32+:32] <= gathered;
       for (c = 0; c < M; c = c + 1) begin
         gathered = 0;
         if (wave[r+c][VALID]) begin
@@ -174,7 +173,7 @@ module array #(
             end
           end
         end
-        held[r*M+c] <= gathered;
+        held[(r*M+c)*32+:32] <= gathered;
       end
     end
 
@@ -222,8 +221,8 @@ module array #(
         wire sw = f[FLAGS*32+F_SWAPPED];
         wire signed [19:0] sum;
         fusion_unit unit (
-            .x(sw ? held[gr*M+gc] : streamed[gr*M+gc]),
-            .y(sw ? streamed[gr*M+gc] : held[gr*M+gc]),
+            .x(sw ? held[(gr*M+gc)*32+:32] : streamed[(gr*M+gc)*32+:32]),
+            .y(sw ? streamed[(gr*M+gc)*32+:32] : held[(gr*M+gc)*32+:32]),
             .x_mode(f[X_MODE*32+:2]),
             .y_mode(f[Y_MODE*32+:2]),
             .x_signed(f[X_SIGNED*32] && {16'd0, t[8*16+:16]} == f[X_SLICES*32+:32] - 1),

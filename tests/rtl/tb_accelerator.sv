@@ -2,7 +2,6 @@
 //
 // The file (tests/rtl_chain.py writes it): number of programs, then for each the header below, its
 // stall pattern, its tiles field by field, and the words of memory.  Results go to a file of lines.
-`timescale 1ns / 1ns
 module tb_accelerator;
   parameter N = 2;
   parameter M = 2;
@@ -19,7 +18,7 @@ module tb_accelerator;
   reg prog_we = 0;
   reg [31:0] prog_addr;
   reg [WIDTH-1:0] prog_data;
-  wire stall, beat_ends, beat_writes, finished, port_busy;
+  wire stall, beat_ends, beat_writes, beat_zeros, finished, port_busy;
   wire [SLOTS-1:0] beat_valid;
   wire [SLOTS*32-1:0] beat_address;
   wire [SLOTS*64-1:0] beat_data;
@@ -76,7 +75,7 @@ module tb_accelerator;
 
   // --- what is counted
   reg [63:0] read_bits[0:2], written_bits, filled_words[0:2];
-  reg [63:0] sum_x, sum_y, sum_products, sum_z_reads, sum_z_writes, store_words;
+  reg [63:0] sum_x, sum_y, sum_products, sum_z_reads, sum_z_writes, drained_words;
   reg [63:0] kinds[0:7];
   integer results, at, p, programs, i, f;
   reg running = 0;
@@ -107,7 +106,7 @@ module tb_accelerator;
           if (beat_writes) begin
             memory[beat_address[u*32+:32]] <= $signed(beat_data[u*64+:64] << (64 - beat_bits)) >>> (64 - beat_bits);
             written_bits = written_bits + beat_bits;
-            store_words = store_words + 1;
+            if (!beat_zeros) drained_words = drained_words + 1;
           end else begin
             read_bits[beat_tag[SLOTS*16+:2]] = read_bits[beat_tag[SLOTS*16+:2]] + beat_bits;
             filled_words[beat_tag[SLOTS*16+:2]] = filled_words[beat_tag[SLOTS*16+:2]] + 1;
@@ -166,7 +165,7 @@ module tb_accelerator;
       first = 0;
       last = 0;
       written_bits = 0;
-      store_words = 0;
+      drained_words = 0;
       sum_x = 0;
       sum_y = 0;
       sum_products = 0;
@@ -186,7 +185,7 @@ module tb_accelerator;
       $fwrite(results, "P %0d %0d %0d %0d %0d %0d %0d %0d %0d", p, finished, kinds[0], kinds[1], kinds[2], kinds[3],
               kinds[4], kinds[5], kinds[6]);
       $fwrite(results, " %0d %0d %0d %0d %0d %0d %0d %0d", read_bits[0], read_bits[1], read_bits[2], written_bits,
-              filled_words[0], filled_words[1], filled_words[2], store_words);
+              filled_words[0], filled_words[1], filled_words[2], drained_words);
       $fwrite(results, " %0d %0d %0d %0d %0d\n", sum_x, sum_y, sum_products, sum_z_reads, sum_z_writes);
       for (i = 0; i < out_words; i = i + 1) $fwrite(results, "M %0d\n", $signed(memory[out_base+i]));
     end

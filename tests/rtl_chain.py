@@ -38,10 +38,15 @@ class Program:
 
 @dataclass
 class Outcome:
-    """What the RTL did: cycles by class, log (cycles, 5) of class, tile, busy, transfers, tiles done."""
+    """What the RTL did.
+
+    classes: (7,) cycles by class.  log: (cycles, 5) of class, tile, busy, transfers, tiles done.
+    visible: (cycles,) words of the output buffer that are there from this cycle on.
+    """
 
     classes: np.ndarray
     log: np.ndarray
+    visible: np.ndarray
     counts: dict
     memory: np.ndarray
 
@@ -179,7 +184,8 @@ def _outcomes(text, count):
             names += ("x_bits", "y_bits", "products", "z_reads", "z_writes")
             memory = []
             counts = dict(zip(names, values[9:], strict=True))
-            outcomes.append(Outcome(np.array(values[2:9]), np.array(log).reshape(-1, 5), counts, memory))
+            cycles = np.array(log).reshape(-1, 6)
+            outcomes.append(Outcome(np.array(values[2:9]), cycles[:, :5], cycles[:, 5], counts, memory))
             log = []
         elif kind == "M":
             memory.append(int(rest[0]))

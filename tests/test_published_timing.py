@@ -44,7 +44,7 @@ def whole_layer(row):
 
 
 def test_published_compute_cycles_in_the_limit():
-    """52 of the 61 rows; in the other nine, all with a side or depth that is no power of two, edges were charged in full."""
+    """52 of the 61 rows; in the other nine, no powers of two in side or depth, edges were charged in full."""
     equal, others = 0, []
     for row in shipped("bitfusion_isca18_layers.csv"):
         cycles, published = whole_layer(row), int(row["compute_cycles"])

@@ -27,6 +27,7 @@ from tests.rtl_chain import (
     table,
 )
 from tests.rtl_layers import fits, operand_places, phases, product_tiles, random_case, wrap
+from tests.test_published_timing import AUTHORS_RTL
 
 CONTROL_PARTS = 4
 CONTROL_PROGRAMS = 1000
@@ -67,6 +68,27 @@ def test_random_control_programs(tmp_path, part):
     programs = [random_control(rng, 2, 2) for _ in range(CONTROL_PROGRAMS // CONTROL_PARTS)]
     outcomes = simulate(build("iverilog", 2, 2, tmp_path, most_tiles=16, slots=4), programs, tmp_path)
     check_states(programs, outcomes, 2, 2)
+
+
+@needs("iverilog")
+@pytest.mark.parametrize(("rows", "cols", "first_visible"), AUTHORS_RTL)
+def test_first_outputs_are_where_the_authors_rtl_has_them(tmp_path, rows, cols, first_visible):
+    """One issue cycle: column c is visible N + 1 + c cycles later, and one more for the SRAM read in front."""
+    machine = load_hardware("bitfusion_16x32_192b", {"array.rows": rows, "array.cols": cols})
+    layer = Layer("layer", "linear", 1, rows, cols)
+    cost = CostModel(machine).pass_cost(layer, "forward", 1, Widths(8, 8, 8, 8, 8))
+    case = random_case(np.random.default_rng(0), layer, "forward", 1, 8, 8)
+    (product,) = lower(layer, "forward", 1)
+    datapath = machine.accelerator.datapath(product, 8, 8, 8)
+    (timed,) = cost.mappings
+    memory, firsts = memory_of(case)
+    at = {o: (firsts[o] + base, steps) for o, (base, steps) in operand_places(case, product, (0, 0)).items()}
+    tiles = product_tiles(product, datapath, machine.accelerator.orientations(product)[0], timed.mapping, at)
+    program = Program(halves(tiles), PortTiming(0, 0, 1, 0), 8, memory)
+    (outcome,) = simulate(build("iverilog", rows, cols, tmp_path), [program], tmp_path)
+    (issue,) = np.flatnonzero(outcome.log[:, 0] == CLASSES.index("issue"))
+    assert (np.flatnonzero(outcome.visible) - issue - 1).tolist() == first_visible
+    assert outcome.visible.max() == 1
 
 
 def random_layer(rng, most_channels=9):

@@ -87,7 +87,7 @@ module tb_accelerator;
       if (!finished) begin
         kinds[kind] <= kinds[kind] + 1;
         if (log != 0)
-          $fwrite(results, "C %0d %0d %0d %0d %0d\n", kind, tile, port_busy, transfers, tiles_done);
+          $fwrite(results, "C %0d %0d %0d %0d %0d %0d\n", kind, tile, port_busy, transfers, tiles_done, seen_z_writes);
       end
       cycle <= cycle + 1;
       if (reads) begin

@@ -5,6 +5,7 @@ A program here is a list of tiles as the hardware reads them (fields.svh): exten
 docs/microarchitecture.md.  Programs of whole products, with data, are made in rtl_layers.py.
 """
 
+import os
 import re
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from bitsim.kernels.program import COLUMNS, FENCE, LOAD_INPUT, LOAD_WEIGHT, NEW_OUTPUT, STORE, SWITCH, PortTiming
 
@@ -119,11 +121,12 @@ def pack(tile):
     return out
 
 
-def missing_tool(tool):
-    """Why a test that needs `tool` cannot run here, or None."""
-    needed = {"verilator": ["verilator", "g++", "make"]}.get(tool, [tool])
-    absent = [name for name in needed if shutil.which(name) is None]
-    return f"{', '.join(absent)} not found: {INSTALL}" if absent else None
+def needs(*tools):
+    """Skip a test with the reason where a tool is missing; BITSIM_REQUIRE_TOOLS=1 lets it fail instead."""
+    programs = [name for tool in tools for name in {"verilator": ["verilator", "g++", "make"]}.get(tool, [tool])]
+    absent = [name for name in programs if shutil.which(name) is None]
+    reason = f"{', '.join(absent)} not found: {INSTALL}"
+    return pytest.mark.skipif(bool(absent) and os.environ.get("BITSIM_REQUIRE_TOOLS") != "1", reason=reason)
 
 
 def build(tool, rows, cols, folder, most_tiles=64, slots=16):

@@ -20,24 +20,19 @@ from tests.rtl_chain import (
     Program,
     build,
     halves,
-    missing_tool,
+    needs,
     random_control,
     run,
     simulate,
     table,
 )
 from tests.rtl_layers import fits, operand_places, phases, product_tiles, random_case, wrap
+from tests.strategies import random_layer
 from tests.test_published_timing import AUTHORS_RTL
 
 CONTROL_PARTS = 4
 CONTROL_PROGRAMS = 1000
 VERILATOR_ARRAY = (4, 4)
-
-
-def needs(*tools):
-    """Skip with the reason where a tool is missing."""
-    reasons = [reason for tool in tools if (reason := missing_tool(tool))]
-    return pytest.mark.skipif(bool(reasons), reason="; ".join(reasons))
 
 
 def check_states(programs, outcomes, rows, cols):
@@ -89,24 +84,6 @@ def test_first_outputs_are_where_the_authors_rtl_has_them(tmp_path, rows, cols, 
     (issue,) = np.flatnonzero(outcome.log[:, 0] == CLASSES.index("issue"))
     assert (np.flatnonzero(outcome.visible) - issue - 1).tolist() == first_visible
     assert outcome.visible.max() == 1
-
-
-def random_layer(rng, most_channels=9):
-    """A small convolution, linear layer or attention product of any kind."""
-    kind = rng.choice(["conv", "conv", "conv", "linear", "matmul"])
-    groups = int(rng.choice([1, 1, 2, 3]))
-    depthwise = kind == "conv" and groups > 1 and rng.random() < 0.3
-    channels, outputs = ((1, 1) if depthwise else rng.integers(1, most_channels + 1, 2)) * np.full(2, groups)
-    if kind != "conv":
-        return Layer(
-            "layer", kind, groups if kind == "matmul" else 1, int(channels), int(outputs), rows=int(rng.integers(1, 7))
-        )
-    kernel, stride, dilation = rng.integers(1, 4, 2), rng.integers(1, 4, 2), rng.integers(1, 3, 2)
-    pads = rng.integers(0, 3, 4)
-    least = np.maximum(1, dilation * (kernel - 1) + 1 - pads[:2] - pads[2:])
-    sizes = least + rng.integers(0, 5, 2)
-    numbers = [groups, channels, outputs, *sizes, *kernel, *stride, *pads, *dilation]
-    return Layer("layer", kind, *(int(n) for n in numbers))
 
 
 def random_widths(rng):

@@ -23,7 +23,7 @@ from bitsim.kernels.program import (
     PortTiming,
 )
 from bitsim.kernels.stepped import NO_LOG, NO_STALLS, stepped_cycles
-from tests.strategies import nests, tile_programs
+from tests.strategies import LOAD, REDUCE, SCALES, nests, random_mapped_product, random_program, tile_programs
 
 
 @settings(max_examples=2000, deadline=None)
@@ -33,6 +33,33 @@ def test_event_equals_stepped(program):
     np.testing.assert_array_equal(
         event_cycles(tiles, timing.array()), stepped_cycles(tiles, timing.array(), NO_STALLS, NO_LOG)
     )
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_twenty_thousand_programs(part):
+    rng = np.random.default_rng([20_000, part])
+    for number in range(5_000):
+        choices = (rng.choice(values) for values in (SCALES, REDUCE, LOAD))
+        tiles, timing = random_program(rng, int(rng.integers(1, 25)), *choices)
+        event = event_cycles(tiles, timing.array())
+        stepped = stepped_cycles(tiles, timing.array(), NO_STALLS, NO_LOG)
+        assert (event == stepped).all(), (part, number, event, stepped)
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_ten_thousand_layers(part):
+    """collapsed == per-cycle model on products of random layers under random mappings, machines and ports."""
+    rng = np.random.default_rng([10_000, part])
+    done, most_tiles = 0, 0
+    while done < 2_500:
+        nest, timing = random_mapped_product(rng)
+        if nest.counts.sum() > 3_000 or (nest.rows[:, ISSUE] * nest.counts).sum() > 300_000:
+            continue
+        collapsed = collapsed_cycles(nest.rows, nest.runs, timing.array())
+        stepped = stepped_cycles(nest.tiles, timing.array(), NO_STALLS, NO_LOG)
+        assert (collapsed == stepped).all(), (part, done, collapsed, stepped)
+        done, most_tiles = done + 1, max(most_tiles, int(nest.counts.sum()))
+    assert most_tiles > 2_000
 
 
 @settings(max_examples=3000, deadline=None)

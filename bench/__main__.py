@@ -11,6 +11,8 @@ from collections.abc import Callable
 import numpy as np
 
 import bitsim
+from bench.random_layers import random_nests
+from bitsim.kernels.collapsed import collapsed_cycles
 from bitsim.kernels.event import event_cycles
 from bitsim.kernels.program import PortTiming
 from bitsim.kernels.stepped import NO_LOG, NO_STALLS, stepped_cycles
@@ -55,6 +57,10 @@ def main() -> None:
     print(
         f"event recurrence: {len(program) / event / 1e6:.1f} Mtile/s, {stepped / event:.0f} times the per-cycle model"
     )
+    nests = random_nests(10_000, seed=0)
+    collapsed = cpu_s(lambda: [collapsed_cycles(nest.rows, nest.runs, timing) for nest in nests])
+    tiles = sum(int(nest.counts.sum()) for nest in nests)
+    print(f"collapsed, 10,000 random layers of {tiles / 1e4:.0f} tiles: {1e4 / collapsed:,.0f} layers/s")
     print(f"per-cycle model: {cycles / stepped / 1e6:.0f} Mcycle/s")
     print(f"BitFusion's published search, 61 layers: {cpu_s(bitfusion.rows, 3):.2f} s")
     start = time.perf_counter()

@@ -14,7 +14,7 @@ from bitsim.kernels.collapsed import advance_nest, collapsed_cycles
 from bitsim.kernels.event import advance_tiles, event_cycles
 from bitsim.kernels.program import Nest
 from bitsim.kernels.recurrence import STATE, finish, start
-from bitsim.kernels.stepped import NO_LOG, NO_STALLS, stepped_cycles
+from bitsim.kernels.stepped import NO_LOG, NO_STALLS, stepped_programs
 
 # (nests, PortTiming.array()) -> (nests, 7) int64 in the order of CLASSES.
 Engine = Callable[[Sequence[Nest], np.ndarray], np.ndarray]
@@ -47,17 +47,8 @@ def event(nests: Sequence[Nest], timing: np.ndarray) -> np.ndarray:
 def stepped(nests: Sequence[Nest], timing: np.ndarray) -> np.ndarray:
     """The per-cycle model."""
     programs = [nest.tiles for nest in nests]
-    tiles = np.concatenate(programs)
-    total = stepped_cycles(tiles, timing, NO_STALLS, NO_LOG)
-    if len(nests) == 1:
-        return total[None]
-    log = np.zeros((int(total.sum()), 5), np.int64)
-    stepped_cycles(tiles, timing, NO_STALLS, log)
     ends = np.cumsum([len(program) for program in programs])
-    nest_of = np.minimum(np.searchsorted(ends, log[:, 1], side="right"), len(nests) - 1)
-    out = np.zeros((len(nests), 7), np.int64)
-    np.add.at(out, (nest_of, log[:, 0]), 1)
-    return out
+    return stepped_programs(np.concatenate(programs), ends, timing, NO_STALLS, NO_LOG)
 
 
 # Equal engines, the fast one first.

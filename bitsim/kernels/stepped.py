@@ -37,17 +37,18 @@ NO_LOG = np.zeros((0, 5), np.int64)
 
 
 @compiled
-def stepped_cycles(tiles, timing, stalls, log):  # type: ignore[no-untyped-def]
-    """Cycles by class of a tile program, one cycle at a time.
+def stepped_programs(tiles, ends, timing, stalls, log):  # type: ignore[no-untyped-def]
+    """Cycles by class of tile programs that follow each other, one cycle at a time.
 
-    tiles, timing: as event_cycles. stalls: (S,) uint8, beat refused in cycle t where
-    ``stalls[t % S]`` is 1 (not all of them); empty: none.
+    tiles, timing: as event_cycles; ends: (P,) int64, the first tile after each program, ascending.
+    stalls: (S,) uint8, beat refused in cycle t where ``stalls[t % S]`` is 1 (not all of them); empty: none.
     log: (L, 5) int64, filled for the first L cycles with their class, and the state at their start: the tile
     the sequencer is at, whether a transfer is running, transfers finished, tiles whose results are visible.
-    Returns (7,) int64 in the order of CLASSES.
+    Returns (P, 7) int64 in the order of CLASSES; a cycle after the last tile belongs to the last program.
     """
     latency, turnaround, setup, reconfigure = timing[0], timing[1], timing[2], timing[3]
-    out = np.zeros(7, np.int64)
+    out = np.zeros((ends.shape[0], 7), np.int64)
+    program = 0
     count = tiles.shape[0]
     never = np.int64(1) << 62
 
@@ -143,7 +144,9 @@ def stepped_cycles(tiles, timing, stalls, log):  # type: ignore[no-untyped-def]
                 kind = C_WAIT_STORE
             else:
                 return out
-        out[kind] += 1
+        while program < ends.shape[0] - 1 and at_tile >= ends[program]:
+            program += 1
+        out[program, kind] += 1
         if t < log.shape[0]:
             while results < count and visible[results] <= t:
                 results += 1
@@ -185,3 +188,9 @@ def stepped_cycles(tiles, timing, stalls, log):  # type: ignore[no-untyped-def]
             head += 1
             busy, idle = False, 0
         t += 1
+
+
+@compiled
+def stepped_cycles(tiles, timing, stalls, log):  # type: ignore[no-untyped-def]
+    """(7,) int64 cycles by class of one program; arguments as stepped_programs."""
+    return stepped_programs(tiles, np.array([tiles.shape[0]]), timing, stalls, log)[0]

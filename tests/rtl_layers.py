@@ -61,9 +61,16 @@ def taps(layer):
 
 
 def convolution(layer, pass_name, activations, weights, gradients):
-    """The pass in numpy: forward, dgrad or wgrad of a (grouped) convolution or linear layer."""
+    """The pass in numpy: forward, dgrad or wgrad of a (grouped) convolution or linear layer.
+
+    weights (wgrad) and gradients (forward) may be None.
+    """
     g = layer.groups
     batch, height, width = activations.shape[0], activations.shape[2], activations.shape[3]
+    if weights is None:
+        weights = np.zeros((layer.out_channels, layer.in_channels // g, layer.kernel_h, layer.kernel_w), np.int64)
+    if gradients is None:
+        gradients = np.zeros((batch, layer.out_channels, layer.out_h, layer.out_w), np.int64)
     pads = ((layer.padding_h, layer.padding_h_end), (layer.padding_w, layer.padding_w_end))
     padded = np.pad(activations, ((0, 0), (0, 0), *pads)).reshape(
         batch, g, -1, height + sum(pads[0]), width + sum(pads[1])
@@ -77,7 +84,12 @@ def convolution(layer, pass_name, activations, weights, gradients):
         back[..., rows, cols] += np.einsum("bgohw,goc->bgchw", gradients, kernel)
         change[..., i, j] = np.einsum("bgchw,bgohw->goc", met, gradients)
     inside = back[..., pads[0][0] : pads[0][0] + height, pads[1][0] : pads[1][0] + width]
-    return {FORWARD: out, DGRAD: inside, WGRAD: change}[pass_name]
+    shapes = {
+        FORWARD: (batch, layer.out_channels, layer.out_h, layer.out_w),
+        DGRAD: activations.shape,
+        WGRAD: (layer.out_channels, layer.in_channels // g, layer.kernel_h, layer.kernel_w),
+    }
+    return {FORWARD: out, DGRAD: inside, WGRAD: change}[pass_name].reshape(shapes[pass_name])
 
 
 def conv_case(rng, layer, pass_name, samples, input_bits, weight_bits):

@@ -8,10 +8,12 @@ import pytest
 from bitsim.accelerators.registry import load_hardware
 from bitsim.accelerators.seam import DIMENSIONS, INPUT, OUTPUT, WEIGHT
 from bitsim.errors import MappingError
-from bitsim.kernels.program import CLASSES, PortTiming
+from bitsim.kernels.program import CLASSES, FENCE, FLAGS, PortTiming
 from bitsim.kernels.stepped import stepped_cycles
 from bitsim.mapping.record import ORDERS, Mapping, dimension_sizes
 from bitsim.simulation.cost import CostModel
+from bitsim.simulation.overlap import in_order, programs
+from bitsim.simulation.rows import Row
 from bitsim.workload import Layer, Widths, lower
 from tests.rtl_chain import (
     DEPTH,
@@ -26,11 +28,30 @@ from tests.rtl_chain import (
     simulate,
     table,
 )
-from tests.rtl_layers import fits, operand_places, phases, product_tiles, random_case, wrap
+from tests.rtl_layers import (
+    conv_case,
+    convolution,
+    fits,
+    operand_places,
+    phases,
+    product_tiles,
+    random_case,
+    random_values,
+    wrap,
+)
 from tests.strategies import random_layer
 from tests.test_published_timing import AUTHORS_RTL
 
 CONTROL_PARTS = 4
+TWO_LAYER_MACHINE = {
+    "array.rows": 4,
+    "array.cols": 4,
+    "weight_buffer": "256 B",
+    "input_buffer": "256 B",
+    "output_buffer": "512 B",
+    "memory.bits_per_cycle": 16,
+    "memory.latency_cycles": 9,
+}
 CONTROL_PROGRAMS = 1000
 VERILATOR_ARRAY = (4, 4)
 
@@ -231,24 +252,31 @@ def test_whole_layers(tmp_path, four_by_four):
 
 def layer_programs(case, machine, samples, widths, mappings):
     """The programs of a pass, one for each of its products as they were mapped."""
+    memory, firsts = memory_of(case)
+    made = []
+    for tiles, timed in zip(product_programs(case, machine, samples, widths, mappings, firsts), mappings, strict=True):
+        assert machine.rate == int(machine.rate)
+        program = Program(halves(tiles), machine.port, int(machine.rate), memory, (firsts["Z"], case.z.size))
+        np.testing.assert_array_equal(table(program, *VERILATOR_ARRAY), timed.execution.tiles)
+        made.append(program)
+    return made
+
+
+def product_programs(case, machine, samples, widths, mappings, firsts):
+    """The tiles of each product of a pass; firsts: {operand: its first word in memory}."""
     products = lower(case.layer, case.pass_name, samples)
     at_phases = phases(case.layer, case.pass_name)
     if len(mappings) > len(products):  # a kernel that fits no output buffer: products with a part of its taps each
         products = next(parts for parts in products[0].kernel_parts() if len(parts) == len(mappings))
         at_phases *= len(products)
-    memory, firsts = memory_of(case)
-    programs = []
+    of_products = []
     for product, phase, timed in zip(products, at_phases, mappings, strict=True):
         datapath = machine.accelerator.datapath(product, *widths.operands(case.pass_name))
         place = operand_places(case, product, phase)
         at = {o: (firsts[o] + base, steps) for o, (base, steps) in place.items()}
         spilled = machine.accelerator.config.outputs == "accumulator"
-        tiles = product_tiles(product, datapath, timed.orientation, timed.mapping, at, spilled)
-        assert machine.rate == int(machine.rate)
-        program = Program(halves(tiles), machine.port, int(machine.rate), memory, (firsts["Z"], case.z.size))
-        np.testing.assert_array_equal(table(program, *VERILATOR_ARRAY), timed.execution.tiles)
-        programs.append(program)
-    return programs
+        of_products.append(product_tiles(product, datapath, timed.orientation, timed.mapping, at, spilled))
+    return of_products
 
 
 def check_layer(case, machine, cost, outcomes):
@@ -275,3 +303,85 @@ def check_layer(case, machine, cost, outcomes):
     # Every word is written by one product only; the others leave it at zero.
     stored = sum(np.array(outcome.memory) for outcome in outcomes)
     np.testing.assert_array_equal(stored, wrap(case.z, values["output_bits"]).ravel())
+
+
+@needs("verilator")
+def test_overlapped_iteration(tmp_path, four_by_four):
+    """Forward, dgrad and wgrad of two layers as one program: each row reads what rows before it wrote."""
+    rng = np.random.default_rng(7)
+    for samples in (1, 2):
+        layers = [
+            Layer("first", "conv", 1, 3, 4, 6, 6, 3, 3, 1, 1, 1, 1, 1, 1, needs_dgrad="false"),
+            Layer("second", "conv", 2, 4, 6, 6, 6, 3, 3, 2, 2, 1, 1, 1, 1),
+        ]
+        machine = load_hardware("bitfusion_16x32_192b", TWO_LAYER_MACHINE)
+        widths = [Widths(8, 4, 8, 6, 7), Widths(7, 3, 6, 6, 8)]
+        program, expected, rows = iteration_program(rng, machine, layers, widths, samples)
+        (outcome,) = simulate(four_by_four, [program], tmp_path)
+        np.testing.assert_array_equal(outcome.memory, expected)
+        check_states([program], [outcome], *VERILATOR_ARRAY)
+        steps = in_order(rows)
+        nests = [nest for own in programs(steps) for nest in own]
+        np.testing.assert_array_equal(table(program, *VERILATOR_ARRAY), np.concatenate([n.tiles for n in nests]))
+        classes = CostModel(machine).time(nests).sum(axis=0)
+        np.testing.assert_array_equal(outcome.classes, classes)
+        barriers = sum(row.cost.values["cycles"] for row in rows)
+        assert classes.sum() < barriers
+
+
+def iteration_program(rng, machine, layers, widths, samples):
+    """(program, memory it leaves, rows) of one training iteration of two convolutions in a chain."""
+    first, second = layers
+    activations = random_values(rng, (samples, first.in_channels, first.in_h, first.in_w), widths[0].activation_bits)
+    weights = [
+        random_values(rng, (n.out_channels, n.in_channels // n.groups, n.kernel_h, n.kernel_w), w.weight_bits)
+        for n, w in zip(layers, widths, strict=True)
+    ]
+    gradient = random_values(rng, (samples, second.out_channels, second.out_h, second.out_w), widths[1].gradient_bits)
+    between = wrap(convolution(first, "forward", activations, weights[0], None), widths[0].output_bits)
+    out = wrap(convolution(second, "forward", between, weights[1], None), widths[1].output_bits)
+    back = wrap(convolution(second, "dgrad", between, weights[1], gradient), widths[1].gradient_bits)
+    changes = [
+        convolution(first, "wgrad", activations, None, back),
+        convolution(second, "wgrad", between, None, gradient),
+    ]
+    tensors = dict(
+        zip(
+            ("x0", "w0", "x1", "w1", "x2", "g2", "g1", "dw1", "dw0"),
+            (activations, weights[0], between, weights[1], out, gradient, back, changes[1], changes[0]),
+            strict=True,
+        )
+    )
+    given = {"x0", "w0", "w1", "g2"}
+    at, memory, expected = {}, [], []
+    for name, values in tensors.items():
+        at[name] = sum(part.size for part in memory)
+        memory.append(values.ravel() if name in given else np.zeros(values.size, np.int64))
+        expected.append(values.ravel())
+    # (layer, pass, its X, Y and Z): the rows in layer order, passes of a layer together
+    jobs = [
+        (0, "forward", ("x0", "w0", "x1")),
+        (0, "wgrad", ("x0", "g1", "dw0")),
+        (1, "forward", ("x1", "w1", "x2")),
+        (1, "dgrad", ("g2", "w1", "g1")),
+        (1, "wgrad", ("x1", "g2", "dw1")),
+    ]
+    model = CostModel(machine)
+    rows = [
+        Row(index, layers[index].name, name, samples, 1, model.pass_cost(layers[index], name, samples, widths[index]))
+        for index, name, _ in jobs
+    ]
+    operands = {(index, name): names for index, name, names in jobs}
+    steps, tiles = in_order(rows), []
+    for step, nests in zip(steps, programs(steps), strict=True):
+        row = step.row
+        names = operands[row.layer_index, row.pass_name]
+        firsts = {operand: at[name] for operand, name in zip("XYZ", names, strict=True)}
+        layer, pass_name = layers[row.layer_index], row.pass_name
+        case = conv_case(rng, layer, pass_name, samples, 2, 2)  # for where its operands lie
+        of_products = product_programs(case, machine, samples, widths[row.layer_index], row.cost.mappings, firsts)
+        of_products[0][0]["F_FENCE"] = int(nests[0].rows[0, FLAGS] & FENCE != 0)
+        tiles += [tile for own in of_products for tile in own]
+    memory = np.concatenate(memory)
+    rate = int(machine.rate)
+    return Program(halves(tiles), machine.port, rate, memory, (0, len(memory))), np.concatenate(expected), rows

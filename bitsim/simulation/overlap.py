@@ -86,23 +86,31 @@ def in_order(rows: list[Row]) -> list[Step]:
     return steps
 
 
+def programs(steps: list[Step]) -> list[list[Nest]]:
+    """The nests of each step, in order; the first has a fence where it must wait for the stores of what it reads.
+
+    A store follows the load of the tile two after its own, so two whole tiles in between are enough.
+    """
+    found = []
+    tiles_before = [0]
+    for number, step in enumerate(steps):
+        nests = list(step.row.cost.nests)
+        if step.reads >= 0 and tiles_before[number] - tiles_before[step.reads + 1] < 2:
+            nests[0] = _fenced(nests[0])
+        found.append(nests)
+        tiles_before.append(tiles_before[-1] + int(step.row.cost.values["tiles"]))
+    return found
+
+
 def _time(model: CostModel, rows: list[Row]) -> list[Row]:
     """`rows` at what they cost in one iteration; a row whose occurrences cost differently becomes several."""
     steps = in_order(rows)
-    nests: list[Nest] = []
-    owner = []
-    tiles_before = [0]
-    for number, step in enumerate(steps):
-        own = list(step.row.cost.nests)
-        if step.reads >= 0 and tiles_before[number] - tiles_before[step.reads + 1] < 2:
-            own[0] = _fenced(own[0])
-        nests += own
-        owner += [number] * len(own)
-        tiles_before.append(tiles_before[-1] + int(step.row.cost.values["tiles"]))
-    if not nests:
+    if not steps:
         return rows
+    of_step = programs(steps)
+    owner = [number for number, nests in enumerate(of_step) for _ in nests]
     classes = np.zeros((len(steps), len(CLASSES)), np.int64)
-    np.add.at(classes, owner, model.time(nests))
+    np.add.at(classes, owner, model.time(list(itertools.chain.from_iterable(of_step))))
     spent: dict[int, Counter[tuple[int, ...]]] = {id(row): Counter() for row in rows}
     for step, row_classes in zip(steps, classes.tolist(), strict=True):
         spent[id(step.row)][tuple(row_classes)] += 1

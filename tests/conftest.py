@@ -3,6 +3,7 @@
 import pytest
 
 from bitsim.cli.main import main
+from tests.rtl_chain import VERILATOR_ARRAY, build
 
 RUN = """schema: 1
 name: small
@@ -56,3 +57,9 @@ def bitsim_command(capsys):
         return stop.value.code or 0, out, err
 
     return run
+
+
+@pytest.fixture(scope="session")
+def four_by_four(tmp_path_factory):
+    """The array of VERILATOR_ARRAY in Verilator."""
+    return build("verilator", *VERILATOR_ARRAY, tmp_path_factory.mktemp("verilator"), most_tiles=256)

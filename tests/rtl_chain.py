@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from bitsim.kernels.program import COLUMNS, FENCE, LOAD_INPUT, LOAD_WEIGHT, NEW_OUTPUT, STORE, SWITCH, PortTiming
+from bitsim.kernels.stepped import stepped_cycles
 
 RTL = Path(__file__).parent / "rtl"
 UNITS = ["bitbrick", "fusion_unit", "sequencer", "port", "array", "accelerator"]
@@ -24,6 +25,7 @@ SCALARS = dict(re.findall(r"\b([A-Z_]+) = (\d+)\b", (RTL / "fields.svh").read_te
 FIELD = {name: int(value) for name, value in SCALARS.items()}
 FIELDS = FIELD["FIELDS"]
 DEPTH, MEMORY = 1024, 1 << 14  # words of a buffer half, and of the memory
+VERILATOR_ARRAY = (4, 4)
 
 
 @dataclass
@@ -235,3 +237,14 @@ def random_control(rng, rows, cols):
     stalls = () if rng.random() < 0.5 else (0, *(int(s) for s in rng.random(int(rng.integers(1, 9))) < 0.5))
     timing = PortTiming(*(int(rng.integers(low, high)) for low, high in ((0, 20), (0, 4), (1, 4), (0, 9))))
     return Program(halves(tiles), timing, int(rng.choice([2, 3, 5, 8, 11, 16])), np.arange(1280), stalls=stalls)
+
+
+def check_states(programs, outcomes, rows, cols):
+    """Class, tile, port and transfers of every cycle equal those of the per-cycle model."""
+    for number, (program, outcome) in enumerate(zip(programs, outcomes, strict=True)):
+        log = np.full((len(outcome.log) + 1, 5), -1, np.int64)
+        stalls = np.array(program.stalls, np.uint8)
+        classes = stepped_cycles(table(program, rows, cols), program.timing.array(), stalls, log)
+        np.testing.assert_array_equal(outcome.log, log[:-1], err_msg=f"program {number}")
+        np.testing.assert_array_equal(outcome.classes, classes, err_msg=f"program {number}")
+        assert classes.sum() == len(outcome.log)

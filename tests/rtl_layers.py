@@ -272,3 +272,15 @@ def _window(name, product, start, own):
 def fits(tiles, depth):
     """Whether every operand of every tile fits a buffer half of `depth` words."""
     return all(max(t["G"] * t["B"] * t["BOX_ROWS"] * t["BOX_COLS"] * t["CH"], *words(t)[1:]) <= depth for t in tiles)
+
+
+def memory_of(case):
+    """One operand after the other; the output as zeros.  Returns (words, first word of X, Y and Z)."""
+    parts = [case.x.ravel(), case.y.ravel(), np.zeros(case.z.size, np.int64)]
+    firsts = np.cumsum([0, *(part.size for part in parts)])[:3].tolist()
+    return np.concatenate(parts), dict(zip("XYZ", firsts, strict=True))
+
+
+def random_widths(rng):
+    """Operand widths, a few of them wider than a unit."""
+    return [int(b) for b in rng.choice([1, 2, 3, 4, 5, 6, 7, 8, 8, 11, 16], 2)]

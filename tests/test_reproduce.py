@@ -82,6 +82,9 @@ def test_a_value_altered_by_one_is_named(tmp_path, bitsim_command, column):
         ("input_bits", "16", "above max_bits"),
         ("cycles", "many", "cycles: 'many' is not a number"),
         ("weight_buffer_bytes", "1", "no tile fits"),
+        ("total_nj", "inf", "total_nj: 'inf' is not a number, allowed: a finite number"),
+        ("cycles", "nan", "cycles: 'nan' is not a number"),
+        ("in_channels", "2000000000", "counters would pass int64"),
     ],
 )
 def test_bad_rows(tmp_path, bitsim_command, column, text, message):
@@ -92,6 +95,18 @@ def test_bad_rows(tmp_path, bitsim_command, column, text, message):
     status, out, err = bitsim_command("reproduce", "bitfusion", "--layers", path)
     assert status == 2 and out == "" and message in err
     assert bitsim_command("reproduce", "bitfusion", "--layers", Path("/nowhere.csv"))[0] == 2
+
+
+def test_all_faults_of_a_file_at_once(tmp_path, bitsim_command):
+    rows = [dict(row) for row in ROWS[:3]]
+    rows[0]["cycles"], rows[1]["weight_buffer_bytes"], rows[2]["total_nj"] = "many", "1", "inf"
+    path = tmp_path / "bad.csv"
+    write(path, rows)
+    status, out, err = bitsim_command("reproduce", "bitfusion", "--layers", path)
+    assert (status, out) == (2, "")
+    assert [line.split(": ")[0].split(":")[1].split()[0] for line in err.splitlines()] == ["2", "3", "4"]
+    path.write_text("cycles,kernel,cycles\n1,2,3\n")
+    assert ":1: column cycles twice" in bitsim_command("reproduce", "bitfusion", "--layers", path)[2]
 
 
 def test_other_arrays_stay_within_laws():

@@ -53,13 +53,14 @@ def rows(path: Path | None = None) -> Rows:
     names, ours, found = [], [], []
     for (where, cells), row in zip(listed, read, strict=True):
         name = " ".join(filter(None, (where if path else "", cells.get("network"), cells.get("layer"))))
-        try:
-            values = layer(row)
-        except InputError as error:
-            raise InputError(f"{where}: {error}") from None
         names.append(name)
-        ours.append(values)
-        found += differences(name, values, cells, COUNTERS, ENERGIES)
+        try:
+            ours.append(layer(row))
+            found += differences(name, ours[-1], cells, COUNTERS, ENERGIES)
+        except InputError as error:
+            faults += [fault if fault.startswith(name) else f"{where}: {fault}" for fault in error.faults]
+    if faults:
+        raise InputError(faults[:20])
     return Rows(names, [cells.get("network", "") for _, cells in listed], read, ours, found)
 
 

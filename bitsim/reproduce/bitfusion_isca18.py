@@ -24,6 +24,7 @@ from bitsim.errors import InputError
 from bitsim.technology import logic, sram
 
 OUTPUT_BITS = 32
+MOST_BITS = 2**60
 DRAM_PJ_PER_BIT = 15.0
 CORE_NJ_PER_CYCLE = 0.235104  # 512 units of 8/2 bits
 ACCESS_BITS = 32
@@ -91,9 +92,21 @@ class Row:
                 values[name] = int(text)
         if not faults and max(values["input_bits"], values["weight_bits"]) > values["max_bits"]:
             faults.append(f"{where}: input_bits, weight_bits: above max_bits, which this model cannot run")
+        if not faults:
+            row = cls(**values)
+            if row.most_bits >= MOST_BITS:
+                faults.append(f"{where}: counters would pass int64, allowed: smaller dimensions")
         if faults:
             raise InputError(faults)
         return cls(**values)
+
+    @property
+    def most_bits(self) -> int:
+        """Above every count of any schedule: each product with all its operands moved anew."""
+        side = self.out_size * self.stride + self.kernel
+        spots = self.batch * side * side * self.kernel**2
+        channels = (self.in_channels + self.rows * self.max_bits**2) * (self.out_channels + self.cols)
+        return spots * channels * (self.input_bits + self.weight_bits + OUTPUT_BITS)
 
     @property
     def lanes(self) -> int:

@@ -11,6 +11,7 @@ together; nothing is fitted to a layer.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 from bitsim.accelerators.eyeriss import fold_and_replicate
@@ -102,14 +103,20 @@ def rows(path: Path | None = None) -> Rows:
     names, ours, found = [], [], []
     for (where, cells), values in zip(convolutions, dimensions, strict=True):
         name = " ".join(filter(None, (where if path else "", cells.get("network"), cells.get("layer"))))
-        try:
-            blocking = best_blocking(*(values[d] for d in (*DIMENSIONS, *OPTIONAL)))
-        except InputError as error:
-            raise InputError(f"{where}: {error}") from None
         names.append(name)
-        ours.append(blocking)
-        found += differences(name, {c: float(getattr(blocking, c)) for c in COUNTERS}, cells, COUNTERS)
+        try:
+            ours.append(best_blocking(*(values[d] for d in (*DIMENSIONS, *OPTIONAL))))
+            found += differences(name, {c: _number(getattr(ours[-1], c)) for c in COUNTERS}, cells, COUNTERS)
+        except InputError as error:
+            faults += [fault if fault.startswith(name) else f"{where}: {fault}" for fault in error.faults]
+    if faults:
+        raise InputError(faults[:20])
     return Rows(names, dimensions, ours, found, len(listed) - len(convolutions))
+
+
+def _number(value: int | Fraction) -> int | float:
+    """An average over folds as published: whole where it is whole."""
+    return int(value) if value.denominator == 1 else float(value)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
@@ -24,6 +25,7 @@ def given(path: Path, required: Iterable[str]) -> list[tuple[str, dict[str, str]
     rows = csv.reader(io.StringIO(read_text(path)))
     header = [name.strip() for name in next(rows)]
     faults = [f"{path}:1: missing column {name}" for name in required if name not in header]
+    faults += [f"{path}:1: column {name} twice" for name in dict.fromkeys(header) if header.count(name) > 1]
     found = []
     for cells in rows:
         if not any(cells):
@@ -56,18 +58,23 @@ def differences(
 ) -> list[Difference]:
     """Columns that differ: `exact` at all, `close` by more than 1e-6 of the published value; blank cells are not held.
 
-    Raises InputError for a cell that is not a number.
+    Raises InputError naming every cell that is not a finite number.
     """
-    found = []
+    found, faults = [], []
     for tolerance, columns in ((0.0, exact), (1e-6, close)):
         for column in columns:
             text = (published.get(column) or "").strip()
             if not text:
                 continue
             try:
-                value = float(text)
+                # Whole numbers stay whole: beyond 2^53 a float would hide a difference of one.
+                value = int(text) if text.isascii() and text.isdecimal() else float(text)
             except ValueError:
-                raise InputError(f"{row}: {column}: {text!r} is not a number") from None
-            if not abs(ours[column] - value) <= tolerance * abs(value):
+                value = math.nan
+            if not math.isfinite(value):
+                faults.append(f"{row}: {column}: {text!r} is not a number, allowed: a finite number")
+            elif not abs(ours[column] - value) <= tolerance * abs(value):
                 found.append(Difference(row, column, ours[column], value))
+    if faults:
+        raise InputError(faults)
     return found

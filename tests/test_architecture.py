@@ -13,6 +13,7 @@ LAYERS = [
     {"errors", "units"},
     {"strict_yaml", "data", "workload", "kernels", "schedules"},
     {"technology", "trace", "hardware"},
+    {"analytical"},
     {"accelerators", "record"},
     {"energy", "mapping"},
     {"simulation"},

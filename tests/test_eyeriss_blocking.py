@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bitsim.analytical.eyeriss_blocking import COUNTERS, best_blocking
 from bitsim.errors import InputError
 from bitsim.reproduce import eyeriss
-from bitsim.reproduce.eyeriss_blocking import COUNTERS, best_blocking
 from bitsim.reproduce.published_rows import shipped
 
 # C M R E U N, array rows, array cols, register words, buffer words -> cycles, MACs, words: RF, array, GLB, DRAM.

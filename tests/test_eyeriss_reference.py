@@ -11,8 +11,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from bitsim.analytical.eyeriss_blocking import best_blocking
 from bitsim.errors import InputError
-from bitsim.reproduce.eyeriss_blocking import best_blocking
 
 LOOPS = "iob"
 

@@ -9,7 +9,7 @@ import math
 import numpy as np
 import pytest
 
-from bitsim.reproduce.bitfusion_isca18 import COUNTERS, Row, layer
+from bitsim.analytical.bitfusion_isca18 import COUNTERS, Row, layer
 
 TOUCHES = {
     "batch": ("input", "output"),

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from bitsim.analytical.bitfusion_isca18 import COUNTERS, ENERGIES, Row, layer
 from bitsim.reproduce import bitfusion, headline
-from bitsim.reproduce.bitfusion_isca18 import COUNTERS, ENERGIES, Row, layer
 from bitsim.reproduce.published_rows import shipped
 
 ROWS = shipped("bitfusion_isca18_layers.csv")

@@ -21,6 +21,7 @@ from bitsim.accelerators.seam import (
     INPUT,
     OUTPUT,
     WEIGHT,
+    AnalyticalCost,
     ArrayPrices,
     Buffer,
     Datapath,
@@ -31,10 +32,11 @@ from bitsim.accelerators.seam import (
     ceil_div,
 )
 from bitsim.accelerators.seam import Accelerator as Seam
+from bitsim.analytical import bitfusion_isca18 as isca18
 from bitsim.errors import InputError
 from bitsim.hardware.schema import MachineConfig, Section, SizeBits, WidthOrError
 from bitsim.technology import logic
-from bitsim.workload import Product
+from bitsim.workload import FORWARD, Layer, Product, Widths
 
 NORMAL, SWAPPED = "normal", "swapped"
 
@@ -72,6 +74,7 @@ class Accelerator(Seam):
     """N x M fusion units with a weight bank each, an input bank a row, an output bank a column."""
 
     config_model: ClassVar[type[MachineConfig]] = Config
+    analytical_passes = (FORWARD,)
     config: Config
 
     def __init__(self, config: Any) -> None:
@@ -188,6 +191,58 @@ class Accelerator(Seam):
             per_tile=per_tile,
             per_tap=per_tap,
             load_words={INPUT: groups * tile.positions * tile.channels * taps} if flattened else {},
+        )
+
+    def analytical_cost(self, layer: Layer, pass_name: str, samples: int, widths: Widths) -> AnalyticalCost:
+        """The model behind the numbers of ISCA 2018: forward passes of square convolutions and linear layers.
+
+        A convolution whose input needs no gradient reads the network's input, and runs as im2col.
+        """
+        faults = list(isca18.unsaid(layer))
+        rate = self.config.memory.rate_bits_per_cycle(self.config.clock)
+        if rate.denominator != 1:
+            faults.append(f"memory: {float(rate):g} bits a cycle, the model takes whole ones")
+        input_bits, weight_bits = (self._float(bits) for bits in (widths.activation_bits, widths.weight_bits))
+        if max(input_bits, weight_bits) > self.max_bits:
+            faults.append(
+                f"{max(input_bits, weight_bits)} bits, but the model has no passes for wider operands, "
+                f"allowed: up to {self.max_bits}, for float layers by precision.float={self.max_bits}"
+            )
+        if faults:
+            raise InputError([f"--timing analytical: {fault}" for fault in faults])
+        conv = layer.kind == "conv"
+        row = isca18.Row(
+            kernel=layer.kernel_h,
+            out_size=layer.out_h if conv else 1,
+            stride=layer.stride_h,
+            in_channels=layer.in_channels,
+            out_channels=layer.out_channels,
+            batch=samples if conv else samples * layer.rows,
+            input_bits=input_bits,
+            weight_bits=weight_bits,
+            im2col=int(conv and layer.needs_dgrad == "false"),
+            rows=self.rows,
+            cols=self.cols,
+            max_bits=self.max_bits,
+            min_bits=self.min_bits,
+            weight_buffer_bytes=self.config.weight_buffer // 8,
+            input_buffer_bytes=self.config.input_buffer // 8,
+            output_buffer_bytes=self.config.output_buffer // 8,
+            port_bits_per_cycle=int(rate),
+        )
+        found = isca18.layer(row)
+        moved = {name: int(found[name]) for name in isca18.COUNTERS if name.endswith("_bits")}
+        energy_pj = {f"{buffer.name}_pj": found[f"{buffer.name}_nj"] * 1e3 for buffer in self.buffers()}
+        energy_pj |= {"array_pj": found["core_nj"] * 1e3, "dram_pj": found["dram_nj"] * 1e3}
+        return AnalyticalCost(
+            compute_cycles=int(found["compute_cycles"]),
+            wait_cycles=int(found["memory_wait_cycles"]),
+            input_hw_bits=self.slices(input_bits)[0],
+            weight_hw_bits=self.slices(weight_bits)[0],
+            output_bits=isca18.OUTPUT_BITS,
+            counters=moved | {"tiles": int(found["tiles"])},
+            energy_pj=energy_pj,
+            source="released simulator of BitFusion (ISCA 2018)",
         )
 
     @property

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 from bitsim.errors import InputError
 from bitsim.hardware.schema import MachineConfig
-from bitsim.workload import FLOAT_BITS, Product, required_accumulator_bits
+from bitsim.workload import FLOAT_BITS, Layer, Product, Widths, required_accumulator_bits
 
 DIMENSIONS = ("groups", "batch", "rows", "cols", "outputs", "channels")
 INPUT, WEIGHT, OUTPUT = "input", "weight", "output"
@@ -165,10 +165,30 @@ class ArrayPrices:
     source: str
 
 
+@dataclass(frozen=True)
+class AnalyticalCost:
+    """What a published closed-form model says one pass of one layer costs.
+
+    counters: {BUFFER_read_bits, BUFFER_write_bits, dram_read_bits, dram_write_bits, tiles}; energy_pj:
+    {BUFFER_pj, array_pj, dram_pj}; source: of its equations and prices.
+    """
+
+    compute_cycles: int
+    wait_cycles: int
+    input_hw_bits: int
+    weight_hw_bits: int
+    output_bits: int
+    counters: dict[str, int]
+    energy_pj: dict[str, float]
+    source: str
+
+
 class Accelerator(ABC):
     """One machine.  A new one is one file: a subclass named Accelerator with these methods."""
 
     config_model: ClassVar[type[MachineConfig]] = MachineConfig
+    # Passes a published closed-form model of this machine can say, for analytical_cost.
+    analytical_passes: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, config: Any) -> None:
         self.config = config
@@ -212,6 +232,10 @@ class Accelerator(ABC):
     def accumulators(self) -> int:
         """Words the output buffer's adders take a cycle: one a column."""
         return int(self.config.array.cols)
+
+    def analytical_cost(self, layer: Layer, pass_name: str, samples: int, widths: Widths) -> AnalyticalCost:
+        """A pass of analytical_passes by the published model; InputError naming what it cannot say."""
+        raise NotImplementedError
 
     def datapath(self, product: Product, input_bits: int, weight_bits: int, output_bits: int | None) -> Datapath:
         """Widths, passes and accumulator of `product` on this machine (32 bits = float)."""

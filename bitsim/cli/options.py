@@ -24,7 +24,10 @@ Passes = Annotated[str, typer.Option(help="Training products, separated by comma
 Iterations = Annotated[str | None, typer.Option(metavar="A:B", help="Half-open range of iterations.")]
 Settings = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key.")]
 Format = Annotated[Literal["table", "csv", "json"], typer.Option("--format", help="Output on stdout.")]
-Timing = Annotated[Literal["collapsed", "event", "stepped"], typer.Option(help="Timing engine; all give equal cycles.")]
+Timing = Annotated[
+    Literal["collapsed", "event", "stepped", "analytical"],
+    typer.Option(help="Timing engine, three equal ones; or the published closed-form model, where there is one."),
+]
 Overlap = Annotated[
     Literal["barrier", "overlap"],
     typer.Option(help="Between layers: a barrier, or none."),

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bitsim.accelerators.registry import load_hardware
+from bitsim.analytical.bitfusion_isca18 import COUNTERS, ENERGIES, Row, layer
 from bitsim.errors import InputError
 from bitsim.reproduce.beside import Beside, beside
-from bitsim.reproduce.bitfusion_isca18 import COUNTERS, ENERGIES, Row, layer
 from bitsim.reproduce.published_rows import Difference, differences, given, shipped
 from bitsim.simulation.cost import CostModel
 from bitsim.workload import Widths

@@ -16,9 +16,9 @@ from pathlib import Path
 
 from bitsim.accelerators.eyeriss import fold_and_replicate
 from bitsim.accelerators.registry import load_hardware
+from bitsim.analytical.eyeriss_blocking import COUNTERS, Blocking, best_blocking
 from bitsim.errors import InputError
 from bitsim.reproduce.beside import Beside, beside
-from bitsim.reproduce.eyeriss_blocking import COUNTERS, Blocking, best_blocking
 from bitsim.reproduce.published_rows import Difference, differences, given, shipped
 from bitsim.simulation.cost import CostModel
 from bitsim.workload import Widths

@@ -19,8 +19,8 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from bitsim.reproduce.bitfusion_isca18 import DRAM_PJ_PER_BIT, Row, layer
-from bitsim.reproduce.eyeriss_blocking import best_blocking
+from bitsim.analytical.bitfusion_isca18 import DRAM_PJ_PER_BIT, Row, layer
+from bitsim.analytical.eyeriss_blocking import best_blocking
 from bitsim.reproduce.published_rows import Difference, shipped
 
 # Eyeriss in the paper's comparison: 3.2 pJ a unit (a MAC), DRAM at 0.15 of its 200 units a word of 16 bits.

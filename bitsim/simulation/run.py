@@ -8,6 +8,7 @@ from typing import Any
 
 from bitsim.accelerators.registry import Machine
 from bitsim.errors import InputError
+from bitsim.simulation.analytical import AnalyticalModel
 from bitsim.simulation.cost import CostModel, PassCost
 from bitsim.simulation.overlap import overlapped
 from bitsim.simulation.result import Result
@@ -15,6 +16,7 @@ from bitsim.simulation.rows import Demanded, Row, RowsByDemand, RunRows
 from bitsim.trace import Demand, Trace
 from bitsim.workload import DGRAD, DGRAD_SECOND, FORWARD, WGRAD, Layer, Widths
 
+ANALYTICAL = "analytical"
 OVERLAPS = ("barrier", "overlap")
 SAMPLE_POLICIES = ("batch-max", "group", "one-by-one")
 ACCUMULATE = "wgrad_accumulate"
@@ -37,12 +39,18 @@ def simulate(
     objective: cycles, energy or edp, what each mapping minimises.  passes: of forward, dgrad
     (attention: both gradients), wgrad.  iterations: half-open range, default all.
     samples: batch-max, group or one-by-one, how samples of one layer with different widths run.
-    timing: collapsed, event or stepped, equal engines.  overlap: barrier, or overlap, where the rows of an
+    timing: collapsed, event or stepped, equal engines; or analytical, the published closed-form model of a
+    machine that has one (see simulation.analytical).  overlap: barrier, or overlap, where the rows of an
     iteration follow each other without one.  Raises InputError, and MappingError where a layer fits no tile.
     """
     chosen = _check(trace, passes, iterations, samples, overlap)
     first, last = iterations or (0, trace.run.iterations)
-    model = CostModel(machine, objective, timing)
+    model: CostModel | AnalyticalModel
+    if timing == ANALYTICAL:
+        _check_analytical(machine, chosen, objective, overlap)
+        model = AnalyticalModel(machine)
+    else:
+        model = CostModel(machine, objective, timing)
     costs: dict[tuple, PassCost] = {}
     faults: list[str] = []
     rows_of: dict[Demanded, list[Row]] = {}
@@ -62,8 +70,30 @@ def simulate(
     if faults:
         raise InputError(list(dict.fromkeys(faults)))
     barrier = RowsByDemand(trace, (first, last), rows_of)
-    run_rows: RunRows = overlapped(model, barrier) if overlap == "overlap" else barrier
+    run_rows: RunRows = barrier
+    if overlap == "overlap":
+        assert isinstance(model, CostModel)
+        run_rows = overlapped(model, barrier)
     return Result(trace, machine, (first, last), run_rows, model.prices)
+
+
+def _check_analytical(machine: Machine, chosen: frozenset[str], objective: str, overlap: str) -> None:
+    known = machine.accelerator.analytical_passes
+    if not known:
+        raise InputError(
+            f"--timing analytical: {machine.name} has no published model that costs a trace, "
+            "allowed: collapsed, event, stepped (see also: bitsim reproduce)"
+        )
+    faults = [
+        f"--timing analytical: --{what} {value} is not said by the model, allowed: {allowed}"
+        for what, value, allowed in (("objective", objective, "cycles"), ("overlap", overlap, "barrier"))
+        if value != allowed
+    ]
+    if chosen - set(known):
+        unknown = ", ".join(sorted(chosen - set(known)))
+        faults.append(f"--timing analytical: the model has no {unknown}, allowed: --passes {','.join(known)}")
+    if faults:
+        raise InputError(faults)
 
 
 def _check(
@@ -122,7 +152,7 @@ def _relevant(pass_name: str, widths: Widths) -> Any:
     return widths.operands(WGRAD if pass_name == ACCUMULATE else pass_name)
 
 
-def _cost(model: CostModel, layer: Layer, pass_name: str, count: int, widths: Widths) -> PassCost:
+def _cost(model: CostModel | AnalyticalModel, layer: Layer, pass_name: str, count: int, widths: Widths) -> PassCost:
     if pass_name == ACCUMULATE:
         return model.accumulate_cost(layer, count, widths)
     return model.pass_cost(layer, pass_name, count, widths)

@@ -13,7 +13,7 @@ Assumptions it makes
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import permutations
@@ -22,6 +22,7 @@ import numpy as np
 
 from bitsim.errors import InputError
 from bitsim.technology import logic, sram
+from bitsim.workload import Layer
 
 OUTPUT_BITS = 32
 MOST_BITS = 2**60
@@ -117,8 +118,21 @@ class Row:
         return self.rows * fused
 
 
+def unsaid(layer: Layer) -> Iterator[str]:
+    """What of a layer's forward pass the model has no words for."""
+    if layer.kind == "matmul" or layer.groups != 1:
+        yield "the model has no groups, nor attention products"
+    if (layer.dilation_h, layer.dilation_w) != (1, 1):
+        yield "the model has no dilation"
+    squares = ((layer.kernel_h, layer.kernel_w), (layer.stride_h, layer.stride_w), (layer.out_h, layer.out_w))
+    if layer.kind == "conv" and any(a != b for a, b in squares):
+        yield "the model has square kernels, strides and outputs only"
+
+
 def layer(row: Row) -> dict[str, int | float]:
     """Counters and energies of the best schedule of one layer: COUNTERS in bits and cycles, ENERGIES in nJ.
+
+    Besides them its number of tiles, and BUFFER_nj of each buffer.
 
     Raises InputError if no tile fits its buffers.
     """
@@ -239,6 +253,7 @@ def _counters(
     visits = outputs * spots * count * OUTPUT_BITS
     t = {name: int(values[i]) for name, values in moved.items()}
     return {
+        "tiles": count,
         "weight_buffer_read_bits": products * row.weight_bits,
         "weight_buffer_write_bits": t["weight"],
         "input_buffer_read_bits": products * row.input_bits,
@@ -268,7 +283,7 @@ def _energies(row: Row, counters: dict[str, int | float]) -> dict[str, int | flo
         core = (
             counters["compute_cycles"] * logic.unit_price(row.max_bits, row.min_bits).active_pj_per_cycle * units / 1e3
         )
-    buffers = 0.0
+    buffers = {}
     for name, known, size, banks, ports in (
         ("weight", WEIGHT_BANKS, row.weight_buffer_bytes, units, 0),
         ("input", INPUT_BANKS, row.input_buffer_bytes, row.rows, 0),
@@ -276,6 +291,7 @@ def _energies(row: Row, counters: dict[str, int | float]) -> dict[str, int | flo
     ):
         read, write = _access_pj(known, size, banks, ports)
         accesses = counters[f"{name}_buffer_read_bits"] * read + counters[f"{name}_buffer_write_bits"] * write
-        buffers += accesses / ACCESS_BITS / 1e3
+        buffers[f"{name}_buffer_nj"] = accesses / ACCESS_BITS / 1e3
     dram = (counters["dram_read_bits"] + counters["dram_write_bits"]) * DRAM_PJ_PER_BIT / 1e3
-    return {"core_nj": core, "sram_nj": buffers, "dram_nj": dram, "total_nj": core + buffers + dram}
+    sram_nj = sum(buffers.values())
+    return {"core_nj": core, "sram_nj": sram_nj, "dram_nj": dram, "total_nj": core + sram_nj + dram, **buffers}

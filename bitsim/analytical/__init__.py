@@ -1,0 +1,1 @@
+"""Closed-form models others have published, kept apart from the exact engine."""

@@ -1,0 +1,77 @@
+"""`--timing analytical`: the published model on a trace, kept apart from the exact engine."""
+
+import json
+
+import pytest
+
+import bitsim
+from bitsim.analytical.bitfusion_isca18 import COUNTERS, Row, layer
+from bitsim.errors import InputError
+
+MACHINE = "bitfusion_16x32_192b"
+RUN = ("run", "resnet38_cifar_fw8bw8", "--hw", MACHINE, "--timing", "analytical", "--iterations", "0:1")
+FLOAT = ("--set", "precision.float=8")
+
+
+def test_rows_are_those_of_the_published_model(bitsim_command):
+    status, out, err = bitsim_command(*RUN, *FLOAT, "--passes", "forward", "--format", "json")
+    assert status == 0 and "not the exact engine" in err
+    (run,) = json.loads(out)["runs"]
+    trace = bitsim.open_trace("resnet38_cifar_fw8bw8")
+    layers = {one.name: one for one in trace.layers}
+    assert len(run["rows"]) == len(layers)
+    for found in run["rows"]:
+        one = layers[found["layer"]]
+        published = layer(
+            Row(
+                kernel=one.kernel_h,
+                out_size=one.out_h if one.kind == "conv" else 1,
+                stride=one.stride_h,
+                in_channels=one.in_channels,
+                out_channels=one.out_channels,
+                batch=128,
+                input_bits=8,
+                weight_bits=8,
+                im2col=int(one.name == trace.layers[0].name),
+                rows=16,
+                cols=32,
+                max_bits=8,
+                min_bits=2,
+                weight_buffer_bytes=65536,
+                input_buffer_bytes=32768,
+                output_buffer_bytes=16384,
+                port_bits_per_cycle=192,
+            )
+        )
+        for name in COUNTERS:
+            ours = {"memory_wait_cycles": "stall_cycles", "compute_cycles": "issue_cycles"}.get(name, name)
+            assert found[ours] == published[name]
+        assert found["energy_pj"] == pytest.approx(published["total_nj"] * 1e3)
+        parts = [v for k, v in found.items() if k.endswith("_pj") and k != "energy_pj"]
+        assert sum(parts) == pytest.approx(found["energy_pj"])
+        assert found["leakage_pj"] == found["dram_static_pj"] == 0
+    assert run["cycles"] == sum(found["cycles"] for found in run["rows"])
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ((), "the model has no dgrad, dgrad_second, wgrad, allowed: --passes forward"),
+        (("--passes", "forward"), "layer fc, forward: --timing analytical: 16 bits, but the model has no passes"),
+        (("--passes", "forward", "--overlap", "overlap"), "--overlap overlap is not said by the model"),
+        (("--passes", "forward", "--objective", "energy"), "--objective energy is not said by the model"),
+        (
+            ("--passes", "forward", *FLOAT, "--set", "memory.bandwidth=97.1 Gbit/s"),
+            "194.2 bits a cycle, the model takes",
+        ),
+    ],
+)
+def test_what_the_model_cannot_say(bitsim_command, more, message):
+    status, out, err = bitsim_command(*RUN, *more)
+    assert (status, out) == (2, "") and message in err
+
+
+def test_a_machine_without_a_model():
+    trace, machine = bitsim.open_trace("resnet20_digits_pfq"), bitsim.load_hardware("eyeriss_12x14_108k")
+    with pytest.raises(InputError, match="eyeriss_12x14_108k has no published model that costs a trace"):
+        bitsim.simulate(trace, machine, timing="analytical", passes=["forward"])

@@ -114,6 +114,16 @@ BAD = [
     ("layers", LAYERS.replace(",3,8,8,8,3", ",3,2000000000,60000,8,3"), ["counters would pass int64"]),
     ("layers", LAYERS.replace("conv,conv,1", "conv,conv,2"), ["layers.csv:2: in_channels: 3 is not divisible"]),
     ("layers", LAYERS.replace("8,8,3,3,1", "8,8,30,3,1"), ["layers.csv:2: kernel_h: the kernel is larger"]),
+    (
+        "layers",
+        LAYERS.replace("8,8,3,3,1,1,1,1", "60000,8,50000,3,1,1,50000,1"),
+        ["layers.csv:2: kernel_h: 50000 taps"],
+    ),
+    (
+        "layers",
+        LAYERS.replace("\n", ",\n").replace("group,", "group,padding_h_end").replace("block,", "block,2000000000", 1),
+        ["layers.csv:2: padding_h_end: '2000000000', allowed: a whole number 0 to 65536"],
+    ),
     ("layers", LAYERS.replace("fc,linear,,8,10,,", "fc,linear,,8,10,7,"), ["layers.csv:3: in_h: '7' does not apply"]),
     ("layers", LAYERS.replace("fc,linear", "conv,linear"), ["layers.csv:3: layer: conv stands twice"]),
     ("layers", LAYERS.replace(",1,true,block", ",1,maybe,block"), ["layers.csv:3: needs_dgrad: 'maybe'"]),

@@ -7,7 +7,8 @@ All faults of one file are collected and raised together.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 
 class InputError(ValueError):
@@ -27,3 +28,35 @@ def unknown_key(key: str, known: Sequence[str]) -> str:
     near = difflib.get_close_matches(key, known, n=1)
     hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(sorted(known))}"
     return f"{key}: unknown key, {hint}"
+
+
+def refusal(item: Mapping[str, Any], keys: Sequence[str] = ()) -> str:
+    """What is wrong with a value that pydantic refused, and what is allowed.
+
+    item: one of ``ValidationError.errors()``; keys: of the section the value should have been, if one.
+    """
+    given, kind, context = item["input"], item["type"], item.get("ctx", {})
+    if kind == "missing":
+        return "missing key"
+    if kind == "value_error":
+        return str(item["msg"]).removeprefix("Value error, ")
+    if keys:
+        return f"{given!r} is not a section, allowed: {', '.join(keys)}"
+    whole = "a whole number"
+    allowed = {
+        "literal_error": str(context.get("expected")),
+        "greater_than_equal": f"{context.get('ge')} or more",
+        "less_than_equal": f"{context.get('le')} or less",
+        "int_type": whole,
+        "int_from_float": whole,
+        "int_parsing": whole,
+        "float_type": "a number",
+        "float_parsing": "a number",
+        "string_type": "text",
+        "string_too_short": "text that is not empty",
+        "string_too_long": f"text of up to {context.get('max_length')} characters",
+        "bool_type": "true or false",
+        "dict_type": "a mapping of keys to values",
+        "list_type": "a list",
+    }.get(kind)
+    return f"{given!r}: allowed: {allowed}" if allowed else f"{given!r}: {item['msg']}"

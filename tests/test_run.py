@@ -162,6 +162,9 @@ def test_csv(trace_folder, bitsim_command):
 
 YAML = (data.find("hw_configs", "bitfusion_16x32_192b", ".yaml")).read_text()
 BAD = [
+    (("array: {rows: 16", "array: {rwos: 16"), "mine.yaml:4: array.rwos: unknown key, did you mean rows?"),
+    (("accelerator: bitfusion", "accelerator: 3"), "mine.yaml:2: accelerator: missing or not a name"),
+    (("clock: 500 MHz", "clock: 5 GHz"), "mine.yaml:8: input_buffer: technology.sram_cells"),
     (("weight_buffer:", "weight_bufer:"), "mine.yaml:7: weight_bufer: unknown key, did you mean weight_buffer?"),
     (("clock: 500 MHz", "clock: 500 MB"), "clock: '500 MB' is not a frequency"),
     (("rows: 16", "rows: 0"), "array.rows: 0"),
@@ -173,6 +176,9 @@ BAD = [
     (("weight_buffer: 64 KiB", "weight_buffer: 64 TiB"), "weight_buffer: '64 TiB' is not a size"),
     (("weight_buffer: 64 KiB\n", ""), "weight_buffer: missing key"),
     (("schema: 1", "schema: 2"), "schema: 2"),
+    (("node_nm: 45", "node_nm: '45'"), "technology.node_nm: '45': allowed: a whole number"),
+    (("node_nm: 45", "node_nm: 45.0"), "technology.node_nm: 45.0: allowed: a whole number"),
+    (("node_nm: 45", "node_nm: true"), "technology.node_nm: True: allowed: a whole number"),
     (("accelerator: bitfusion", "accelerator: bitfuson"), "no such machine, allowed: bitfusion"),
     (("accelerator: bitfusion", "accelerator: ../x"), "is not the name of a machine"),
     (("latency: 80 ns,", "latency: 80 ns, latency_cycles: 3,"), "exactly one of latency and latency_cycles"),
@@ -277,7 +283,7 @@ def test_overrides_replace_their_pair():
     plain = bitsim.load_hardware("bitfusion_16x32_192b")
     assert (plain.rate, plain.port.latency_cycles) == (192, 40)
     slow = bitsim.load_hardware("bitfusion_16x32_192b", {"clock": "300 MHz"})
-    assert slow.rate == 320 and slow.config_hash != plain.config_hash
+    assert slow.rate == 320 and slow.source.config_hash != plain.source.config_hash
 
 
 def test_hw_commands(bitsim_command):
@@ -434,21 +440,45 @@ def test_a_bank_priced_as_a_register_file_is_said(trace_folder, bitsim_command):
     assert status == 0 and "note: bitfusion_16x32_192b: weight_buffer: priced as register files" in err
 
 
-@pytest.mark.parametrize(("a", "w"), [(31, 31), (28, 28)])
-def test_sums_wider_than_64_bits_say_what_can_be_done(trace_folder, bitsim_command, a, w):
-    precision = "iteration_start,iteration_end,layer,samples,activation_bits,weight_bits,gradient_bits\n" + "".join(
-        f"0,100,{name},,{a},{w},8\n" for name in ("conv", "fc", "attend")
-    )
-    arguments = ("run", trace_folder(precision=precision), "--hw", "bitfusion_16x32_192b", "--passes", "forward")
-    status, out, err = bitsim_command(*arguments)
-    if a + w <= 58:
-        assert status == 0
-        return
+WIDEST = """iteration_start,iteration_end,layer,samples,activation_bits,weight_bits,gradient_bits
+0,100,conv,5,31,31,31
+0,100,conv,3,28,28,28
+0,100,fc,,31,31,31
+0,100,attend,,31,31,31
+"""
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_the_widest_operands_run_everywhere(trace_folder, machine):
+    """31 x 31 bits need sums above 64: the accumulator widens in steps of 16."""
+    trace = bitsim.open_trace(trace_folder(precision=WIDEST))
+    rows = bitsim.simulate(trace, bitsim.load_hardware(machine), samples="group").rows
+    assert (rows.accumulator_bits >= rows.required_accumulator_bits).all()
+    assert set(rows.accumulator_bits) == {64, 80}
+    wgrad = rows[rows["pass"] == "wgrad"]
+    assert (wgrad.output_bits == wgrad.accumulator_bits).all()
+
+
+def test_every_refusal_names_file_line_layer_and_pass(trace_folder, bitsim_command, tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text(YAML + "accumulator: {policy: error}\n")
+    line = len(path.read_text().splitlines())
+    folder = trace_folder(precision=WIDEST)
+    status, out, err = bitsim_command("run", folder, "--hw", path, "--samples", "group")
     assert status == 2 and out == ""
-    assert (
-        "sums need 66 bits, above the widest accumulator of 64; allowed: narrower operands, or policy: truncate" in err
-    )
-    assert bitsim_command(*arguments, "--set", "accumulator.policy=truncate")[0] == 0
+    assert all(fault.startswith(f"{path}:{line}: layer ") for fault in err.splitlines())
+    assert "layer conv, wgrad_accumulate: accumulator.bits: sums need" in err
+    status, _, err = bitsim_command("run", trace_folder(name="b"), "--hw", path, "--set", "output_buffer=16 B")
+    assert status == 2 and f"{path}: --set: layer conv, forward: output_buffer: 16 B is too small" in err
+
+
+def test_the_first_accumulator_that_holds_the_sum_is_taken():
+    from bitsim.hardware.schema import Accumulator
+
+    assert [Accumulator().width(bits, 0) for bits in (32, 33, 48, 49, 64, 65, 81)] == [32, 48, 48, 64, 64, 80, 96]
+    assert Accumulator(bits=32, wide_bits=16).width(12, 0) == 32
+    with pytest.raises(InputError, match="sums need 33 bits, have 32"):
+        Accumulator(policy="error").width(33, 0)
 
 
 @pytest.mark.parametrize(

@@ -62,7 +62,7 @@ def write_folder(folder: Path, results: list[Result], rows: list[list[dict[str, 
             ):
                 frame.insert(0, "hardware", result.machine.name)
                 target.append(frame)
-            shutil.copyfile(result.machine.path, draft / f"{result.machine.name}.yaml")
+            shutil.copyfile(result.machine.source.path, draft / f"{result.machine.name}.yaml")
         _fill_absent(pd.concat(frames, ignore_index=True)).to_parquet(draft / "rows.parquet", index=False)
         _fill_absent(pd.concat(iterations, ignore_index=True)).to_parquet(draft / "iterations.parquet", index=False)
         shutil.copyfile(results[0].trace.path / "run.yaml", draft / "run.yaml")

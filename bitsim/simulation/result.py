@@ -145,9 +145,9 @@ class Result:
         return {
             "hardware": self.machine.name,
             "trace": self.trace.name,
-            "config_hash": self.machine.config_hash,
+            "config_hash": self.machine.source.config_hash,
             "trace_hash": self.trace.trace_hash,
-            "overrides": self.machine.overrides,
+            "overrides": self.machine.source.overrides,
             "iterations": count,
             "iteration_range": list(self.iteration_range),
             "cycles": totals.get("cycles", 0),

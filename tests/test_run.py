@@ -143,6 +143,41 @@ def test_json_and_folder(trace_folder, bitsim_command, tmp_path):
     assert status == 2 and "not empty" in err
 
 
+def test_out_folders_that_are_links(trace_folder, bitsim_command, tmp_path, monkeypatch):
+    """A link stands for the folder it leads to; where nothing can stand, that is said before any work."""
+    command = ("run", trace_folder(), "--hw", MACHINES[0], "--iterations", "0:1")
+    (tmp_path / "empty").mkdir()
+    for name, target in (("to_empty", "empty"), ("to_nothing", "new"), ("loop", "loop")):
+        (tmp_path / name).symlink_to(target)
+    for name, target in (("to_empty", "empty"), ("to_nothing", "new")):
+        assert bitsim_command(*command, "--out", tmp_path / name)[0] == 0
+        assert (tmp_path / name).is_symlink() and (tmp_path / target / "rows.parquet").is_file()
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    for out in (".", tmp_path / "loop"):
+        status, text, err = bitsim_command(*command, "--out", out)
+        assert status == 2 and text == "" and err.startswith(f"--out {out}: ")
+    assert not list((tmp_path / "here").iterdir())
+
+
+def test_a_machine_called_run_does_not_lose_its_copy(trace_folder, bitsim_command, tmp_path):
+    (tmp_path / "run.yaml").write_text(YAML)
+    command = ("run", trace_folder(), "--hw", tmp_path / "run.yaml", "--iterations", "0:1")
+    assert bitsim_command(*command)[0] == 0
+    status, out, err = bitsim_command(*command, "--out", tmp_path / "out")
+    assert status == 2 and out == "" and "rename" in err and not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("kind", ["json", "table"])
+def test_a_stdout_that_takes_no_more(trace_folder, kind):
+    command = [sys.executable, "-m", "bitsim", "run", str(trace_folder()), "--hw", MACHINES[0], "--format", kind]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 2 and done.stderr == "stdout: No space left on device\n"
+    closed = subprocess.run(["bash", "-c", '"$@" >&-', "bash", *command], stderr=subprocess.PIPE, text=True)
+    assert closed.returncode == 0 and closed.stderr == ""
+
+
 def test_rows_of_the_trace(trace_folder, bitsim_command):
     _, text, _ = bitsim_command(
         "run", trace_folder(), "--hw", MACHINES[0], "--format", "json", "--rows", "trace", "--iterations", "50:70"
@@ -219,6 +254,8 @@ def test_bad_machines(tmp_path, trace_folder, bitsim_command, change, message):
         (["--set", "output_buffer=16 B"], "output_buffer: 16 B is too small for any tile, the smallest needs 256 B"),
         (["--out", "/proc/nowhere/x"], "--out"),
         (["--out", ""], "--out: empty"),
+        (["--out", "."], "--out .: is "),
+        (["--out", "a" * 300], "File name too long"),
         (["--hw", "bitfusion_16x32_192b"], "--hw: bitfusion_16x32_192b given twice"),
         (["--set", "array.rows=8", "--set", "array.rows=16"], "array.rows is set twice"),
         (["--set", "array.rows=8", "--set", "bitfusion_16x32_192b:array.rows=16"], "array.rows is set twice"),

@@ -155,9 +155,9 @@ def _candidates(
         # Estimates closer than a hundredth are not told apart: a few more by traffic, and a few by traffic alone.
         steps = ranked.cycles // max(1, int(ranked.cycles.min()) // 100)
         keys = [(ranked.cycles, ranked.dram_bits), (steps, ranked.dram_bits), (ranked.dram_bits, ranked.cycles)]
-        sorts = [np.lexsort((second.ravel(), first.ravel())) for first, second in keys]
+        sorts = [_least(first.ravel(), second.ravel(), KEPT_FOR_RANKING) for first, second in keys]
         if not exact_edges:
-            table = table[np.unique(np.concatenate([flat[:KEPT_FOR_RANKING] for flat in sorts]) // len(ORDERS))]
+            table = table[np.unique(np.concatenate(sorts) // len(ORDERS))]
     chosen: dict[tuple, _Candidate] = {}
     for flat, most in zip(sorts, (KEPT_FOR_EXACT_TIMING, KEPT_BY_TRAFFIC, KEPT_BY_TRAFFIC), strict=True):
         for at in flat[: most * len(ORDERS)].tolist():
@@ -172,6 +172,14 @@ def _candidates(
             if most == 0:
                 break
     return list(chosen.values())
+
+
+def _least(first: np.ndarray, second: np.ndarray, count: int) -> np.ndarray:
+    """Indices of the `count` least values of `first`, ties by `second`, then by index, ascending."""
+    among = np.arange(len(first))
+    if count < len(first):
+        among = np.flatnonzero(first <= np.partition(first, count - 1)[count - 1])
+    return among[np.lexsort((second[among], first[among]))][:count]
 
 
 def least_sizes(product: Product, accelerator: Accelerator, datapath: Datapath) -> list[str]:

@@ -18,7 +18,7 @@ from bitsim import data
 from bitsim.errors import InputError
 from bitsim.simulation.cost import CostModel
 from bitsim.workload import Layer, Widths
-from tests.conftest import PRECISION
+from tests.conftest import PRECISION, RUN
 
 MACHINES = data.names("hw_configs", ".yaml")
 TRACES = data.names("traces")
@@ -507,6 +507,30 @@ def test_every_refusal_names_file_line_layer_and_pass(trace_folder, bitsim_comma
     assert "layer conv, wgrad_accumulate: accumulator.bits: sums need" in err
     status, _, err = bitsim_command("run", trace_folder(name="b"), "--hw", path, "--set", "output_buffer=16 B")
     assert status == 2 and f"{path}: --set: layer conv, forward: output_buffer: 16 B is too small" in err
+
+
+def test_the_least_size_named_is_enough(trace_folder, bitsim_command):
+    """A weight gradient may split its kernel: what one tap needs is the least, not what the whole kernel does."""
+    command = ("run", trace_folder(), "--hw", "bitfusion_16x32_192b", "--passes", "wgrad", "--iterations", "0:1")
+    status, _, err = bitsim_command(*command, "--set", "output_buffer=255 B")
+    assert status == 2 and err.count("255 B is too small for any tile, the smallest needs 256 B") == len(
+        err.splitlines()
+    )
+    assert bitsim_command(*command, "--set", "output_buffer=256 B")[0] == 0
+
+
+@pytest.mark.parametrize("command", ["run", "compare"])
+@pytest.mark.parametrize("kind", ["table", "csv", "json"])
+def test_totals_that_would_pass_int64(trace_folder, bitsim_command, tmp_path, command, kind):
+    many = str(2**40)
+    folder = trace_folder(
+        run=RUN.replace("iterations: 100", f"iterations: {many}"), precision=PRECISION.replace("100", many)
+    )
+    machines = ("--hw", "bitfusion_16x32_192b", "--hw", "int8_16x32_192b")
+    out = tmp_path / "out"
+    status, text, err = bitsim_command(command, folder, *machines, "--format", kind, "--out", out)
+    assert status == 2 and text == "" and "bit_ops: " in err and "would pass int64" in err and not out.exists()
+    assert bitsim_command(command, folder, *machines, "--format", kind, "--iterations", "0:9")[0] == 0
 
 
 def test_the_first_accumulator_that_holds_the_sum_is_taken():

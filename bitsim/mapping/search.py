@@ -10,7 +10,6 @@ is not worth partial sums spilled to memory.  Deterministic: what still ties fal
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -72,17 +71,13 @@ def search(
 
     Raises MappingError naming the buffer and its least size if nothing fits.
     """
-
-    def best(part: Product) -> Timed:
-        return _search(part, accelerator, datapath, rate, port, timer, score)
-
-    try:
-        return (best(product),)
-    except MappingError:
-        for parts in product.kernel_parts() if product.writes_filter else ():
-            with suppress(MappingError):
-                return tuple(best(part) for part in parts)
-        raise
+    smallest = MappingError(())
+    for parts in ((product,), *(product.kernel_parts() if product.writes_filter else ())):
+        try:
+            return tuple(_search(part, accelerator, datapath, rate, port, timer, score) for part in parts)
+        except MappingError as error:
+            smallest = error  # parts only get smaller: what the last of them needs is the least
+    raise smallest
 
 
 def _search(

@@ -15,12 +15,18 @@ class InputError(ValueError):
     """One or more faults in what the user gave; each reads ``file:line: what is wrong, what is allowed``."""
 
     def __init__(self, faults: str | Iterable[str]) -> None:
-        self.faults: tuple[str, ...] = (faults,) if isinstance(faults, str) else tuple(faults)
+        listed = (faults,) if isinstance(faults, str) else faults
+        self.faults: tuple[str, ...] = tuple(_one_line(fault) for fault in listed)
         super().__init__("\n".join(self.faults))
 
 
 class MappingError(InputError):
     """A layer has no tile that fits the machine; the fault names the buffer and the least size."""
+
+
+def _one_line(fault: str) -> str:
+    """What a user wrote may hold line ends or terminal codes: they are shown as escapes."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in fault)
 
 
 def unknown_key(key: str, known: Sequence[str]) -> str:

@@ -134,6 +134,12 @@ BAD = [
     ("precision", "", ["precision.csv:1: empty file"]),
     ("precision", None, ["no precision table"]),
     ("precision", b"\x89PNG\xff", ["precision.csv:1: not UTF-8"]),
+    (
+        "precision",
+        PRECISION.replace(",samples", ',"sam\nples"'),
+        ["column sam\\nples: unknown column, did you mean samples"],
+    ),
+    ("layers", LAYERS.replace("conv,conv", "\x1b[2J,cnv"), ["layers.csv:2: kind: 'cnv'"]),
     ("precision", PRECISION.replace("samples", "sample"), ["did you mean samples"]),
     ("precision", PRECISION.replace("conv,,4,4,8", "conv,,0,4,8"), ["precision.csv:2: activation_bits: 0, allowed"]),
     ("precision", PRECISION.replace("conv,,4,4,8", "conv,,33,4,8"), ["precision.csv:2: activation_bits: 33"]),

@@ -178,6 +178,25 @@ def test_a_stdout_that_takes_no_more(trace_folder, kind):
     assert closed.returncode == 0 and closed.stderr == ""
 
 
+def test_an_idle_iteration_costs_nothing(trace_folder):
+    """Costs are summed up and down along the run: what rounding leaves must not show where nothing runs."""
+    count = 300
+    changing = "".join(
+        f"{i},{i + 1},{layer},,{2 + i * step % 7},{2 + i * i % 5},8\n"
+        for layer, step in (("conv", 1), ("fc", 3), ("attend", 5))
+        for i in range(count)
+    )
+    idle = "".join(f"{count},{count + 1},{layer},0,,,\n" for layer in ("conv", "fc", "attend"))
+    folder = trace_folder(
+        run=RUN.replace("iterations: 100", f"iterations: {count + 1}"),
+        precision=PRECISION.splitlines()[0] + "\n" + changing + idle,
+    )
+    result = bitsim.simulate(bitsim.open_trace(folder), bitsim.load_hardware("bitfusion_16x32_192b"))
+    cost = result.per_iteration().drop(columns=["iteration_start", "iteration_end"])
+    assert (cost.iloc[-1] == 0).all() and (cost >= 0).all().all()
+    assert cost.energy_pj.sum() == pytest.approx(result.totals["energy_pj"], rel=1e-12)
+
+
 def test_rows_of_the_trace(trace_folder, bitsim_command):
     _, text, _ = bitsim_command(
         "run", trace_folder(), "--hw", MACHINES[0], "--format", "json", "--rows", "trace", "--iterations", "50:70"

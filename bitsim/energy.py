@@ -45,7 +45,7 @@ class PriceList:
         try:
             self._look_up(machine)
         except InputError as error:
-            raise InputError([f"{machine.path}: {fault}" for fault in error.faults]) from None
+            raise InputError([machine.source.located(fault) for fault in error.faults]) from None
 
     def _look_up(self, machine: Machine) -> None:
         self.memory = dram.dram_price(machine.accelerator.config.memory.energy)

@@ -7,14 +7,16 @@ All faults of one file are collected and raised together.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 
 class InputError(ValueError):
     """One or more faults in what the user gave; each reads ``file:line: what is wrong, what is allowed``."""
 
     def __init__(self, faults: str | Iterable[str]) -> None:
-        self.faults: tuple[str, ...] = (faults,) if isinstance(faults, str) else tuple(faults)
+        listed = (faults,) if isinstance(faults, str) else faults
+        self.faults: tuple[str, ...] = tuple(_one_line(fault) for fault in listed)
         super().__init__("\n".join(self.faults))
 
 
@@ -22,8 +24,45 @@ class MappingError(InputError):
     """A layer has no tile that fits the machine; the fault names the buffer and the least size."""
 
 
+def _one_line(fault: str) -> str:
+    """What a user wrote may hold line ends or terminal codes: they are shown as escapes."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in fault)
+
+
 def unknown_key(key: str, known: Sequence[str]) -> str:
     """Say that `key` is unknown and name the nearest known key, or all of them."""
     near = difflib.get_close_matches(key, known, n=1)
     hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(sorted(known))}"
     return f"{key}: unknown key, {hint}"
+
+
+def refusal(item: Mapping[str, Any], keys: Sequence[str] = ()) -> str:
+    """What is wrong with a value that pydantic refused, and what is allowed.
+
+    item: one of ``ValidationError.errors()``; keys: of the section the value should have been, if one.
+    """
+    given, kind, context = item["input"], item["type"], item.get("ctx", {})
+    if kind == "missing":
+        return "missing key"
+    if kind == "value_error":
+        return str(item["msg"]).removeprefix("Value error, ")
+    if keys:
+        return f"{given!r} is not a section, allowed: {', '.join(keys)}"
+    whole = "a whole number"
+    allowed = {
+        "literal_error": str(context.get("expected")),
+        "greater_than_equal": f"{context.get('ge')} or more",
+        "less_than_equal": f"{context.get('le')} or less",
+        "int_type": whole,
+        "int_from_float": whole,
+        "int_parsing": whole,
+        "float_type": "a number",
+        "float_parsing": "a number",
+        "string_type": "text",
+        "string_too_short": "text that is not empty",
+        "string_too_long": f"text of up to {context.get('max_length')} characters",
+        "bool_type": "true or false",
+        "dict_type": "a mapping of keys to values",
+        "list_type": "a list",
+    }.get(kind)
+    return f"{given!r}: allowed: {allowed}" if allowed else f"{given!r}: {item['msg']}"

@@ -251,11 +251,14 @@ def lower(layer: Layer, pass_name: str, samples: int, zero_inserted: bool = Fals
         return (Product(layer.groups, samples, rows, cols, outputs, channels),)
     if pass_name == WGRAD:
         return (Product(layer.groups, samples, rows, cols, outputs, channels, writes_filter=True),)
+    pairs = [(r, c) for r in _dgrad_axes(rows, not zero_inserted) for c in _dgrad_axes(cols, not zero_inserted)]
     return tuple(
-        # Where no tap meets a phase nothing is reduced: one channel, so that no loop runs over nothing.
-        Product(layer.groups, samples, r, c, channels, outputs if r.taps and c.taps else 1)
-        for r in _dgrad_axes(rows, not zero_inserted)
-        for c in _dgrad_axes(cols, not zero_inserted)
+        Product(layer.groups, samples, r, c, channels, outputs)
+        if r.taps and c.taps
+        # Where no tap meets a phase nothing is reduced: one channel, so that no loop runs over nothing,
+        # and no taps along either axis, so that neither is taken for work.
+        else Product(layer.groups, samples, replace(r, taps=()), replace(c, taps=()), channels, 1)
+        for r, c in pairs
     )
 
 

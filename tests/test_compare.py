@@ -43,7 +43,7 @@ def test_equal_machines_compare_as_one(trace_folder, tmp_path):
     trace = bitsim.open_trace(trace_folder())
     first = bitsim.load_hardware(MACHINES[0])
     twin = tmp_path / "twin.yaml"
-    twin.write_text(first.path.read_text())
+    twin.write_text(first.source.path.read_text())
     comparison = bitsim.compare([bitsim.simulate(trace, m) for m in (first, bitsim.load_hardware(twin))])
     assert comparison.differences() == {}
     assert (comparison.by_layer()[["speedup", "energy_ratio"]] == 1).all().all()

@@ -18,7 +18,7 @@ from bitsim import data
 from bitsim.errors import InputError
 from bitsim.simulation.cost import CostModel
 from bitsim.workload import Layer, Widths
-from tests.conftest import PRECISION
+from tests.conftest import PRECISION, RUN
 
 MACHINES = data.names("hw_configs", ".yaml")
 TRACES = data.names("traces")
@@ -143,6 +143,60 @@ def test_json_and_folder(trace_folder, bitsim_command, tmp_path):
     assert status == 2 and "not empty" in err
 
 
+def test_out_folders_that_are_links(trace_folder, bitsim_command, tmp_path, monkeypatch):
+    """A link stands for the folder it leads to; where nothing can stand, that is said before any work."""
+    command = ("run", trace_folder(), "--hw", MACHINES[0], "--iterations", "0:1")
+    (tmp_path / "empty").mkdir()
+    for name, target in (("to_empty", "empty"), ("to_nothing", "new"), ("loop", "loop")):
+        (tmp_path / name).symlink_to(target)
+    for name, target in (("to_empty", "empty"), ("to_nothing", "new")):
+        assert bitsim_command(*command, "--out", tmp_path / name)[0] == 0
+        assert (tmp_path / name).is_symlink() and (tmp_path / target / "rows.parquet").is_file()
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    for out in (".", tmp_path / "loop"):
+        status, text, err = bitsim_command(*command, "--out", out)
+        assert status == 2 and text == "" and err.startswith(f"--out {out}: ")
+    assert not list((tmp_path / "here").iterdir())
+
+
+def test_a_machine_called_run_does_not_lose_its_copy(trace_folder, bitsim_command, tmp_path):
+    (tmp_path / "run.yaml").write_text(YAML)
+    command = ("run", trace_folder(), "--hw", tmp_path / "run.yaml", "--iterations", "0:1")
+    assert bitsim_command(*command)[0] == 0
+    status, out, err = bitsim_command(*command, "--out", tmp_path / "out")
+    assert status == 2 and out == "" and "rename" in err and not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("kind", ["json", "table"])
+def test_a_stdout_that_takes_no_more(trace_folder, kind):
+    command = [sys.executable, "-m", "bitsim", "run", str(trace_folder()), "--hw", MACHINES[0], "--format", kind]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 2 and done.stderr == "stdout: No space left on device\n"
+    closed = subprocess.run(["bash", "-c", '"$@" >&-', "bash", *command], stderr=subprocess.PIPE, text=True)
+    assert closed.returncode == 0 and closed.stderr == ""
+
+
+def test_an_idle_iteration_costs_nothing(trace_folder):
+    """Costs are summed up and down along the run: what rounding leaves must not show where nothing runs."""
+    count = 300
+    changing = "".join(
+        f"{i},{i + 1},{layer},,{2 + i * step % 7},{2 + i * i % 5},8\n"
+        for layer, step in (("conv", 1), ("fc", 3), ("attend", 5))
+        for i in range(count)
+    )
+    idle = "".join(f"{count},{count + 1},{layer},0,,,\n" for layer in ("conv", "fc", "attend"))
+    folder = trace_folder(
+        run=RUN.replace("iterations: 100", f"iterations: {count + 1}"),
+        precision=PRECISION.splitlines()[0] + "\n" + changing + idle,
+    )
+    result = bitsim.simulate(bitsim.open_trace(folder), bitsim.load_hardware("bitfusion_16x32_192b"))
+    cost = result.per_iteration().drop(columns=["iteration_start", "iteration_end"])
+    assert (cost.iloc[-1] == 0).all() and (cost >= 0).all().all()
+    assert cost.energy_pj.sum() == pytest.approx(result.totals["energy_pj"], rel=1e-12)
+
+
 def test_rows_of_the_trace(trace_folder, bitsim_command):
     _, text, _ = bitsim_command(
         "run", trace_folder(), "--hw", MACHINES[0], "--format", "json", "--rows", "trace", "--iterations", "50:70"
@@ -162,6 +216,9 @@ def test_csv(trace_folder, bitsim_command):
 
 YAML = (data.find("hw_configs", "bitfusion_16x32_192b", ".yaml")).read_text()
 BAD = [
+    (("array: {rows: 16", "array: {rwos: 16"), "mine.yaml:4: array.rwos: unknown key, did you mean rows?"),
+    (("accelerator: bitfusion", "accelerator: 3"), "mine.yaml:2: accelerator: missing or not a name"),
+    (("clock: 500 MHz", "clock: 5 GHz"), "mine.yaml:8: input_buffer: technology.sram_cells"),
     (("weight_buffer:", "weight_bufer:"), "mine.yaml:7: weight_bufer: unknown key, did you mean weight_buffer?"),
     (("clock: 500 MHz", "clock: 500 MB"), "clock: '500 MB' is not a frequency"),
     (("rows: 16", "rows: 0"), "array.rows: 0"),
@@ -173,6 +230,9 @@ BAD = [
     (("weight_buffer: 64 KiB", "weight_buffer: 64 TiB"), "weight_buffer: '64 TiB' is not a size"),
     (("weight_buffer: 64 KiB\n", ""), "weight_buffer: missing key"),
     (("schema: 1", "schema: 2"), "schema: 2"),
+    (("node_nm: 45", "node_nm: '45'"), "technology.node_nm: '45': allowed: a whole number"),
+    (("node_nm: 45", "node_nm: 45.0"), "technology.node_nm: 45.0: allowed: a whole number"),
+    (("node_nm: 45", "node_nm: true"), "technology.node_nm: True: allowed: a whole number"),
     (("accelerator: bitfusion", "accelerator: bitfuson"), "no such machine, allowed: bitfusion"),
     (("accelerator: bitfusion", "accelerator: ../x"), "is not the name of a machine"),
     (("latency: 80 ns,", "latency: 80 ns, latency_cycles: 3,"), "exactly one of latency and latency_cycles"),
@@ -213,6 +273,8 @@ def test_bad_machines(tmp_path, trace_folder, bitsim_command, change, message):
         (["--set", "output_buffer=16 B"], "output_buffer: 16 B is too small for any tile, the smallest needs 256 B"),
         (["--out", "/proc/nowhere/x"], "--out"),
         (["--out", ""], "--out: empty"),
+        (["--out", "."], "--out .: is "),
+        (["--out", "a" * 300], "File name too long"),
         (["--hw", "bitfusion_16x32_192b"], "--hw: bitfusion_16x32_192b given twice"),
         (["--set", "array.rows=8", "--set", "array.rows=16"], "array.rows is set twice"),
         (["--set", "array.rows=8", "--set", "bitfusion_16x32_192b:array.rows=16"], "array.rows is set twice"),
@@ -277,7 +339,7 @@ def test_overrides_replace_their_pair():
     plain = bitsim.load_hardware("bitfusion_16x32_192b")
     assert (plain.rate, plain.port.latency_cycles) == (192, 40)
     slow = bitsim.load_hardware("bitfusion_16x32_192b", {"clock": "300 MHz"})
-    assert slow.rate == 320 and slow.config_hash != plain.config_hash
+    assert slow.rate == 320 and slow.source.config_hash != plain.source.config_hash
 
 
 def test_hw_commands(bitsim_command):
@@ -434,21 +496,69 @@ def test_a_bank_priced_as_a_register_file_is_said(trace_folder, bitsim_command):
     assert status == 0 and "note: bitfusion_16x32_192b: weight_buffer: priced as register files" in err
 
 
-@pytest.mark.parametrize(("a", "w"), [(31, 31), (28, 28)])
-def test_sums_wider_than_64_bits_say_what_can_be_done(trace_folder, bitsim_command, a, w):
-    precision = "iteration_start,iteration_end,layer,samples,activation_bits,weight_bits,gradient_bits\n" + "".join(
-        f"0,100,{name},,{a},{w},8\n" for name in ("conv", "fc", "attend")
-    )
-    arguments = ("run", trace_folder(precision=precision), "--hw", "bitfusion_16x32_192b", "--passes", "forward")
-    status, out, err = bitsim_command(*arguments)
-    if a + w <= 58:
-        assert status == 0
-        return
+WIDEST = """iteration_start,iteration_end,layer,samples,activation_bits,weight_bits,gradient_bits
+0,100,conv,5,31,31,31
+0,100,conv,3,28,28,28
+0,100,fc,,31,31,31
+0,100,attend,,31,31,31
+"""
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_the_widest_operands_run_everywhere(trace_folder, machine):
+    """31 x 31 bits need sums above 64: the accumulator widens in steps of 16."""
+    trace = bitsim.open_trace(trace_folder(precision=WIDEST))
+    rows = bitsim.simulate(trace, bitsim.load_hardware(machine), samples="group").rows
+    assert (rows.accumulator_bits >= rows.required_accumulator_bits).all()
+    assert set(rows.accumulator_bits) == {64, 80}
+    wgrad = rows[rows["pass"] == "wgrad"]
+    assert (wgrad.output_bits == wgrad.accumulator_bits).all()
+
+
+def test_every_refusal_names_file_line_layer_and_pass(trace_folder, bitsim_command, tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text(YAML + "accumulator: {policy: error}\n")
+    line = len(path.read_text().splitlines())
+    folder = trace_folder(precision=WIDEST)
+    status, out, err = bitsim_command("run", folder, "--hw", path, "--samples", "group")
     assert status == 2 and out == ""
-    assert (
-        "sums need 66 bits, above the widest accumulator of 64; allowed: narrower operands, or policy: truncate" in err
+    assert all(fault.startswith(f"{path}:{line}: layer ") for fault in err.splitlines())
+    assert "layer conv, wgrad_accumulate: accumulator.bits: sums need" in err
+    status, _, err = bitsim_command("run", trace_folder(name="b"), "--hw", path, "--set", "output_buffer=16 B")
+    assert status == 2 and f"{path}: --set: layer conv, forward: output_buffer: 16 B is too small" in err
+
+
+def test_the_least_size_named_is_enough(trace_folder, bitsim_command):
+    """A weight gradient may split its kernel: what one tap needs is the least, not what the whole kernel does."""
+    command = ("run", trace_folder(), "--hw", "bitfusion_16x32_192b", "--passes", "wgrad", "--iterations", "0:1")
+    status, _, err = bitsim_command(*command, "--set", "output_buffer=255 B")
+    assert status == 2 and err.count("255 B is too small for any tile, the smallest needs 256 B") == len(
+        err.splitlines()
     )
-    assert bitsim_command(*arguments, "--set", "accumulator.policy=truncate")[0] == 0
+    assert bitsim_command(*command, "--set", "output_buffer=256 B")[0] == 0
+
+
+@pytest.mark.parametrize("command", ["run", "compare"])
+@pytest.mark.parametrize("kind", ["table", "csv", "json"])
+def test_totals_that_would_pass_int64(trace_folder, bitsim_command, tmp_path, command, kind):
+    many = str(2**40)
+    folder = trace_folder(
+        run=RUN.replace("iterations: 100", f"iterations: {many}"), precision=PRECISION.replace("100", many)
+    )
+    machines = ("--hw", "bitfusion_16x32_192b", "--hw", "int8_16x32_192b")
+    out = tmp_path / "out"
+    status, text, err = bitsim_command(command, folder, *machines, "--format", kind, "--out", out)
+    assert status == 2 and text == "" and "bit_ops: " in err and "would pass int64" in err and not out.exists()
+    assert bitsim_command(command, folder, *machines, "--format", kind, "--iterations", "0:9")[0] == 0
+
+
+def test_the_first_accumulator_that_holds_the_sum_is_taken():
+    from bitsim.hardware.schema import Accumulator
+
+    assert [Accumulator().width(bits, 0) for bits in (32, 33, 48, 49, 64, 65, 81)] == [32, 48, 48, 64, 64, 80, 96]
+    assert Accumulator(bits=32, wide_bits=16).width(12, 0) == 32
+    with pytest.raises(InputError, match="sums need 33 bits, have 32"):
+        Accumulator(policy="error").width(33, 0)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from typing import Any
 from bitsim import accelerators
 from bitsim.accelerators.seam import Accelerator
 from bitsim.errors import InputError
-from bitsim.hardware.machine_file import read_machine
+from bitsim.hardware.machine_file import MachineSource, read_machine
 from bitsim.kernels.program import PortTiming
 
 _NOT_MACHINES = {"seam", "registry"}
@@ -22,14 +22,15 @@ _NOT_MACHINES = {"seam", "registry"}
 
 @dataclass(frozen=True)
 class Machine:
-    """A checked machine: its accelerator and where it came from."""
+    """A checked machine: its accelerator and the file it came from."""
 
-    name: str
-    path: Path
     accelerator: Accelerator
-    config_hash: str
-    overrides: dict[str, Any]
-    content: dict[str, Any]
+    source: MachineSource
+
+    @property
+    def name(self) -> str:
+        """Name in results: that of the file."""
+        return self.source.name
 
     @property
     def clock_hz(self) -> Fraction:
@@ -81,10 +82,9 @@ def load_hardware(name_or_path: str | Path, overrides: Mapping[str, Any] | None 
     Raises InputError naming file, line, key and what is allowed, all faults at once.
     """
     source = read_machine(name_or_path, overrides)
+    name = source.accelerator
     try:
-        kind = accelerator_class(source.accelerator)
+        kind = accelerator_class(name)
     except InputError as error:
-        line = source.document.line("accelerator")
-        raise InputError(f"{source.path}:{line}: {error}") from None
-    accelerator = kind(source.check(kind.config_model))
-    return Machine(source.name, source.path, accelerator, source.config_hash(), dict(overrides or {}), source.content)
+        raise InputError(source.located(str(error))) from None
+    return Machine(kind(source.check(kind.config_model)), source)

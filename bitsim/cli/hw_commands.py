@@ -40,7 +40,7 @@ def show(hw: Name, set_: Settings = None) -> None:
     machine = load_hardware(hw, parse_overrides(set_ or [], [hw])[hw])
     prices = PriceList(machine)
     console = Console()
-    console.print(key_values(str(machine.path), _flat(machine.content)))
+    console.print(key_values(str(machine.source.path), _flat(machine.source.content)))
     derived: list[tuple[str, object]] = [
         ("memory rate", f"{float(machine.rate):g} bits/cycle"),
         ("memory latency", f"{machine.port.latency_cycles} cycles"),
@@ -66,7 +66,7 @@ def check(hw: Name, set_: Settings = None) -> None:
 
     machine = load_hardware(hw, parse_overrides(set_ or [], [hw])[hw])
     PriceList(machine)
-    typer.echo(f"{machine.path}: sound: {machine.accelerator.config.accelerator}")
+    typer.echo(f"{machine.source.path}: sound: {machine.accelerator.config.accelerator}")
 
 
 def _flat(content: dict, prefix: str = "") -> list[tuple[str, object]]:

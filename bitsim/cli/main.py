@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import tempfile
 import traceback
+from pathlib import Path
+from typing import NoReturn
 
 import typer
 
@@ -13,6 +16,7 @@ from bitsim.cli import compare_command, hw_commands, reproduce_command, run_comm
 from bitsim.errors import InputError
 
 BAD_INPUT, INTERNAL_ERROR, INTERRUPTED = 2, 3, 130
+STDOUT_FAILS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 app = typer.Typer(
     name="bitsim",
@@ -47,6 +51,9 @@ def _root(
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with its status."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by the caller: nobody listens
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115  (open to the end)
     try:
         app(args=arguments, standalone_mode=True)
     except InputError as error:
@@ -59,8 +66,19 @@ def main(arguments: list[str] | None = None) -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except OSError as error:
+        # Files are checked where they are read and written: what is left is a stdout that takes no more.
+        if error.errno not in STDOUT_FAILS:
+            _report_bug(error)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        print(f"stdout: {error.strerror}", file=sys.stderr)
+        sys.exit(BAD_INPUT)
     except Exception as error:
-        with tempfile.NamedTemporaryFile("w", prefix="bitsim-", suffix=".log", delete=False) as log:
-            traceback.print_exc(file=log)
-        print(f"internal error: {type(error).__name__}: {error}\nthis is a bug; the log is {log.name}", file=sys.stderr)
-        sys.exit(INTERNAL_ERROR)
+        _report_bug(error)
+
+
+def _report_bug(error: Exception) -> NoReturn:
+    with tempfile.NamedTemporaryFile("w", prefix="bitsim-", suffix=".log", delete=False) as log:
+        traceback.print_exception(error, file=log)
+    print(f"internal error: {type(error).__name__}: {error}\nthis is a bug; the log is {log.name}", file=sys.stderr)
+    sys.exit(INTERNAL_ERROR)

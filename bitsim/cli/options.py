@@ -131,6 +131,7 @@ def simulate_all(
     chosen = [p.strip() for p in passes.split(",") if p.strip()]
     results = [simulate(opened, machine, passes=chosen, iterations=span, **choices) for machine in machines]
     for result in results:
+        result.totals  # noqa: B018  (kept by the result; an overflow is an error before anything is written)
         for note in result.prices.notes():
             print(f"note: {note}", file=sys.stderr)
     return results

@@ -48,11 +48,8 @@ def run(
     listed = [r.distinct() if rows == "distinct" else r.by_trace_row() for r in results]
     if format_ == "json":
         shown = json.dumps(folder.document(results, listed), indent=1) + "\n"
-    elif format_ == "csv":
-        shown = text.to_csv(results, listed)
     else:
-        shown = ""
-        [r.totals for r in results]  # an overflow is an error before anything is written
+        shown = text.to_csv(results, listed) if format_ == "csv" else ""
     if out is not None:
         folder.write_folder(out, results, listed)
     if shown:

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from bitsim import data, strict_yaml
-from bitsim.errors import InputError, unknown_key
+from bitsim.errors import InputError, refusal, unknown_key
 
 ConfigT = TypeVar("ConfigT", bound=BaseModel)
 
@@ -42,20 +42,29 @@ class MachineSource:
         """Value of the key `accelerator`."""
         value = self.content.get("accelerator")
         if not isinstance(value, str) or not value:
-            raise InputError(f"{self.path}:1: accelerator: missing or not a name, e.g. bitfusion")
+            raise InputError(self.located("accelerator: missing or not a name, e.g. bitfusion"))
         return value
 
+    @property
     def config_hash(self) -> str:
         """sha256 of the content with its overrides, whatever the order of keys."""
         return hashlib.sha256(json.dumps(self.content, sort_keys=True, default=str).encode()).hexdigest()
+
+    def located(self, fault: str, met_in: str = "") -> str:
+        """``key.path: what is wrong`` with the place of that key before it, and what it was met in."""
+        key = fault.partition(":")[0]
+        overridden = any(key == other or key.startswith(f"{other}.") for other in self.overrides)
+        place = f"{self.path}: --set" if overridden else f"{self.path}:{self.document.line(key)}"
+        return f"{place}: {met_in}: {fault}" if met_in else f"{place}: {fault}"
 
     def check(self, model: type[ConfigT]) -> ConfigT:
         """The content as `model`; InputError with every fault, its line and what is allowed."""
         try:
             return model.model_validate(self.content)
         except ValidationError as error:
-            faults = sorted({self._fault(model, item) for item in error.errors()})
-            raise InputError(faults) from None
+            faults = dict.fromkeys(self._fault(model, item) for item in error.errors())
+            by_line = sorted(faults, key=lambda fault: self.document.line(fault.partition(":")[0]))
+            raise InputError([self.located(fault) for fault in by_line]) from None
 
     def _fault(self, model: type[BaseModel], item: Any) -> str:
         # Union branches put their own names at the end of a location: keep the part that is a key path.
@@ -65,35 +74,12 @@ class MachineSource:
             path = ".".join(location)
             parent = path.rpartition(".")[0]
             siblings = [k.rpartition(".")[2] for k in known if k.rpartition(".")[0] == parent]
-            message = unknown_key(location[-1], siblings)
-        else:
-            while len(location) > 1 and ".".join(location) not in known:
-                location.pop()
-            path = ".".join(location)
-            inner = [k.rpartition(".")[2] for k in known if k.rpartition(".")[0] == path]
-            message = f"{path}: {_allowed(item, inner)}" if path else _allowed(item, inner)
-        where = "--set" if path in self.overrides else f"{self.path}:{self.document.line(path)}"
-        return f"{where}: {message}"
-
-
-def _allowed(item: Any, keys: list[str]) -> str:
-    """What is wrong with a value, and what is allowed; keys: of the section it should be, if one."""
-    given, kind, context = item["input"], item["type"], item.get("ctx", {})
-    if kind == "missing":
-        return "missing key"
-    if kind == "value_error":
-        return item["msg"].removeprefix("Value error, ")
-    if keys:
-        return f"{given!r} is not a section, allowed: {', '.join(keys)}"
-    allowed = {
-        "literal_error": str(context.get("expected")),
-        "greater_than_equal": f"{context.get('ge')} or more",
-        "less_than_equal": f"{context.get('le')} or less",
-        "int_type": "a whole number",
-        "string_type": "text",
-        "bool_type": "true or false",
-    }.get(kind)
-    return f"{given!r}: allowed: {allowed}" if allowed else f"{given!r}: {item['msg']}"
+            return (f"{parent}." if parent else "") + unknown_key(location[-1], siblings)
+        while len(location) > 1 and ".".join(location) not in known:
+            location.pop()
+        path = ".".join(location)
+        inner = [k.rpartition(".")[2] for k in known if k.rpartition(".")[0] == path]
+        return f"{path}: {refusal(item, inner)}" if path else refusal(item, inner)
 
 
 def key_paths(model: type[BaseModel], prefix: str = "") -> list[str]:

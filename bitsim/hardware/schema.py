@@ -108,12 +108,12 @@ class Storage(Section):
 class Technology(Section):
     """Process the prices come from."""
 
-    node_nm: int
+    node_nm: Annotated[int, Field(strict=True, ge=1)]
     sram_cells: str
 
 
 class Accumulator(Section):
-    """Partial-sum width: `bits` while sums fit, then `wide_bits`, then 64.
+    """Partial-sum width: `bits` while sums fit, then `wide_bits`, then 64, then the next multiple of 16.
 
     policy: widen; error refuses to; truncate always cuts sums to `bits`, as the Eyeriss chip does.
     """
@@ -126,17 +126,13 @@ class Accumulator(Section):
         """Accumulator bits for sums that need `required_bits`, never below `least_bits`."""
         if self.policy == "truncate":
             return self.bits
-        for bits in sorted({self.bits, self.wide_bits, 64}):
-            if bits >= max(required_bits, least_bits):
-                if self.policy == "error" and bits > self.bits:
-                    break
-                return bits
-        if required_bits > 64:
+        needed_bits = max(required_bits, least_bits)
+        if self.policy == "error" and needed_bits > self.bits:
             raise InputError(
-                f"accumulator: sums need {required_bits} bits, above the widest accumulator of 64; "
-                "allowed: narrower operands, or policy: truncate"
+                f"accumulator.bits: sums need {needed_bits} bits, have {self.bits}; allowed: policy: widen"
             )
-        raise InputError(f"accumulator.bits: sums need {required_bits} bits, have {self.bits}; allowed: policy: widen")
+        widest = -(-needed_bits // 16) * 16
+        return next(bits for bits in (self.bits, self.wide_bits, 64, widest) if bits >= needed_bits)
 
 
 class Microarchitecture(Section):

@@ -9,6 +9,7 @@ share a tile only whole, with all their outputs and channels.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
@@ -49,25 +50,30 @@ def tilings(product: Product, granules: dict[str, int]) -> np.ndarray:
     channels = split_sizes(size["channels"], granules.get("channels", 1))
     inner = [(1, o, c) for o in outputs for c in channels]
     inner += [(g, size["outputs"], size["channels"]) for g in split_sizes(size["groups"]) if g > 1]
-    table = np.array([(g, b, r, w, o, c) for b, r, w in sorted(spots) for g, o, c in inner], np.int64)
-    return table
+    outer, inner_table = np.array(sorted(spots), np.int64), np.array(inner, np.int64)
+    batch_rows_cols = np.repeat(outer, len(inner), axis=0)
+    groups, rest = np.split(np.tile(inner_table, (len(outer), 1)), [1], axis=1)
+    return np.hstack((groups, batch_rows_cols, rest))
 
 
 def shapes(product: Product, table: np.ndarray) -> Tile:
     """The full-size tile of every tiling, its input rows and columns the most any of its tiles needs."""
-    rows, cols = table[:, 2], table[:, 3]
-    most_rows = {r: int(product.rows.unique_inputs(r).max(initial=0)) for r in np.unique(rows).tolist()}
-    most_cols = {c: int(product.cols.unique_inputs(c).max(initial=0)) for c in np.unique(cols).tolist()}
     sizes = dict(zip(DIMENSIONS, table.T, strict=True))
     return Tile(
         **sizes,
-        input_rows=np.array([most_rows[r] for r in rows.tolist()], np.int64),
-        input_cols=np.array([most_cols[c] for c in cols.tolist()], np.int64),
+        input_rows=per_size(sizes["rows"], lambda r: int(product.rows.unique_inputs(r).max(initial=0))),
+        input_cols=per_size(sizes["cols"], lambda c: int(product.cols.unique_inputs(c).max(initial=0))),
         row_taps=len(product.rows.taps),
         col_taps=len(product.cols.taps),
         row_stride=product.rows.stride,
         writes_filter=product.writes_filter,
     )
+
+
+def per_size(sizes: np.ndarray, value: Callable[[int], int]) -> np.ndarray:
+    """(count,) int64: `value` of each of `sizes`, asked for once a distinct size."""
+    distinct, where = np.unique(sizes, return_inverse=True)
+    return np.array([value(size) for size in distinct.tolist()], np.int64)[where]
 
 
 def occupied_bits(accelerator: Accelerator, orientation: Orientation, footprint: dict) -> dict:
@@ -93,4 +99,4 @@ def fitting(
     return fits
 
 
-__all__ = ["DIMENSIONS", "fitting", "occupied_bits", "shapes", "split_sizes", "tilings"]
+__all__ = ["DIMENSIONS", "fitting", "occupied_bits", "per_size", "shapes", "split_sizes", "tilings"]

@@ -118,7 +118,8 @@ def execute(
 
     def count(name: str, value: Any, where: Any = True) -> None:
         """Add what every tile of `where` counts."""
-        counters[name] = counters.get(name, 0) + exact_sum(np.where(where, value, 0), counts)
+        counted = value if where is True else np.where(where, value, 0)
+        counters[name] = counters.get(name, 0) + exact_sum(counted, counts)
 
     count("dram_read_bits", bits[INPUT] + bits[WEIGHT] + psum_bits)
     count("dram_write_bits", store_bits)
@@ -140,9 +141,10 @@ def execute(
     return Execution(Nest(rows, nest.runs), counters)
 
 
-def exact_sum(values: np.ndarray, counts: np.ndarray) -> int:
-    """Sum of values x counts, in Python integers where int64 could wrap."""
-    values = np.broadcast_to(values, counts.shape)
+def exact_sum(values: Any, counts: np.ndarray) -> int:
+    """Sum of values (one for all, or one each) x counts, in Python integers where int64 could wrap."""
+    if np.ndim(values) == 0:
+        return int(values) * int(counts.sum())
     if np.dot(np.abs(values).astype(np.float64), counts.astype(np.float64)) < 2**62:
         return int(np.dot(values, counts))
     return sum(int(v) * int(c) for v, c in zip(values, counts, strict=True))

@@ -10,7 +10,6 @@ is not worth partial sums spilled to memory.  Deterministic: what still ties fal
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -72,17 +71,13 @@ def search(
 
     Raises MappingError naming the buffer and its least size if nothing fits.
     """
-
-    def best(part: Product) -> Timed:
-        return _search(part, accelerator, datapath, rate, port, timer, score)
-
-    try:
-        return (best(product),)
-    except MappingError:
-        for parts in product.kernel_parts() if product.writes_filter else ():
-            with suppress(MappingError):
-                return tuple(best(part) for part in parts)
-        raise
+    smallest = MappingError(())
+    for parts in ((product,), *(product.kernel_parts() if product.writes_filter else ())):
+        try:
+            return tuple(_search(part, accelerator, datapath, rate, port, timer, score) for part in parts)
+        except MappingError as error:
+            smallest = error  # parts only get smaller: what the last of them needs is the least
+    raise smallest
 
 
 def _search(
@@ -155,9 +150,9 @@ def _candidates(
         # Estimates closer than a hundredth are not told apart: a few more by traffic, and a few by traffic alone.
         steps = ranked.cycles // max(1, int(ranked.cycles.min()) // 100)
         keys = [(ranked.cycles, ranked.dram_bits), (steps, ranked.dram_bits), (ranked.dram_bits, ranked.cycles)]
-        sorts = [np.lexsort((second.ravel(), first.ravel())) for first, second in keys]
+        sorts = [_least(first.ravel(), second.ravel(), KEPT_FOR_RANKING) for first, second in keys]
         if not exact_edges:
-            table = table[np.unique(np.concatenate([flat[:KEPT_FOR_RANKING] for flat in sorts]) // len(ORDERS))]
+            table = table[np.unique(np.concatenate(sorts) // len(ORDERS))]
     chosen: dict[tuple, _Candidate] = {}
     for flat, most in zip(sorts, (KEPT_FOR_EXACT_TIMING, KEPT_BY_TRAFFIC, KEPT_BY_TRAFFIC), strict=True):
         for at in flat[: most * len(ORDERS)].tolist():
@@ -172,6 +167,14 @@ def _candidates(
             if most == 0:
                 break
     return list(chosen.values())
+
+
+def _least(first: np.ndarray, second: np.ndarray, count: int) -> np.ndarray:
+    """Indices of the `count` least values of `first`, ties by `second`, then by index, ascending."""
+    among = np.arange(len(first))
+    if count < len(first):
+        among = np.flatnonzero(first <= np.partition(first, count - 1)[count - 1])
+    return among[np.lexsort((second[among], first[among]))][:count]
 
 
 def least_sizes(product: Product, accelerator: Accelerator, datapath: Datapath) -> list[str]:

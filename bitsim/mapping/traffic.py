@@ -13,7 +13,7 @@ import numpy as np
 
 from bitsim.accelerators.seam import DIMENSIONS, INPUT, OUTPUT, ROLES, WEIGHT, Accelerator, Datapath, Orientation
 from bitsim.kernels.program import PortTiming
-from bitsim.mapping.candidates import shapes
+from bitsim.mapping.candidates import per_size, shapes
 from bitsim.mapping.record import ORDERS, POSITIONS, dimension_sizes, touches
 from bitsim.workload import Product
 
@@ -110,9 +110,9 @@ def _repeats(blocks: list[str], dims: frozenset[str], trips: dict[str, np.ndarra
 
 def _sweep_words(product: Product, table: np.ndarray) -> dict[str, np.ndarray]:
     """Words of one sweep over each operand; the input's halos between tiles are read by both."""
-    rows = {r: int(product.rows.unique_inputs(r).sum()) for r in np.unique(table[:, 2]).tolist()}
-    cols = {c: int(product.cols.unique_inputs(c).sum()) for c in np.unique(table[:, 3]).tolist()}
-    halo = np.array([rows[r] * cols[c] for r, c in table[:, 2:4].tolist()], np.int64)
+    rows = per_size(table[:, 2], lambda r: int(product.rows.unique_inputs(r).sum()))
+    cols = per_size(table[:, 3], lambda c: int(product.cols.unique_inputs(c).sum()))
+    halo = rows * cols
     maps = product.groups * product.positions * product.outputs
     filters = product.groups * product.outputs * product.channels * product.taps
     ones = np.ones(len(table), np.int64)

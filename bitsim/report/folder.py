@@ -16,18 +16,27 @@ from bitsim import __version__
 from bitsim.errors import InputError
 from bitsim.simulation.result import Result
 
+RUN_COPY = "run.yaml"
+
 
 def check_writable(folder: Path) -> None:
     """Raise InputError now, before any work, if a result folder cannot be made at `folder`."""
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"--out {folder}: is a file, allowed: a new or empty folder")
-    if folder.is_dir() and any(folder.iterdir()):
-        raise InputError(f"--out {folder}: is not empty, allowed: a new or empty folder")
-    parent = folder.absolute().parent
-    while not parent.exists():
-        parent = parent.parent
-    if not parent.is_dir() or not os.access(parent, os.W_OK):
-        raise InputError(f"--out {folder}: {parent} is not writable")
+    try:
+        place = folder.resolve()  # a link stands for the folder it leads to
+        if place.exists() and not place.is_dir():
+            raise InputError(f"--out {folder}: is a file, allowed: a new or empty folder")
+        if place.is_dir() and any(place.iterdir()):
+            raise InputError(f"--out {folder}: is not empty, allowed: a new or empty folder")
+        if place == Path.cwd():  # it would be replaced under the feet of whoever stands in it
+            raise InputError(f"--out {folder}: is the current folder, allowed: a new folder, or an empty one elsewhere")
+        parent = place.parent
+        while not parent.exists():
+            parent = parent.parent
+        if not parent.is_dir() or not os.access(parent, os.W_OK):
+            raise InputError(f"--out {folder}: {parent} is not writable")
+    except (OSError, RuntimeError) as error:  # RuntimeError: a link that leads to itself
+        reason = error.strerror if isinstance(error, OSError) else "a link that leads to itself"
+        raise InputError(f"--out {folder}: {reason}, allowed: a new or empty folder") from None
 
 
 def document(results: list[Result], rows: list[list[dict[str, Any]]] | None) -> dict[str, Any]:
@@ -47,9 +56,12 @@ def write_folder(folder: Path, results: list[Result], rows: list[list[dict[str, 
     import pandas as pd
 
     check_writable(folder)
+    if any(f"{result.machine.name}.yaml" == RUN_COPY for result in results):
+        raise InputError("--out: a machine file named run.yaml would stand in for that of the trace; rename it")
+    place = folder.resolve()
     try:
-        folder.absolute().parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.absolute().parent))
+        place.parent.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(prefix=".bitsim-", dir=place.parent))
     except OSError as error:
         raise InputError(f"--out {folder}: {error.strerror}") from None
     try:
@@ -62,15 +74,13 @@ def write_folder(folder: Path, results: list[Result], rows: list[list[dict[str, 
             ):
                 frame.insert(0, "hardware", result.machine.name)
                 target.append(frame)
-            shutil.copyfile(result.machine.path, draft / f"{result.machine.name}.yaml")
+            shutil.copyfile(result.machine.source.path, draft / f"{result.machine.name}.yaml")
         _fill_absent(pd.concat(frames, ignore_index=True)).to_parquet(draft / "rows.parquet", index=False)
         _fill_absent(pd.concat(iterations, ignore_index=True)).to_parquet(draft / "iterations.parquet", index=False)
-        shutil.copyfile(results[0].trace.path / "run.yaml", draft / "run.yaml")
+        shutil.copyfile(results[0].trace.path / "run.yaml", draft / RUN_COPY)
         (draft / "summary.json").write_text(json.dumps(document(results, None), indent=2) + "\n")
         draft.chmod(0o755)
-        if folder.is_dir():
-            folder.rmdir()  # empty: checked above
-        draft.replace(folder)
+        draft.replace(place)  # an empty folder there is replaced too
     except OSError as error:
         raise InputError(f"--out {folder}: {error.strerror}") from None
     finally:

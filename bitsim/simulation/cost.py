@@ -9,6 +9,8 @@ Assumptions
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -16,7 +18,7 @@ import numpy as np
 from bitsim.accelerators.registry import Machine
 from bitsim.accelerators.seam import OUTPUT, Datapath
 from bitsim.energy import PriceList
-from bitsim.errors import InputError, MappingError
+from bitsim.errors import InputError
 from bitsim.kernels.engines import ENGINES
 from bitsim.kernels.program import (
     CLASSES,
@@ -109,12 +111,9 @@ class CostModel:
         timed: list[Timed] = []
         datapath = None
         for product in products:
-            try:
+            with self._named(layer, pass_name):
                 datapath = accelerator.datapath(product, input_bits, weight_bits, output_bits)
                 timed += self._best(product, datapath)
-            except (InputError, MappingError) as error:
-                where = f"{self.machine.path}: layer {layer.name}, {pass_name}"
-                raise type(error)([f"{where}: {fault}" for fault in error.faults]) from None
         assert datapath is not None
         counters = _total([t.execution.counters for t in timed])
         classes = _total([t.classes for t in timed])
@@ -149,6 +148,10 @@ class CostModel:
 
         Both are read from memory at accumulator width, added at the output buffer, and the sum is written.
         """
+        with self._named(layer, "wgrad_accumulate"):
+            return self._accumulate_cost(layer, samples, widths)
+
+    def _accumulate_cost(self, layer: Layer, samples: int, widths: Widths) -> PassCost:
         accelerator = self.machine.accelerator
         (product,) = lower(layer, "wgrad", samples)
         input_bits, weight_bits, _ = widths.operands("wgrad")
@@ -201,6 +204,15 @@ class CostModel:
     def retimed(self, cost: PassCost, classes: dict[str, int]) -> PassCost:
         """`cost` with other cycles by class, and what follows from them."""
         return replace(cost, values=cost.values | self._costs(cost.work, classes))
+
+    @contextmanager
+    def _named(self, layer: Layer, pass_name: str) -> Iterator[None]:
+        """Faults of the machine get their place in its file, and the layer and pass they were met in."""
+        try:
+            yield
+        except InputError as error:
+            met_in = f"layer {layer.name}, {pass_name}"
+            raise type(error)([self.machine.source.located(fault, met_in) for fault in error.faults]) from None
 
     def _timer(self, nest: Nest, timing: np.ndarray) -> np.ndarray:
         return self._engine([nest], timing)[0]

@@ -133,8 +133,10 @@ class Result:
                 steps[name][start] += value
                 steps[name][end] -= value
         frame = pd.DataFrame({"iteration_start": edges[:-1], "iteration_end": edges[1:]})
+        running = np.cumsum(steps["cycles"])[:-1] > 0
         for name in names:
-            frame[name] = np.cumsum(steps[name])[:-1]
+            # Sums of floats going up and down leave a residue, such as -1e-11 pJ where nothing runs.
+            frame[name] = np.where(running, np.maximum(np.cumsum(steps[name])[:-1], 0), 0)
         frame.insert(3, "latency_s", frame["cycles"] / float(self.machine.clock_hz))
         frame["energy_j"] = frame["energy_pj"] * 1e-12
         return frame
@@ -145,9 +147,9 @@ class Result:
         return {
             "hardware": self.machine.name,
             "trace": self.trace.name,
-            "config_hash": self.machine.config_hash,
+            "config_hash": self.machine.source.config_hash,
             "trace_hash": self.trace.trace_hash,
-            "overrides": self.machine.overrides,
+            "overrides": self.machine.source.overrides,
             "iterations": count,
             "iteration_range": list(self.iteration_range),
             "cycles": totals.get("cycles", 0),

@@ -34,7 +34,8 @@ _COLUMNS = {
 _MAY_BE_BLANK = {"groups": 1, "rows": 1}
 _MAX_SIZE = 2**31 - 1
 # Sizes along which tables are made: images up to 65,536 pixels a side, a million rows of a sample.
-_MOST = dict.fromkeys(("in_h", "in_w", *_WINDOW), 2**16) | {"rows": 2**20}
+_MOST = dict.fromkeys(("in_h", "in_w", *_WINDOW, *OPTIONAL), 2**16) | {"rows": 2**20}
+_MAX_TAPS_OF_AN_AXIS = 2**22
 _MAX_WORDS = 2**42
 _MAX_BIT_OPS = 2**62
 
@@ -111,9 +112,19 @@ def _check_shape(line: int, layer: Layer, batch: int, faults: Faults) -> None:
     for column, channels in (("in_channels", layer.in_channels), ("out_channels", layer.out_channels)):
         if channels % layer.groups:
             faults.add(line, f"{column}: {channels} is not divisible by groups {layer.groups}")
-    for side, out in (("h", layer.out_h), ("w", layer.out_w)):
+    for side, size, kernel, out in (
+        ("h", layer.in_h, layer.kernel_h, layer.out_h),
+        ("w", layer.in_w, layer.kernel_w, layer.out_w),
+    ):
+        positions = max(size, out)
         if out < 1:
             faults.add(line, f"kernel_{side}: the kernel is larger than the padded input")
+        elif kernel > 1 and positions * kernel > _MAX_TAPS_OF_AN_AXIS:
+            faults.add(
+                line,
+                f"kernel_{side}: {kernel} taps at {positions} positions, allowed up to "
+                f"{_MAX_TAPS_OF_AN_AXIS} together: taps x positions along one axis",
+            )
     spots = layer.in_h * layer.in_w * layer.rows + layer.out_h * layer.out_w
     words = batch * spots * max(layer.in_channels, layer.out_channels) + layer.in_channels * layer.out_channels
     if layer.macs(batch) * 1024 >= _MAX_BIT_OPS or words > _MAX_WORDS:

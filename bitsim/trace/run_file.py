@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bitsim import strict_yaml
-from bitsim.errors import InputError, unknown_key
+from bitsim.errors import InputError, refusal, unknown_key
 
 Text = Annotated[str, Field(min_length=1, max_length=4000)]
 Series = list[dict[str, Any]] | dict[str, list[float]] | list[float]
@@ -48,11 +48,6 @@ def read_run(path: Path) -> RunInfo:
         faults = []
         for item in error.errors():
             key = str(item["loc"][0]) if item["loc"] else ""
-            if item["type"] == "extra_forbidden":
-                message = unknown_key(key, known)
-            elif item["type"] == "missing":
-                message = f"{key}: missing key"
-            else:
-                message = f"{key}: {item['input']!r}: {item['msg'].removeprefix('Value error, ')}"
+            message = unknown_key(key, known) if item["type"] == "extra_forbidden" else f"{key}: {refusal(item)}"
             faults.append(f"{path}:{document.line(key)}: {message}")
         raise InputError(list(dict.fromkeys(faults))) from None

@@ -199,9 +199,6 @@ class Accelerator(Seam):
         A convolution whose input needs no gradient reads the network's input, and runs as im2col.
         """
         faults = list(isca18.unsaid(layer))
-        rate = self.config.memory.rate_bits_per_cycle(self.config.clock)
-        if rate.denominator != 1:
-            faults.append(f"memory: {float(rate):g} bits a cycle, the model takes whole ones")
         input_bits, weight_bits = (self._float(bits) for bits in (widths.activation_bits, widths.weight_bits))
         if max(input_bits, weight_bits) > self.max_bits:
             faults.append(
@@ -228,7 +225,7 @@ class Accelerator(Seam):
             weight_buffer_bytes=self.config.weight_buffer // 8,
             input_buffer_bytes=self.config.input_buffer // 8,
             output_buffer_bytes=self.config.output_buffer // 8,
-            port_bits_per_cycle=int(rate),
+            port_bits_per_cycle=int(self.config.memory.rate_bits_per_cycle(self.config.clock)),
         )
         found = isca18.layer(row)
         moved = {name: int(found[name]) for name in isca18.COUNTERS if name.endswith("_bits")}

@@ -28,9 +28,15 @@ class AnalyticalPrices(PriceList):
 
 
 class AnalyticalModel:
-    """Costs of one machine by its published model; the same interface as CostModel."""
+    """Costs of one machine by its published model; the same interface as CostModel.
+
+    Raises InputError where the port does not move whole bits a cycle.
+    """
 
     def __init__(self, machine: Machine) -> None:
+        if machine.rate.denominator != 1:
+            fault = f"memory: {float(machine.rate):g} bits a cycle, allowed for --timing analytical: whole ones"
+            raise InputError(machine.source.located(fault))
         self.machine = machine
         self.prices = AnalyticalPrices(machine)
 
@@ -39,8 +45,8 @@ class AnalyticalModel:
         try:
             found = self.machine.accelerator.analytical_cost(layer, pass_name, samples, widths)
         except InputError as error:
-            where = f"{self.machine.path}: layer {layer.name}, {pass_name}"
-            raise type(error)([f"{where}: {fault}" for fault in error.faults]) from None
+            met_in = f"layer {layer.name}, {pass_name}"
+            raise type(error)([self.machine.source.located(fault, met_in) for fault in error.faults]) from None
         self.prices.source = found.source
         cycles = found.compute_cycles + found.wait_cycles
         input_bits, weight_bits, _ = widths.operands(pass_name)

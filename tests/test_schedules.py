@@ -2,9 +2,9 @@
 
 import pytest
 
-from bitsim.schedules import ProgressivePrecision
+from bitsim.schedules import Bits, ProgressivePrecision
 
-STAGES = ((3, 3, 6), (4, 4, 6), (6, 6, 8), (8, 8, 8))
+STAGES = (Bits(3, 3, 6), Bits(4, 4, 6), Bits(6, 6, 8), Bits(8, 8, 8))
 
 
 def feed(controller, *losses):
@@ -23,11 +23,11 @@ def test_threshold_is_eps_of_the_mean_of_early_losses():
 
 def test_eps_decays_twice_and_the_window_empties():
     controller = ProgressivePrecision(STAGES, eps=0.1, alpha=0.5)
-    assert feed(controller, *[1.0] * 5)[-1] and controller.eps == 0.05
+    assert feed(controller, *[1.0] * 5)[-1] and controller.switch.eps == 0.05
     assert feed(controller, *[1.0] * 4) == [False] * 4
-    assert feed(controller, 1.0) == [True] and controller.eps == 0.025
-    assert feed(controller, *[1.0] * 5)[-1] and controller.eps == 0.025
-    assert controller.widths == (8, 8, 8)
+    assert feed(controller, 1.0) == [True] and controller.switch.eps == 0.025
+    assert feed(controller, *[1.0] * 5)[-1] and controller.switch.eps == 0.025
+    assert controller.bits() == (8, 8, 8, None)
     assert not any(feed(controller, *[1.0] * 9))
 
 

@@ -101,7 +101,7 @@ class FracTrain(DynamicPrecision):
 
 def capped(candidates: Sequence[Bits], most: int) -> tuple[Bits, ...]:
     """Candidates with every width cut to `most` bits; those that fall together stand once."""
-    return tuple(dict.fromkeys(Bits(*(None if n is None else min(n, most) for n in bits)) for bits in candidates))
+    return tuple(dict.fromkeys(Bits._make(n if n is None else min(n, most) for n in bits) for bits in candidates))
 
 
 def _neighbours(costs: Sequence[float], target: float) -> list[float]:

@@ -123,20 +123,23 @@ def test_what_needs_no_input_gradient_and_what_is_gated(name):
     assert network.float_layers <= ungated
     assert all("downsample" in n or n.startswith(("conv1", "features.")) for n in ungated - network.float_layers)
     assert len({layer.name for layer in network.layers}) == len(network.layers)
-    assert len(network.gate_groups()) == {
-        "resnet38": 18,
-        "resnet74": 36,
-        "resnet110": 54,
-        "resnet164": 54,
-        "resnet18": 8,
-        "resnet34": 16,
-        "resnet50": 16,
-        "mobilenetv2": 17,
-        "bert-base": 24,
-        "gpt2": 24,
-        "gpt2-xl": 96,
-        "transformer-base": 30,
-    }[name]
+    assert (
+        len(network.gate_groups())
+        == {
+            "resnet38": 18,
+            "resnet74": 36,
+            "resnet110": 54,
+            "resnet164": 54,
+            "resnet18": 8,
+            "resnet34": 16,
+            "resnet50": 16,
+            "mobilenetv2": 17,
+            "bert-base": 24,
+            "gpt2": 24,
+            "gpt2-xl": 96,
+            "transformer-base": 30,
+        }[name]
+    )
 
 
 def test_names_and_depths_that_do_not_exist():

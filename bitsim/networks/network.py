@@ -14,6 +14,7 @@ class Network:
 
     title, dataset: as in run.yaml.  float_layers: names of layers that quantised training leaves in float.
     iterations_per_epoch is None where a run has no epochs.  settings: where batch and iterations come from.
+    small_images: CIFAR's 32x32 and the like, for which some published settings differ.
     """
 
     title: str
@@ -24,6 +25,7 @@ class Network:
     iterations: int
     iterations_per_epoch: int | None
     settings: str
+    small_images: bool = False
 
     def gate_groups(self) -> list[str]:
         """Gate groups in the order they run."""

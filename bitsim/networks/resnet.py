@@ -35,6 +35,7 @@ def cifar_resnet(depth: int) -> Network:
         CIFAR_ITERATIONS,
         -(-CIFAR_IMAGES // CIFAR_BATCH),
         "batch 128 and 64,000 iterations as in FracTrain (NeurIPS 2020)",
+        small_images=True,
     )
 
 

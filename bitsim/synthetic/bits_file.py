@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bitsim.schedules.bits import ALLOWED, FLOAT_BITS
+from bitsim.strict_yaml import MAX_FAULTS
 from bitsim.trace.cells import Faults, read_cells
 from bitsim.trace.precision_file import OPTIONAL_WIDTHS, WIDTHS
 from bitsim.workload import Layer
@@ -41,8 +42,9 @@ def read_bits(path: Path, layers: Sequence[Layer]) -> dict[str, dict[str, int]]:
                 if not 1 <= number <= FLOAT_BITS:
                     faults.add(last, f"{column}: {text!r}, allowed: {ALLOWED}")
                 table[name][column] = number
-    for layer in layers:
-        if layer.name not in line_of:
-            faults.add(last, f"layer {layer.name}: not in the table, allowed: every layer, by its name or its gate")
+    missing = [layer.name for layer in layers if layer.name not in line_of]
+    if missing:
+        listed = ", ".join(missing[:MAX_FAULTS]) + (", ..." if len(missing) > MAX_FAULTS else "")
+        faults.add(last, f"{len(missing)} layers not in the table, allowed: none; by name or by gate: {listed}")
     faults.check()
     return table

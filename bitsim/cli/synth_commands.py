@@ -90,7 +90,7 @@ def synth(
         gradient_bits=gradient_bits,
     )
     check_options(schedule, options)
-    network = _with_float(find_network(model, tokens), float_)
+    network = with_float(find_network(model, tokens), float_)
     per_epoch = iterations_per_epoch or network.iterations_per_epoch
     if loss is not None:
         losses = tuple(read_losses(loss, per_epoch))
@@ -148,7 +148,7 @@ def stages(
     grid = parse_grid("--eps", eps), parse_grid("--alpha", alpha)
     if len(grid[0]) * len(grid[1]) > MAX_GRID:
         raise InputError(f"--eps, --alpha: {len(grid[0]) * len(grid[1])} points, allowed up to {MAX_GRID}")
-    network = None if model is None else _with_float(find_network(model, tokens), float_)
+    network = None if model is None else with_float(find_network(model, tokens), float_)
     if network is None and (tokens is not None or float_):
         raise InputError("--tokens, --float: need --model")
     per_epoch = iterations_per_epoch or (network.iterations_per_epoch if network else None)
@@ -232,7 +232,7 @@ def _iterations(option: str, text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in parts)
 
 
-def _with_float(network: Network, names: list[str] | None) -> Network:
+def with_float(network: Network, names: list[str] | None) -> Network:
     """`network` with the layers named in float, in place of its own choice if any are named."""
     from dataclasses import replace
 

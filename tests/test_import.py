@@ -1,6 +1,8 @@
 """trace import: SCALE-Sim and ONNX models against output shapes worked out by others, and faults that name nodes."""
 
 import sys
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -11,6 +13,7 @@ from onnx import TensorProto, helper
 from onnx.reference import ReferenceEvaluator
 
 import bitsim
+from bitsim.networks import known_network
 from bitsim.networks.imported import import_network
 from bitsim.networks.onnx_file import read_onnx
 from bitsim.networks.scale_sim import read_scale_sim
@@ -227,12 +230,64 @@ def test_a_variable_length_names_node_operator_and_dimension(tmp_path, bitsim_co
     file = attention_network(tmp_path / "net.onnx")
     status, out, err = bitsim_command("trace", "import", file, "--out", tmp_path / "t")
     assert (status, out) == (2, "")
-    assert (
-        "net.onnx: node query (MatMul): variable length: dimension tokens of 'x', allowed: --dim tokens=LENGTH" in err
+    assert "net.onnx: node query (MatMul): variable length: the shape of 'x' is not known" in err
+    assert "allowed: --dim tokens=LENGTH" in err
     )
     status, _, err = bitsim_command("trace", "import", file, "--out", tmp_path / "t", "--dim", "tokens=16")
     assert status == 0, err
     assert "--dim tokens=16" in bitsim.open_trace(tmp_path / "t").run.command
+
+
+@pytest.mark.parametrize("dims", [{"tokens": 6}, {"tokens": 6, "batch": 2}])
+def test_reshapes_by_sizes_the_model_computes(tmp_path, dims):
+    """As exporters write it: heads of width C // 4, with C and the tokens read from the shape of a tensor."""
+
+    def constant(name, value):
+        return onnx.numpy_helper.from_array(np.array(value), name)
+
+    size = [
+        [
+            helper.make_node("Shape", ["h"], [f"shape{axis}"]),
+            helper.make_node("Gather", [f"shape{axis}", f"axis{axis}"], [f"size{axis}"], axis=0),
+            helper.make_node("Unsqueeze", [f"size{axis}", "first"], [f"list{axis}"]),
+        ]
+        for axis in range(3)
+    ]
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["h"], "wide"),
+        *(node for nodes in size for node in nodes),
+        helper.make_node("Div", ["list2", "four"], ["width"]),
+        helper.make_node("Concat", ["list0", "list1", "four", "width"], ["split"], axis=0),
+        helper.make_node("Reshape", ["h", "split"], ["heads"]),
+        helper.make_node("Transpose", ["heads"], ["a"], perm=[0, 2, 1, 3]),
+        helper.make_node("Transpose", ["heads"], ["b"], perm=[0, 2, 3, 1]),
+        helper.make_node("MatMul", ["a", "b"], ["y"], "scores"),
+    ]
+    weights = [weight("w", 5, 20), constant("four", [4]), constant("first", [0])]
+    weights += [constant(f"axis{axis}", axis) for axis in range(3)]
+    path = save(tmp_path / "net.onnx", nodes, {"x": ["batch", "tokens", 5]}, "y", weights)
+    (wide, scores), unsupported = read_onnx(path, dims)
+    assert unsupported == [] and (wide.rows, wide.out_channels) == (6, 20)
+    assert (scores.groups, scores.rows, scores.in_channels, scores.out_channels) == (4, 6, 20, 24)
+
+
+@pytest.mark.parametrize(
+    ("name", "macs"),
+    [
+        ("resnet50", 4_089_184_256),  # torchvision's model page: 4.09 GFLOPS (multiply-adds)
+        ("vgg19", 19_632_062_464),  # 19.63
+        ("densenet121", 2_834_161_664),  # 2.83
+        ("squeezenet", 349_151_936),  # squeezenet1_1: 0.35
+    ],
+)
+def test_published_models_have_their_published_macs(name, macs):
+    """Models that the onnx package ships for its own tests, without weights."""
+    path = Path(onnx.__file__).parent / "backend/test/data/light" / f"light_{name}.onnx"
+    network = import_network(path, {}).network
+    assert sum(layer.macs(1) for layer in network.layers) == macs
+    if name == "resnet50":
+        shapes = [[replace(x, name="", gate_group="") for x in n.layers] for n in (network, known_network("resnet50"))]
+        assert sorted(shapes[0], key=repr) == sorted(shapes[1], key=repr)
 
 
 NOT_SAID = {

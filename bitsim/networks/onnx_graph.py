@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bitsim.errors import InputError
+from bitsim.networks.onnx_shapes import infer_shapes
 
 Shape = tuple[int | str, ...]
 # Operators whose constant operands are trained.
@@ -26,27 +27,26 @@ _FLOAT_TYPES = {1, 10, 11, 16}  # TensorProto.FLOAT, FLOAT16, DOUBLE, BFLOAT16
 class OnnxGraph:
     """nodes in an order in which they can run; batch: samples the shapes are for.
 
-    shapes: {tensor: sizes}, a name where a size is not fixed.  constant: tensors that no input changes.
+    shapes: {tensor: sizes}, a name where a size is not fixed; variable: names of dimensions without a length.
+    constant: tensors that no input changes.
     trained: tensors that depend on a trained weight, so that a gradient flows into them.
     """
 
     nodes: tuple[Any, ...]
     batch: int
     shapes: Mapping[str, Shape]
+    variable: tuple[str, ...]
     constant: frozenset[str]
     trained: frozenset[str]
 
     def shape(self, name: str) -> tuple[int, ...]:
         """Sizes of a tensor.  ValueError, naming what is variable, unless all are fixed."""
-        if name not in self.shapes:
-            raise ValueError(f"the shape of {name!r} cannot be inferred, allowed: fixed shapes")
-        sizes: list[int] = []
-        for size in self.shapes[name]:
-            if not isinstance(size, int):
-                hint = f"allowed: --dim {size}=LENGTH" if size else "allowed: fixed lengths"
-                raise ValueError(f"variable length: dimension {size or '(unnamed)'} of {name!r}, {hint}")
-            sizes.append(size)
-        return tuple(sizes)
+        sizes = self.shapes.get(name, ("",))
+        hint = ", ".join(f"--dim {dim}=LENGTH" for dim in self.variable) or "fixed lengths"
+        fixed = tuple(size for size in sizes if isinstance(size, int))
+        if len(fixed) < len(sizes):
+            raise ValueError(f"variable length: the shape of {name!r} is not known, allowed: {hint}")
+        return fixed
 
     def per_sample(self, count: int, what: str) -> int:
         """`count` divided by the batch.  ValueError if it does not divide."""
@@ -72,9 +72,9 @@ def load_graph(path: Path, dims: Mapping[str, int]) -> OnnxGraph:
         raise InputError(f"{path}:1: not an ONNX model: {str(error).splitlines()[0][:200]}") from None
     if not model.graph.node:
         raise InputError(f"{path}:1: not an ONNX model: no nodes")
-    batch = _fix_dimensions(path, model.graph, dims)
+    batch, variable = _fix_dimensions(path, model.graph, dims)
     try:
-        model = onnx.shape_inference.infer_shapes(model, data_prop=True)
+        model = infer_shapes(model)
     except Exception as error:
         raise InputError(f"{path}:1: shapes contradict each other: {' '.join(str(error).split())[:300]}") from None
     graph = model.graph
@@ -84,7 +84,9 @@ def load_graph(path: Path, dims: Mapping[str, int]) -> OnnxGraph:
     for weight in graph.initializer:
         shapes[weight.name], types[weight.name] = tuple(weight.dims), weight.data_type
     constant = _constants(graph)
-    return OnnxGraph(tuple(graph.node), batch, shapes, constant, _trained(graph.node, constant, shapes, types))
+    return OnnxGraph(
+        tuple(graph.node), batch, shapes, variable, constant, _trained(graph.node, constant, shapes, types)
+    )
 
 
 def attributes(node: Any) -> dict[str, Any]:
@@ -105,8 +107,11 @@ def subgraph_nodes(node: Any) -> Iterator[Any]:
                 yield from subgraph_nodes(inner)
 
 
-def _fix_dimensions(path: Path, graph: Any, dims: Mapping[str, int]) -> int:
-    """Set named lengths in the inputs, forget shapes that were stored with other lengths; return the batch."""
+def _fix_dimensions(path: Path, graph: Any, dims: Mapping[str, int]) -> tuple[int, tuple[str, ...]]:
+    """Set named lengths in the inputs, forget shapes that were stored with other lengths.
+
+    Returns the batch, and the names of dimensions still without a length.
+    """
     weights = {weight.name for weight in graph.initializer}
     inputs = [tensor for tensor in graph.input if tensor.name not in weights]
     if not inputs or not inputs[0].type.tensor_type.shape.dim:
@@ -130,7 +135,7 @@ def _fix_dimensions(path: Path, graph: Any, dims: Mapping[str, int]) -> int:
     del graph.value_info[:]
     for tensor in graph.output:
         tensor.type.tensor_type.ClearField("shape")
-    return int(first.dim_value)
+    return int(first.dim_value), tuple(sorted(names - set(lengths)))
 
 
 def _sizes(tensor: Any) -> Shape:

@@ -232,7 +232,6 @@ def test_a_variable_length_names_node_operator_and_dimension(tmp_path, bitsim_co
     assert (status, out) == (2, "")
     assert "net.onnx: node query (MatMul): variable length: the shape of 'x' is not known" in err
     assert "allowed: --dim tokens=LENGTH" in err
-    )
     status, _, err = bitsim_command("trace", "import", file, "--out", tmp_path / "t", "--dim", "tokens=16")
     assert status == 0, err
     assert "--dim tokens=16" in bitsim.open_trace(tmp_path / "t").run.command

@@ -282,6 +282,15 @@ class Widths:
         }[pass_name]
 
 
+def effective_macs(layer: Layer, widths: Widths, samples: int) -> float:
+    """Effective MACs of all training products of `layer` over `samples` samples: MACs x bits1 x bits2 / 1024.
+
+    Source: FracTrain (NeurIPS 2020): a product of 32 x 32 bits is one.
+    """
+    weights = (widths.operands(name)[:2] for name in layer.passes())
+    return layer.macs(samples) * sum(first * second for first, second in weights) / FLOAT_BITS**2
+
+
 def required_accumulator_bits(input_bits: int, weight_bits: int, reduction: int) -> int:
     """Bits a signed sum of `reduction` products needs: a + w - 1 + ceil(log2 K)."""
     return input_bits + weight_bits - 1 + (max(reduction, 1) - 1).bit_length()

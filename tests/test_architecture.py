@@ -14,7 +14,7 @@ LAYERS = [
     {"strict_yaml", "data", "workload", "kernels", "schedules"},
     {"technology", "trace", "hardware"},
     {"analytical"},
-    {"accelerators", "record"},
+    {"accelerators", "record", "networks", "synthetic"},
     {"energy", "mapping"},
     {"simulation"},
     {"report", "reproduce"},

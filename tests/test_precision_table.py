@@ -12,11 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import bitsim
-from bitsim import data
 from bitsim.errors import InputError
 from bitsim.trace import precision_file, table_file
 from bitsim.trace.histogram import distinct_histograms
-from bitsim.trace.synthetic import write_resnet38
 from bitsim.trace.writer import write_trace
 from bitsim.workload import Layer
 from tests.conftest import PRECISION, RUN
@@ -225,13 +223,6 @@ def test_many_unknown_layers_fail_fast(trace_folder):
     start = time.monotonic()
     assert "and 199980 more" in fault(trace_folder(precision=f"{HEADER}\n{rows}\n"))
     assert time.monotonic() - start < 10
-
-
-def test_shipped_cifar_traces_are_what_their_command_writes(tmp_path):
-    for trace in write_resnet38(tmp_path):
-        shipped = data.find("traces", trace.name)
-        for file in ("run.yaml", "layers.csv", "precision.csv"):
-            assert (trace.path / file).read_bytes() == (shipped / file).read_bytes()
 
 
 def test_writer_keeps_texts_that_look_like_numbers(tmp_path):

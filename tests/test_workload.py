@@ -1,12 +1,23 @@
 """Laws of the nest: MACs, operands and outputs of every pass against plain loops over indices."""
 
 import itertools
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bitsim.workload import DGRAD, DGRAD_SECOND, FORWARD, WGRAD, Layer, lower, required_accumulator_bits
+from bitsim.workload import (
+    DGRAD,
+    DGRAD_SECOND,
+    FORWARD,
+    WGRAD,
+    Layer,
+    Widths,
+    effective_macs,
+    lower,
+    required_accumulator_bits,
+)
 
 
 @st.composite
@@ -83,11 +94,13 @@ def test_tiles_read_the_pixels_under_their_windows(layer, tile_rows, tile_cols):
     assert len(unique_cols) == -(-layer.out_w // tile_cols)
 
 
-def test_resnet38_has_the_published_macs():
-    from bitsim.trace.synthetic import resnet_cifar_layers
-
-    assert sum(x.macs(1) for x in resnet_cifar_layers(38)) == 83_280_512  # FracTrain, CIFAR settings
-    assert sum(x.macs(1) for x in resnet_cifar_layers(74)) == 168_215_168
+def test_effective_macs_weigh_each_product_by_its_bits():
+    layer = Layer("fc", "linear", 1, 4, 8, rows=2)
+    assert effective_macs(layer, Widths(3, 4, 6, 16, 3), 5) == 5 * 64 * (3 * 4 + 6 * 4 + 3 * 16) / 1024
+    first = replace(layer, needs_dgrad="false")
+    assert effective_macs(first, Widths(3, 4, 6, 16, 3), 5) == 5 * 64 * (3 * 4 + 3 * 16) / 1024
+    attention = Layer("qk", "matmul", 2, 8, 8, rows=3)  # no wgrad: dY times each operand
+    assert effective_macs(attention, Widths(3, 4, 6, 6, 3), 1) == 96 * (3 * 4 + 6 * 4 + 6 * 3) / 1024
 
 
 def test_attention_has_two_gradients_and_no_weight_gradient():

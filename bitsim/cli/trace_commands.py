@@ -1,4 +1,4 @@
-"""bitsim trace info|check|record."""
+"""bitsim trace info|check|record|synth|stages|import|convert."""
 
 from __future__ import annotations
 
@@ -7,9 +7,14 @@ from typing import Annotated
 
 import typer
 
+from bitsim.cli import import_commands, synth_commands
 from bitsim.cli.options import TraceArgument
 
 app = typer.Typer(help="Look at, check and record precision traces.", no_args_is_help=True)
+app.command()(synth_commands.synth)
+app.command()(synth_commands.stages)
+app.command("import")(import_commands.import_)
+app.command()(import_commands.convert)
 
 
 @app.command()

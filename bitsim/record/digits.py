@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from bitsim.errors import InputError
 from bitsim.schedules import ProgressivePrecision
+from bitsim.schedules.switching import ALPHA, EPS
 from bitsim.trace.reader import Trace
 from bitsim.trace.writer import write_trace
 from bitsim.workload import FLOAT_BITS, Layer
@@ -20,13 +21,10 @@ from bitsim.workload import FLOAT_BITS, Layer
 if TYPE_CHECKING:
     import torch
 
-# FracTrain's ladder: forward 3/4/6/8, backward 6/6/8/8 (NeurIPS 2020, Sec. 4.1).
-STAGES = ((3, 3, 6), (4, 4, 6), (6, 6, 8), (8, 8, 8))
 BATCH = 128
 EPOCHS = 60
 LEARNING_RATE = 0.05
 WEIGHT_DECAY = 1e-4
-EPS, ALPHA = 0.05, 0.3
 SPLIT = {"train": 1257, "validation": 270, "test": 270}
 
 
@@ -56,7 +54,7 @@ def record_digits(folder: str | Path, seed: int = 0, epochs: int = EPOCHS) -> Tr
     torch.manual_seed(seed)
     model = ResNet(20, in_channels=1, classes=10)
     layers = layers_of(model, torch.zeros(1, 1, 8, 8))
-    controller = ProgressivePrecision(STAGES, EPS, ALPHA)
+    controller = ProgressivePrecision()
     log = _train(model, controller, seed, epochs)
     per_epoch = -(-SPLIT["train"] // BATCH)
     run = {
@@ -130,7 +128,7 @@ def _train(model: torch.nn.Module, controller: ProgressivePrecision, seed: int, 
     iteration = 0
     for _ in range(epochs):
         for conv in convs:
-            conv.widths = controller.widths
+            conv.widths = controller.bits()[:3]
         total = 0.0
         for chosen in torch.randperm(len(labels)).split(BATCH):
             loss = functional.cross_entropy(model(images[chosen]), labels[chosen])
@@ -138,7 +136,7 @@ def _train(model: torch.nn.Module, controller: ProgressivePrecision, seed: int, 
             loss.backward()
             optimizer.step()
             total += loss.item() * len(chosen)
-            log.ranges.append((iteration, iteration + 1, len(chosen), controller.widths))
+            log.ranges.append((iteration, iteration + 1, len(chosen), controller.bits()[:3]))
             iteration += 1
         steps.step()
         validation_loss, validation_accuracy = _evaluate(model, *parts["validation"])

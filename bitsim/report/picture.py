@@ -60,7 +60,7 @@ def training_picture(results: list[Result], path: Path) -> None:
     bottom.set_xlim(first, last)
     kind = "synthetic" if trace.run.synthetic else "recorded"
     figure.suptitle(f"{trace.run.model}, {trace.run.dataset} ({kind})", fontsize="medium")
-    _save(figure, path)
+    save_figure(figure, path)
     pyplot.close(figure)
 
 
@@ -116,9 +116,16 @@ def _loss(axes: Any, trace: Any) -> None:
     twin.spines["top"].set_visible(False)
 
 
-def _save(figure: Any, path: Path) -> None:
+def save_figure(figure: Any, path: Path) -> None:
+    """Write a matplotlib figure, its form by suffix (png, svg, pdf; none: png), whole or not at all.
+
+    InputError if the form is unknown or the file cannot be written.
+    """
+    form = path.suffix.lstrip(".") or "png"
+    if form not in ("png", "svg", "pdf"):
+        raise InputError(f"{path}: {form}: not a form of picture, allowed: png, svg, pdf")
     image = io.BytesIO()
-    figure.savefig(image, format=path.suffix.lstrip(".") or "png", dpi=130)
+    figure.savefig(image, format=form, dpi=130)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, draft = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)

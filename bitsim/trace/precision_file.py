@@ -20,7 +20,7 @@ from bitsim.errors import InputError
 from bitsim.trace.cells import Faults
 from bitsim.trace.demand import SampleGroup
 from bitsim.trace.histogram import check_histograms, check_ranges, distinct_histograms
-from bitsim.trace.table_file import BLANK, read_table
+from bitsim.trace.table_file import BLANK, Table, read_table
 from bitsim.workload import MAX_BITS, Layer
 
 NAMES = ("precision.csv", "precision.csv.gz", "precision.parquet")
@@ -29,6 +29,9 @@ OPTIONAL_WIDTHS = ("weight_gradient_bits", "output_bits")
 REQUIRED = ("iteration_start", "iteration_end", "layer", "samples", *WIDTHS)
 OPTIONAL = (*OPTIONAL_WIDTHS, "batch")
 _NUMBERS = tuple(name for name in (*REQUIRED, *OPTIONAL) if name != "layer")
+_ALLOWED = dict.fromkeys(_NUMBERS, "a whole number from 0") | dict.fromkeys(
+    (*WIDTHS, *OPTIONAL_WIDTHS), f"a whole number 1 to 31, or {MAX_BITS} for float"
+)
 
 
 @dataclass(frozen=True)
@@ -54,17 +57,20 @@ def find_precision(folder: Path) -> Path:
     return found[0]
 
 
+def read_rows(path: Path) -> Table:
+    """The rows of a precision table as they stand, unchecked.  InputError with every cell that is not a number."""
+    return read_table(path, _NUMBERS, REQUIRED, OPTIONAL, _ALLOWED)
+
+
 def read_precision(path: Path, layers: tuple[Layer, ...], batch: int, iterations: int) -> PrecisionTable:
     """Read and check the precision table of a run of `iterations` batches of `batch` samples.
 
     Raises InputError with the line (parquet: row) of each fault: widths outside 1..32, unknown
     layers, ranges outside the run, gaps, overlaps, histograms that do not add up to the batch.
     """
-    allowed = dict.fromkeys(_NUMBERS, "a whole number from 0")
-    allowed |= dict.fromkeys((*WIDTHS, *OPTIONAL_WIDTHS), f"a whole number 1 to 31, or {MAX_BITS} for float")
-    table = read_table(path, _NUMBERS, REQUIRED, OPTIONAL, allowed)
+    table = read_rows(path)
     columns, lines, faults = table.numbers, table.lines, Faults(path, table.row_word)
-    _check_values(columns, lines, batch, iterations, allowed, faults)
+    _check_values(columns, lines, batch, iterations, faults)
     rows, layer = _resolve(table.names, table.name_of_row, layers, lines, faults)
     faults.check()
     # Rows of one layer and range side by side, in the order of the file.
@@ -90,7 +96,6 @@ def _check_values(
     lines: np.ndarray,
     batch: int,
     iterations: int,
-    allowed: dict[str, str],
     faults: Faults,
 ) -> None:
     """Each number by itself; blank batches become `batch`."""
@@ -100,7 +105,7 @@ def _check_values(
 
     samples, sizes = columns["samples"], columns["batch"]
     for name in (*WIDTHS, *OPTIONAL_WIDTHS):
-        values, what = columns[name], allowed[name]
+        values, what = columns[name], _ALLOWED[name]
         wrong = (values != BLANK) & ((values < 1) | (values > MAX_BITS))
         refuse(wrong, lambda i, n=name, v=values, w=what: f"{n}: {v[i]}, allowed: {w}")  # type: ignore[misc]
         if name in WIDTHS:

@@ -17,7 +17,7 @@ from bitsim.trace.layers_file import check_total, read_layers
 from bitsim.trace.precision_file import PrecisionTable, find_precision, read_precision
 from bitsim.trace.run_file import RunInfo, read_run
 from bitsim.trace.table_file import MAX_TABLE_BYTES
-from bitsim.workload import Layer
+from bitsim.workload import Layer, effective_macs
 
 
 @dataclass(frozen=True)
@@ -107,6 +107,12 @@ def summary(trace: Trace) -> dict[str, Any]:
     """Facts about a trace for `bitsim trace info`."""
     run = trace.run
     forward = sum(layer.macs(1) for layer in trace.layers)
+    demands = trace.demands()
+    effective = sum(
+        demand.iterations * effective_macs(trace.layers[demand.layer_index], group.widths, group.samples)
+        for demand in demands
+        for group in demand.groups
+    )
     return {
         "model": run.model,
         "dataset": run.dataset,
@@ -117,7 +123,8 @@ def summary(trace: Trace) -> dict[str, Any]:
         "iterations": run.iterations,
         "forward MACs a sample": forward,
         "training MACs an iteration": run.batch * sum(layer.macs(1) * len(layer.passes()) for layer in trace.layers),
+        "effective MACs an iteration": f"{effective / run.iterations:.6g} (mean)",
         "trace ranges": len(trace.precision.start),
-        "distinct demands": len(trace.demands()),
+        "distinct demands": len(demands),
         "trace hash": trace.trace_hash,
     }

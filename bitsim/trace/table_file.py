@@ -31,9 +31,11 @@ _WHOLE = re.compile(r"\+?([0-9]{1,18})(?:\.0*)?", re.ASCII)
 class Table:
     """numbers: (rows,) int64 a column, BLANK where empty; layer of row i is ``names[name_of_row[i]]``.
 
+    header: columns of the file, in its order.
     lines: line of each row in its file (parquet: row, from 1), which `row_word` names in faults.
     """
 
+    header: list[str]
     numbers: dict[str, np.ndarray]
     names: list[str]
     name_of_row: np.ndarray
@@ -96,7 +98,7 @@ def _plain_csv(raw: bytes, numbers: Sequence[str], required: Sequence[str], opti
             return None
     codes = table["layer"].unify_dictionaries().combine_chunks()
     names = [str(name).strip() for name in codes.dictionary.to_pylist()]
-    return Table(columns, names, codes.indices.to_numpy(), np.arange(2, rows + 2), "")
+    return Table(header, columns, names, codes.indices.to_numpy(), np.arange(2, rows + 2), "")
 
 
 def _any_csv(
@@ -119,7 +121,7 @@ def _any_csv(
     faults.check()
     at = header.index("layer")
     names, codes = _factorize(row[at] for row in rows)
-    return Table(columns, names, codes, lines, "")
+    return Table(header, columns, names, codes, lines, "")
 
 
 def _read_parquet(
@@ -148,7 +150,7 @@ def _read_parquet(
     except Exception as error:  # pyarrow has a family of its own for torn files
         raise InputError(f"{path}:1: not a parquet table: {str(error).splitlines()[0][:200]}") from None
     faults.check()
-    return Table(columns, names, codes, lines, "row")
+    return Table(header, columns, names, codes, lines, "row")
 
 
 def _parquet_numbers(column: Any, name: str, lines: np.ndarray, faults: Faults, allowed: dict[str, str]) -> np.ndarray:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,20 +27,31 @@ def write_trace(
     Raises InputError, and leaves nothing behind, if the trace does not pass its own checks.
     """
     folder = Path(folder)
+    rows = list(precision)
+    extra = dict.fromkeys(name for row in rows for name in row if name not in PRECISION_COLUMNS)
+    with new_folder(folder) as draft:
+        (draft / "run.yaml").write_text(strict_yaml.dump(run), encoding="utf-8")
+        _write_csv(draft / "layers.csv", (*REQUIRED, *OPTIONAL), [_layer_cells(layer) for layer in layers])
+        _write_csv(draft / "precision.csv", (*PRECISION_COLUMNS, *extra), rows)
+        open_trace(draft)
+    return open_trace(folder.absolute())
+
+
+@contextmanager
+def new_folder(folder: Path) -> Iterator[Path]:
+    """A hidden folder beside `folder` to write into, renamed to it at the end; gone if anything is raised.
+
+    InputError if `folder` exists or cannot be written; faults raised inside name `folder`.
+    """
     if folder.exists():
         raise InputError(f"{folder}: exists already, allowed: a new folder")
-    rows = list(precision)
-    extra = [name for row in rows for name in row if name not in PRECISION_COLUMNS]
     try:
         folder.absolute().parent.mkdir(parents=True, exist_ok=True)
         draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.absolute().parent))
     except OSError as error:
         raise InputError(f"{folder}: cannot be written: {error.strerror}") from None
     try:
-        (draft / "run.yaml").write_text(strict_yaml.dump(run), encoding="utf-8")
-        _write_csv(draft / "layers.csv", (*REQUIRED, *OPTIONAL), [_layer_cells(layer) for layer in layers])
-        _write_csv(draft / "precision.csv", (*PRECISION_COLUMNS, *dict.fromkeys(extra)), rows)
-        open_trace(draft)
+        yield draft
         draft.chmod(0o755)
         draft.replace(folder)
     except InputError as error:
@@ -48,7 +60,6 @@ def write_trace(
         raise InputError(f"{folder}: cannot be written: {error.strerror}") from None
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-    return open_trace(folder.absolute())
 
 
 def _write_csv(path: Path, columns: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> None:

@@ -39,8 +39,8 @@ class AnalyticalModel:
         try:
             found = self.machine.accelerator.analytical_cost(layer, pass_name, samples, widths)
         except InputError as error:
-            where = f"{self.machine.path}: layer {layer.name}, {pass_name}"
-            raise type(error)([f"{where}: {fault}" for fault in error.faults]) from None
+            met_in = f"--timing analytical, layer {layer.name}, {pass_name}"
+            raise type(error)([self.machine.source.located(fault, met_in) for fault in error.faults]) from None
         self.prices.source = found.source
         cycles = found.compute_cycles + found.wait_cycles
         input_bits, weight_bits, _ = widths.operands(pass_name)

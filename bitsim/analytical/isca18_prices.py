@@ -7,7 +7,8 @@ Assumptions it makes
     - A bank of the weight or input buffer is read max_bits² / min_bits bits at a time (32 at 8 and 2 bits),
       one of the output buffer 32 bits; what is narrower than a word pays its share of it.
 Where it has no price, ours: a bank that was not printed is one of the CACTI table (45 nm, high-performance
-cells); an array that was not synthesised is priced as the one of the same max_bits and the nearest min_bits.
+cells), one above that table several of its largest; an array that was not synthesised is priced as the one of
+the same max_bits and the nearest min_bits.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ INPUT_BANKS = {
 }
 OUTPUT_BANKS = {512: (1.06112, 2.33854)}
 PRINTED_ACCESS_BITS = 32
-LEAST_ACCESS_BITS = 8  # CACTI has no narrower words
+LEAST_ACCESS_BITS, LARGEST_BANK_BYTES = 8, 2 * 2**20  # of the CACTI table
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Prices:
 def prices(rows: int, cols: int, max_bits: int, min_bits: int, buffer_bytes: tuple[int, int, int]) -> Prices:
     """Prices of a machine.  buffer_bytes: weight, input, output buffer.
 
-    InputError for an array that was not synthesised at max_bits, and for a bank above the SRAM table.
+    InputError for an array that was not synthesised at max_bits.
     """
     units = rows * cols
     access_bits = max(LEAST_ACCESS_BITS, _power_of_two(max_bits**2 // min_bits))
@@ -78,6 +79,7 @@ def _bank_nj_per_bit(
     if access_bits == PRINTED_ACCESS_BITS and not rest and bank_bytes in printed:
         read, write = printed[bank_bytes]
         return read / PRINTED_ACCESS_BITS / 1e3, write / PRINTED_ACCESS_BITS / 1e3
+    banks = max(banks, -(-capacity_bytes // LARGEST_BANK_BYTES))
     price = sram.buffer_price(capacity_bytes * 8, banks, access_bits, 45, "itrs-hp", ports, Fraction(1))
     return price.read_pj_per_bit / 1e3, price.write_pj_per_bit / 1e3
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -108,13 +108,16 @@ class Difference:
 
 
 def differences(
-    row: str, ours: Mapping[str, float], published: Mapping[str, str], exact: Iterable[str], close: Iterable[str] = ()
+    row: str, ours: Mapping[str, float], published: Mapping[str, str], exact: Sequence[str], close: Sequence[str] = ()
 ) -> list[Difference]:
     """Columns that differ: `exact` at all, `close` by more than 1e-6 of the published value; blank cells are not held.
 
-    Raises InputError naming every cell that is not a finite number.
+    Raises InputError naming every column that is not a finite number, or if all are blank.
     """
-    found, faults = [], []
+    found: list[Difference] = []
+    faults: list[str] = []
+    if not any((published.get(column) or "").strip() for column in (*exact, *close)):
+        faults.append(f"nothing published to hold, allowed: one or more of {', '.join((*exact, *close))}")
     for tolerance, columns in ((0.0, exact), (1e-6, close)):
         for column in columns:
             text = (published.get(column) or "").strip()
@@ -122,7 +125,7 @@ def differences(
                 continue
             value = number(text)
             if value is None:
-                faults.append(f"{row}: {column}: {text[:LONGEST_NUMBER]!r} is not a number, allowed: a finite number")
+                faults.append(f"{column}: {text[:LONGEST_NUMBER]!r} is not a number, allowed: a finite number")
             elif not abs(ours[column] - value) <= tolerance * abs(value):
                 found.append(Difference(row, column, ours[column], value))
     if faults:

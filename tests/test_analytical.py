@@ -57,7 +57,10 @@ def test_rows_are_those_of_the_published_model(bitsim_command):
     ("more", "message"),
     [
         ((), "the model has no dgrad, dgrad_second, wgrad, allowed: --passes forward"),
-        (("--passes", "forward"), "layer fc, forward: --timing analytical: 16 bits, but the model has no passes"),
+        (
+            ("--passes", "forward"),
+            "--timing analytical, layer fc, forward: precision: 16 bits, but the model has no passes",
+        ),
         (("--passes", "forward", "--overlap", "overlap"), "--overlap overlap is not said by the model"),
         (("--passes", "forward", "--objective", "energy"), "--objective energy is not said by the model"),
         (

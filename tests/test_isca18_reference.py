@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from bitsim.analytical.bitfusion_isca18 import COUNTERS, Row, layer
+from bitsim.analytical.isca18_prices import prices
+from bitsim.errors import InputError
 
 TOUCHES = {
     "batch": ("input", "output"),
@@ -18,8 +20,31 @@ TOUCHES = {
     "in": ("input", "weight"),
     "out": ("weight", "output"),
 }
-# pJ per 32-bit access, read and write, of the banks of the published configuration.
-PJ = {"weight": (0.683701, 0.925317), "input": (1.90318, 3.63853), "output": (1.06112, 2.33854)}
+NAMES = ("weight", "input", "output")
+# pJ per 32-bit access, read and write, by bytes of a bank; nJ a cycle of 512 units of 8/2 bits: as printed.
+PJ = {
+    "weight": {128: (0.683701, 0.925317)},
+    "input": {2048: (1.90318, 3.63853), 4096: (3.42953, 4.31011), 8192: (6.39163, 5.56268), 16384: (9.98170, 8.42090)},
+    "output": {512: (1.06112, 2.33854)},
+}
+CORE_NJ = 0.235104
+
+
+def unit_nj(row):
+    """nJ of a compute cycle, and of a bit read and written of each buffer; what was not printed is the product's."""
+    ours = prices(row.rows, row.cols, row.max_bits, row.min_bits, tuple(size(row, name) for name in NAMES))
+    printed = (row.max_bits, row.min_bits) == (8, 2)
+    core = CORE_NJ * row.rows * row.cols / 512 if printed else ours.core_nj_per_cycle
+    buffers = {}
+    for i, (name, banks) in enumerate(zip(NAMES, (row.rows * row.cols, row.rows, row.cols), strict=True)):
+        found = PJ[name].get(size(row, name) / banks) if printed else None
+        own = ours.read_nj_per_bit[i], ours.write_nj_per_bit[i]
+        buffers[name] = tuple(pj / 32e3 for pj in found) if found else own
+    return core, buffers
+
+
+def size(row, name):
+    return getattr(row, f"{name}_buffer_bytes")
 
 
 def doubling(size, unit=1):
@@ -55,6 +80,7 @@ def traffic(order, counts, tile, half):
 def schedules(row):
     """Every tiling that fits, in every order: (cycles, nJ, counters)."""
     p = row
+    core, buffers = unit_nj(row)
     fused = [p.max_bits // power_of_two(max(bits, p.min_bits)) for bits in (p.input_bits, p.weight_bits)]
     lanes = p.rows * fused[0] * fused[1]
     taps = p.kernel**2
@@ -66,7 +92,7 @@ def schedules(row):
             "input": (o * o * taps if p.im2col else side * side) * ic * b * p.input_bits,
             "output": o * o * -(-oc // p.cols) * p.cols * b * 32,
         }
-        half = {name: getattr(p, f"{name}_buffer_bytes") * 8 // 2 for name in bits}
+        half = {name: size(p, name) * 8 // 2 for name in bits}
         if any(bits[name] > half[name] for name in bits):
             continue
         counts = {"batch": -(-p.batch // b), "cols": -(-p.out_size // o), "rows": -(-p.out_size // o)}
@@ -90,52 +116,80 @@ def schedules(row):
             found |= {"input_buffer_read_bits": macs * p.input_bits, "input_buffer_write_bits": t["input"]}
             found |= {"output_buffer_read_bits": visits + t["output"], "output_buffer_write_bits": visits + t["output"]}
             found |= {"dram_read_bits": read, "dram_write_bits": write}
-            pj = sum(
-                found[f"{name}_buffer_read_bits"] / 32 * PJ[name][0]
-                + found[f"{name}_buffer_write_bits"] / 32 * PJ[name][1]
-                for name in PJ
-            )
-            nj = compute * 0.235104 + (pj + (read + write) * 15) / 1e3
+            nj = compute * core + (read + write) * 15e-3
+            for name in NAMES:
+                nj += found[f"{name}_buffer_read_bits"] * buffers[name][0]
+                nj += found[f"{name}_buffer_write_bits"] * buffers[name][1]
             yield found["cycles"], nj, found
 
 
-@pytest.mark.parametrize("seed", range(24))
-def test_the_search_finds_what_plain_loops_find(seed):
-    rng = np.random.default_rng(seed)
-    kernel = int(rng.choice([1, 2, 3, 5]))
-    row = Row(
-        kernel=kernel,
+PUBLISHED = {"rows": 16, "cols": 32, "max_bits": 8, "min_bits": 2}
+PUBLISHED |= {"weight_buffer_bytes": 65536, "input_buffer_bytes": 32768, "output_buffer_bytes": 16384}
+
+
+def random_row(rng, machine, largest):
+    """A layer of up to `largest` in each dimension, at widths the machine has."""
+    return Row(
+        **machine,
+        kernel=int(rng.choice([1, 2, 3, 5])),
         out_size=1 if rng.random() < 0.2 else int(rng.integers(1, 30)),
         stride=int(rng.choice([1, 1, 2, 4])),
-        in_channels=int(2 ** (rng.random() * 10)),
-        out_channels=int(2 ** (rng.random() * 10)),
+        in_channels=int(largest ** rng.random()),
+        out_channels=int(largest ** rng.random()),
         batch=int(rng.choice([1, 3, 16])),
-        input_bits=int(rng.integers(1, 9)),
-        weight_bits=int(rng.integers(1, 9)),
+        input_bits=int(rng.integers(1, machine["max_bits"] + 1)),
+        weight_bits=int(rng.integers(1, machine["max_bits"] + 1)),
         im2col=int(rng.random() < 0.3),
-        rows=16,
-        cols=32,
-        max_bits=8,
-        min_bits=2,
-        weight_buffer_bytes=65536,
-        input_buffer_bytes=32768,
-        output_buffer_bytes=16384,
-        port_bits_per_cycle=int(rng.choice([32, 192, 250])),
+        port_bits_per_cycle=int(rng.choice([1, 32, 192, 250])),
     )
+
+
+def random_machine(rng):
+    """Arrays of any size, odd buffers among them; half of them with banks of the sizes that were printed."""
+    rows, cols = (int(n) for n in rng.integers(1, 40, 2))
+    printed = rng.random() < 0.5
+    max_bits = 8 if printed else int(rng.choice([4, 8, 16]))
+    banks = {"weight": rows * cols, "input": rows, "output": cols}
+    each = {name: int(rng.choice(list(PJ[name]))) for name in NAMES}
+    sizes = {name: banks[name] * each[name] if printed else int(rng.integers(500, 100_000)) for name in NAMES}
+    machine = {
+        "rows": rows,
+        "cols": cols,
+        "max_bits": max_bits,
+        "min_bits": 2 if printed else int(rng.choice([1, 2, 4])),
+    }
+    return machine | {f"{name}_buffer_bytes": sizes[name] for name in NAMES}
+
+
+def check(row):
     listed = list(schedules(row))
+    if not listed:
+        with pytest.raises(InputError, match="no tile fits half its buffer"):
+            layer(row)
+        return
     cycles, nj, counters = min(listed, key=lambda found: (found[0], found[1]))
     ours = layer(row)
-    assert {name: ours[name] for name in COUNTERS} == {name: counters[name] for name in COUNTERS}
+    assert {name: ours[name] for name in COUNTERS} == counters, row
     assert ours["total_nj"] == pytest.approx(nj, rel=1e-9)
-    assert ours["cycles"] == cycles
     same = [found for found in listed if (found[0], found[1]) == (cycles, nj)]
     assert all(found[2] == counters for found in same)  # what still ties has equal counters
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_the_published_machine_finds_what_plain_loops_find(seed):
+    check(random_row(np.random.default_rng(seed), PUBLISHED, 1024))
+
+
+@pytest.mark.parametrize("seed", range(120))
+def test_other_machines_find_what_plain_loops_find(seed):
+    rng = np.random.default_rng(seed)
+    check(random_row(rng, random_machine(rng), 128))
 
 
 def test_sixteen_bit_units_round_widths_up_to_powers_of_two():
     """floor(16 / 3) = 5 lanes is nothing a fusion unit can do: 3 bits run as 4, 5 to 7 as 8, 9 and more as 16."""
     base = {"kernel": 1, "out_size": 1, "stride": 1, "in_channels": 64, "out_channels": 8, "batch": 1, "im2col": 0}
     base |= {"rows": 4, "cols": 4, "max_bits": 16, "min_bits": 2, "port_bits_per_cycle": 64}
-    base |= {f"{name}_buffer_bytes": 8192 for name in PJ}
+    base |= {f"{name}_buffer_bytes": 8192 for name in NAMES}
     for bits, lanes in ((2, 8), (3, 4), (4, 4), (5, 2), (7, 2), (8, 2), (9, 1), (16, 1)):
         assert Row(**base, input_bits=bits, weight_bits=16).lanes == 4 * lanes

@@ -79,7 +79,7 @@ def test_a_value_altered_by_one_is_named(tmp_path, bitsim_command, column):
     [
         ("kernel", "0", "2: kernel: '0', allowed"),
         ("batch", "x", "2: batch: 'x', allowed"),
-        ("input_bits", "16", "above max_bits"),
+        ("input_bits", "16", ":2: input_bits: 16, allowed: up to max_bits, 8"),
         ("cycles", "many", "cycles: 'many' is not a number"),
         ("weight_buffer_bytes", "1", "no tile fits"),
         ("total_nj", "inf", "total_nj: 'inf' is not a number, allowed: a finite number"),
@@ -111,7 +111,7 @@ def test_all_faults_of_a_file_at_once(tmp_path, bitsim_command):
 
 def test_other_arrays_stay_within_laws():
     """More columns never take more compute cycles; a wider port never more cycles."""
-    row = Row.read(ROWS[2], "row")
+    row = bitfusion.read_row("row", ROWS[2])
     base = layer(row)
     wide = layer(Row(**{**row.__dict__, "port_bits_per_cycle": 384}))
     assert wide["cycles"] <= base["cycles"]

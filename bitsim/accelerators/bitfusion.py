@@ -202,11 +202,11 @@ class Accelerator(Seam):
         input_bits, weight_bits = (self._float(bits) for bits in (widths.activation_bits, widths.weight_bits))
         if max(input_bits, weight_bits) > self.max_bits:
             faults.append(
-                f"{max(input_bits, weight_bits)} bits, but the model has no passes for wider operands, "
+                f"precision: {max(input_bits, weight_bits)} bits, but the model has no passes for wider operands, "
                 f"allowed: up to {self.max_bits}, for float layers by precision.float={self.max_bits}"
             )
         if faults:
-            raise InputError([f"--timing analytical: {fault}" for fault in faults])
+            raise InputError(faults)
         conv = layer.kind == "conv"
         row = isca18.Row(
             kernel=layer.kernel_h,

@@ -7,41 +7,31 @@ Everything is in bits and cycles; one row is one layer of one network.
 Assumptions it makes
     - All fusion widens the reduction; a convolution that reads the network's input runs as im2col.
     - Tiles are powers of two clipped to their dimension, output rows and columns tied; the kernel is whole.
-    - Of all tilings and the 120 loop orders the fewest cycles win, then the least energy.
+    - Of all tilings and the 120 loop orders the fewest cycles win, then the least energy (isca18_prices).
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from fractions import Fraction
+from functools import lru_cache
 from itertools import permutations
 
 import numpy as np
 
+from bitsim.analytical.isca18_prices import DRAM_NJ_PER_BIT, Prices, prices
 from bitsim.errors import InputError
-from bitsim.technology import logic, sram
+from bitsim.kernels.compile import compiled
+from bitsim.technology import logic
 from bitsim.workload import Layer
 
 OUTPUT_BITS = 32
 MOST_BITS = 2**60
-DRAM_PJ_PER_BIT = 15.0
-CORE_NJ_PER_CYCLE = 0.235104  # 512 units of 8/2 bits
-ACCESS_BITS = 32
-# pJ per 32-bit access (read, write) by bank bytes, as printed by the released simulator (CACTI, 45 nm).
-WEIGHT_BANKS = {128: (0.683701, 0.925317)}
-INPUT_BANKS = {
-    2048: (1.90318, 3.63853),
-    4096: (3.42953, 4.31011),
-    8192: (6.39163, 5.56268),
-    16384: (9.98170, 8.42090),
-}
-OUTPUT_BANKS = {512: (1.06112, 2.33854)}
-
-LOOPS = ("batch", "cols", "rows", "in_channels", "out_channels")
-TOUCHES = {"input": {"batch", "cols", "rows", "in_channels"}, "weight": {"in_channels", "out_channels"}}
-TOUCHES["output"] = {"batch", "cols", "rows", "out_channels"}
+OPERANDS = ("weight", "input", "output")
+# Columns of a tile's trip counts; output rows and columns are tied, so that a loop order has the side twice.
+BATCH, SIDE, IN_CHANNELS, OUT_CHANNELS = range(4)
+LOOPS = (BATCH, SIDE, SIDE, IN_CHANNELS, OUT_CHANNELS)
+TOUCHES = ((IN_CHANNELS, OUT_CHANNELS), (BATCH, SIDE, IN_CHANNELS), (BATCH, SIDE, OUT_CHANNELS))  # of OPERANDS
 COUNTERS = (
     "cycles",
     "memory_wait_cycles",
@@ -80,29 +70,23 @@ class Row:
     output_buffer_bytes: int
     port_bits_per_cycle: int
 
-    @classmethod
-    def read(cls, cells: Mapping[str, str], where: str) -> Row:
-        """A row from its cells.  InputError naming `where` and every column that is missing or not sound."""
-        faults, values = [], {}
-        for name in cls.__dataclass_fields__:
-            text = (cells.get(name) or "").strip()
-            least = 0 if name == "im2col" else 1
-            if not (text.isascii() and text.isdecimal() and least <= int(text) < 2**31):
-                faults.append(f"{where}: {name}: {text!r}, allowed: a whole number from {least}")
-            else:
-                values[name] = int(text)
-        if not faults and max(values["input_bits"], values["weight_bits"]) > values["max_bits"]:
-            faults.append(f"{where}: input_bits, weight_bits: above max_bits, which this model cannot run")
-        if not faults:
-            row = cls(**values)
-            if row.most_bits >= MOST_BITS:
-                faults.append(f"{where}: counters would pass int64, allowed: smaller dimensions")
-        if faults:
-            raise InputError(faults)
-        return cls(**values)
+    def faults(self) -> Iterator[str]:
+        """What the model cannot run, and what it can."""
+        widths = sorted({high for high, _ in logic.synthesised_widths()})
+        if self.max_bits not in widths:
+            yield f"max_bits: {self.max_bits}, allowed: {', '.join(map(str, widths))}"
+        if self.min_bits > self.max_bits:
+            yield f"min_bits: {self.min_bits}, allowed: up to max_bits, {self.max_bits}"
+        for name, bits in (("input_bits", self.input_bits), ("weight_bits", self.weight_bits)):
+            if bits > self.max_bits:
+                yield f"{name}: {bits}, allowed: up to max_bits, {self.max_bits}, as the model has no passes"
+        if self.im2col > 1:
+            yield f"im2col: {self.im2col}, allowed: 0 or 1"
+        if self._most_bits >= MOST_BITS:
+            yield "counters would pass int64, allowed: smaller dimensions"
 
     @property
-    def most_bits(self) -> int:
+    def _most_bits(self) -> int:
         """Above every count of any schedule: each product with all its operands moved anew."""
         side = self.out_size * self.stride + self.kernel
         spots = self.batch * side * side * self.kernel**2
@@ -114,8 +98,19 @@ class Row:
         """Products of a column a cycle; a fusion unit splits into powers of two, so odd widths round up."""
         fused = 1
         for bits in (self.input_bits, self.weight_bits):
-            fused *= self.max_bits // max(1 << (bits - 1).bit_length(), self.min_bits)
+            fused *= self.max_bits // (1 << (max(bits, self.min_bits) - 1).bit_length())
         return self.rows * fused
+
+    @property
+    def half_bits(self) -> tuple[int, int, int]:
+        """What a tile may fill of each buffer, in the order of OPERANDS."""
+        return self.weight_buffer_bytes * 4, self.input_buffer_bytes * 4, self.output_buffer_bytes * 4
+
+    @property
+    def prices(self) -> Prices:
+        """Prices of the machine."""
+        sizes = (self.weight_buffer_bytes, self.input_buffer_bytes, self.output_buffer_bytes)
+        return prices(self.rows, self.cols, self.max_bits, self.min_bits, sizes)
 
 
 def unsaid(layer: Layer) -> Iterator[str]:
@@ -133,165 +128,159 @@ def layer(row: Row) -> dict[str, int | float]:
     """Counters and energies of the best schedule of one layer: COUNTERS in bits and cycles, ENERGIES in nJ.
 
     Besides them its number of tiles, and BUFFER_nj of each buffer.
-
-    Raises InputError if no tile fits its buffers.
+    Raises InputError for what the model cannot run, and if no tile fits the buffers.
     """
+    return dict(_layer(row))
+
+
+@lru_cache(maxsize=4096)  # networks repeat layers
+def _layer(row: Row) -> dict[str, int | float]:
+    if faults := list(row.faults()):
+        raise InputError(faults)
     tiles = _tilings(row)
     footprint = _footprints(row, tiles)
-    half = {
-        "weight": row.weight_buffer_bytes * 4,
-        "input": row.input_buffer_bytes * 4,
-        "output": row.output_buffer_bytes * 4,
-    }
-    fits = np.logical_and.reduce([footprint[name] <= half[name] for name in half])
+    half = np.array(row.half_bits)
+    fits = (footprint <= half).all(axis=1)
     if not fits.any():
-        raise InputError("no tile fits the buffers of this row")
-    tiles = {name: values[fits] for name, values in tiles.items()}
-    footprint = {name: values[fits] for name, values in footprint.items()}
+        least = ", ".join(f"{name} {bits}" for name, bits in zip(OPERANDS, footprint.min(axis=0), strict=True))
+        raise InputError(f"no tile fits half its buffer, allowed: larger buffers (bits of the least tile: {least})")
+    tiles, footprint = {name: sizes[fits] for name, sizes in tiles.items()}, footprint[fits]
     trips = _trips(row, tiles)
     compute = _compute_cycles(row, tiles, trips)
-    best: dict[str, int | float] | None = None
-    for order in permutations(LOOPS):
-        moved, resident = {}, {}
-        for name in half:
-            moved[name], resident[name] = _promote(order, TOUCHES[name], trips, footprint[name], half[name])
-        cycles, wait = _total_cycles(row, compute, moved, resident)
-        least = cycles.min()
-        if best is not None and least > best["cycles"]:
-            continue
-        for i in np.flatnonzero(cycles == least).tolist():
-            found = _counters(row, tiles, trips, i, moved)
-            found |= {"cycles": int(cycles[i]), "memory_wait_cycles": int(wait[i]), "compute_cycles": int(compute[i])}
-            found |= _energies(row, found)
-            if best is None or (found["cycles"], found["total_nj"]) < (best["cycles"], best["total_nj"]):
-                best = found
-    assert best is not None
+    price = row.prices
+    moved_nj = np.array(price.write_nj_per_bit) + DRAM_NJ_PER_BIT
+    moved_nj[2] += price.read_nj_per_bit[2] + DRAM_NJ_PER_BIT
+    energy = compute * price.core_nj_per_cycle
+    for name, bits in _array_bits(row, tiles, trips).items():
+        energy = energy + bits * price.read_nj_per_bit[OPERANDS.index(name)]
+        if name == "output":
+            energy += bits * price.write_nj_per_bit[2]
+    by_compute = np.argsort(compute, kind="stable")
+    ordered = (values[by_compute] for values in (compute, energy, footprint, trips))
+    found = best_schedule(*ordered, _orders(), _touches(), half, row.port_bits_per_cycle, moved_nj)
+    i = by_compute[found[0]]
+    one = {name: sizes[i : i + 1] for name, sizes in tiles.items()}
+    return _values(row, one, trips[i : i + 1], int(compute[i]), *(int(v) for v in found[1:]))
+
+
+@compiled
+def best_schedule(compute, energy, footprint, trips, orders, touches, half, port, moved_nj):  # type: ignore[no-untyped-def]
+    """The tile and loop order of fewest cycles, then of least energy.
+
+    Of n tiles, ascending in compute: compute (n,) cycles, energy (n,) nJ that no order changes, footprint (n, 3)
+    bits of OPERANDS, trips (n, 4) of the loops.  orders (m, 5): loops from the innermost.  touches (3, 4): whether
+    an operand depends on a loop.  half (3,) bits; port: bits a cycle; moved_nj (3,): nJ of a bit moved.
+    Returns (5,): tile, wait cycles, bits moved of weight, input and output.
+    """
+    best = np.zeros(5, np.int64)
+    moved, resident = np.zeros(3, np.int64), np.zeros(3, np.int64)
+    best_cycles, best_nj = np.int64(-1), 0.0
+    for i in range(compute.shape[0]):
+        if 0 <= best_cycles <= compute[i]:
+            break  # every schedule waits for its first and last transfer
+        for k in range(orders.shape[0]):
+            for operand in range(3):
+                bits = kept = footprint[i, operand]
+                promoting = True
+                for loop in orders[k]:
+                    if not promoting:
+                        bits *= trips[i, loop]
+                    elif touches[operand, loop]:
+                        bits *= trips[i, loop]
+                        promoting = bits <= half[operand]
+                        kept = bits if promoting else kept
+                moved[operand], resident[operand] = bits, kept
+            first, last = resident.sum(), resident[2]
+            middle = moved.sum() + moved[2] - first - last
+            wait = max(0, -(-middle // port) - compute[i]) - (-first // port) - (-last // port)
+            cycles = compute[i] + wait
+            if best_cycles < 0 or cycles <= best_cycles:
+                nj = energy[i] + (moved * moved_nj).sum()
+                if best_cycles < 0 or cycles < best_cycles or nj < best_nj:
+                    best_cycles, best_nj = cycles, nj
+                    best[0], best[1], best[2:] = i, wait, moved
     return best
 
 
-def _powers(size: int, unit: int = 1) -> list[int]:
+@lru_cache(maxsize=1)
+def _orders() -> np.ndarray:
+    return np.array(sorted(set(permutations(LOOPS))), np.int64)
+
+
+@lru_cache(maxsize=1)
+def _touches() -> np.ndarray:
+    return np.array([[loop in touched for loop in range(4)] for touched in TOUCHES])
+
+
+def _powers(size: int, unit: int = 1) -> np.ndarray:
     """min(unit x 2^k, size) up to the first that covers the dimension."""
-    steps = math.ceil(math.log2(-(-size // unit)))
-    return sorted({min(unit << k, size) for k in range(steps + 1)})
+    steps = (-(-size // unit) - 1).bit_length()
+    return np.array(sorted({min(unit << k, size) for k in range(steps + 1)}), np.int64)
 
 
 def _tilings(row: Row) -> dict[str, np.ndarray]:
     outputs = _powers(row.out_channels, 1 if row.im2col else row.cols)
     choices = (_powers(row.batch), _powers(row.out_size), _powers(row.in_channels), outputs)
-    grid = np.meshgrid(*(np.array(c, np.int64) for c in choices), indexing="ij")
+    grid = np.meshgrid(*choices, indexing="ij")
     return dict(zip(("batch", "side", "in_channels", "out_channels"), (g.ravel() for g in grid), strict=True))
 
 
-def _footprints(row: Row, tiles: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def _footprints(row: Row, tiles: dict[str, np.ndarray]) -> np.ndarray:
+    """(tiles, 3) bits of OPERANDS."""
     taps, lanes = row.kernel**2, row.lanes
     side, inputs, outputs, batch = tiles["side"], tiles["in_channels"], tiles["out_channels"], tiles["batch"]
     pixels = side * side * taps if row.im2col else ((side - 1) * row.stride + row.kernel) ** 2
-    return {
-        "weight": -(-taps * inputs // lanes) * lanes * outputs * row.weight_bits,
-        "input": pixels * inputs * batch * row.input_bits,
-        "output": side * side * batch * -(-outputs // row.cols) * row.cols * OUTPUT_BITS,
-    }
+    weight = -(-taps * inputs // lanes) * lanes * outputs * row.weight_bits
+    output = side * side * batch * -(-outputs // row.cols) * row.cols * OUTPUT_BITS
+    return np.stack([weight, pixels * inputs * batch * row.input_bits, output], axis=1)
 
 
-def _trips(row: Row, tiles: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    side = -(-row.out_size // tiles["side"])
-    return {
-        "batch": -(-row.batch // tiles["batch"]),
-        "cols": side,
-        "rows": side,
-        "in_channels": -(-row.in_channels // tiles["in_channels"]),
-        "out_channels": -(-row.out_channels // tiles["out_channels"]),
-    }
+def _trips(row: Row, tiles: dict[str, np.ndarray]) -> np.ndarray:
+    """(tiles, 4) trip counts of the loops."""
+    whole = (row.batch, row.out_size, row.in_channels, row.out_channels)
+    return np.stack([-(-size // tile) for size, tile in zip(whole, tiles.values(), strict=True)], axis=1)
 
 
-def _tile_count(trips: dict[str, np.ndarray]) -> np.ndarray:
-    return np.prod([trips[name] for name in LOOPS], axis=0)
+def _tile_count(trips: np.ndarray) -> np.ndarray:
+    return np.prod(trips[:, LOOPS], axis=1)
 
 
-def _compute_cycles(row: Row, tiles: dict[str, np.ndarray], trips: dict[str, np.ndarray]) -> np.ndarray:
+def _compute_cycles(row: Row, tiles: dict[str, np.ndarray], trips: np.ndarray) -> np.ndarray:
     taps, lanes = row.kernel**2, row.lanes
     spots = tiles["batch"] * tiles["side"] ** 2 * -(-tiles["out_channels"] // row.cols)
     steps = -(-taps * tiles["in_channels"] // lanes) if row.im2col else taps * -(-tiles["in_channels"] // lanes)
     return _tile_count(trips) * spots * steps
 
 
-def _promote(
-    order: tuple[str, ...], touches: set[str], trips: dict[str, np.ndarray], tile: np.ndarray, half: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """(bits moved, bits resident): from the innermost loop outwards, what still fits is kept."""
-    moved, resident = tile.copy(), tile.copy()
-    promoting = np.ones(len(tile), bool)
-    for loop in order:
-        if loop in touches:
-            moved *= trips[loop]
-            promoting &= moved <= half
-            resident = np.where(promoting, moved, resident)
-        else:
-            moved = np.where(promoting, moved, moved * trips[loop])
-    return moved, resident
+def _array_bits(row: Row, tiles: dict[str, np.ndarray], trips: np.ndarray) -> dict[str, np.ndarray]:
+    """Bits the array reads of each operand; of outputs it writes as many."""
+    written = tiles["out_channels"] * tiles["side"] ** 2 * tiles["batch"] * _tile_count(trips)
+    products = row.kernel**2 * tiles["in_channels"] * written
+    return {"weight": products * row.weight_bits, "input": products * row.input_bits, "output": written * OUTPUT_BITS}
 
 
-def _total_cycles(
-    row: Row, compute: np.ndarray, moved: dict[str, np.ndarray], resident: dict[str, np.ndarray]
-) -> tuple[np.ndarray, np.ndarray]:
-    port = row.port_bits_per_cycle
-    first = resident["input"] + resident["weight"] + resident["output"]
-    last = resident["output"]
-    latency = -(-first // port) + -(-last // port)
-    middle = moved["input"] + moved["weight"] + 2 * moved["output"] - first - last
-    wait = np.maximum(0, -(-middle // port) - compute) + latency
-    return compute + wait, wait
-
-
-def _counters(
-    row: Row, tiles: dict[str, np.ndarray], trips: dict[str, np.ndarray], i: int, moved: dict[str, np.ndarray]
+def _values(
+    row: Row, tile: dict[str, np.ndarray], trips: np.ndarray, compute: int, wait: int, *moved: int
 ) -> dict[str, int | float]:
-    count = int(_tile_count(trips)[i])
-    batch, side, inputs, outputs = (int(tiles[n][i]) for n in ("batch", "side", "in_channels", "out_channels"))
-    spots = side * side * batch
-    products = row.kernel**2 * inputs * outputs * spots * count
-    visits = outputs * spots * count * OUTPUT_BITS
-    t = {name: int(values[i]) for name, values in moved.items()}
-    return {
-        "tiles": count,
-        "weight_buffer_read_bits": products * row.weight_bits,
-        "weight_buffer_write_bits": t["weight"],
-        "input_buffer_read_bits": products * row.input_bits,
-        "input_buffer_write_bits": t["input"],
-        "output_buffer_read_bits": visits + t["output"],
-        "output_buffer_write_bits": visits + t["output"],
-        "dram_read_bits": t["input"] + t["weight"] + t["output"],
-        "dram_write_bits": t["output"],
+    """Everything about one tile (arrays of one element) and the bits it moves, in the order of OPERANDS."""
+    array = {name: int(bits[0]) for name, bits in _array_bits(row, tile, trips).items()}
+    values: dict[str, int | float] = {
+        "cycles": compute + wait,
+        "memory_wait_cycles": wait,
+        "compute_cycles": compute,
+        "tiles": int(_tile_count(trips)[0]),
+        "dram_read_bits": sum(moved),
+        "dram_write_bits": moved[2],
     }
-
-
-def _access_pj(
-    known: dict[int, tuple[float, float]], capacity_bytes: int, banks: int, ports: int
-) -> tuple[float, float]:
-    """(read, write) pJ of a 32-bit access: the printed constant, else the CACTI table."""
-    if capacity_bytes % banks == 0 and capacity_bytes // banks in known:
-        return known[capacity_bytes // banks]
-    price = sram.buffer_price(capacity_bytes * 8, banks, ACCESS_BITS, 45, "itrs-hp", ports, Fraction(1))
-    return price.read_pj_per_bit * ACCESS_BITS, price.write_pj_per_bit * ACCESS_BITS
-
-
-def _energies(row: Row, counters: dict[str, int | float]) -> dict[str, int | float]:
-    units = row.rows * row.cols
-    if (row.max_bits, row.min_bits) == (8, 2):
-        core = counters["compute_cycles"] * CORE_NJ_PER_CYCLE * units / 512
-    else:
-        core = (
-            counters["compute_cycles"] * logic.unit_price(row.max_bits, row.min_bits).active_pj_per_cycle * units / 1e3
-        )
-    buffers = {}
-    for name, known, size, banks, ports in (
-        ("weight", WEIGHT_BANKS, row.weight_buffer_bytes, units, 0),
-        ("input", INPUT_BANKS, row.input_buffer_bytes, row.rows, 0),
-        ("output", OUTPUT_BANKS, row.output_buffer_bytes, row.cols, 1),
-    ):
-        read, write = _access_pj(known, size, banks, ports)
-        accesses = counters[f"{name}_buffer_read_bits"] * read + counters[f"{name}_buffer_write_bits"] * write
-        buffers[f"{name}_buffer_nj"] = accesses / ACCESS_BITS / 1e3
-    dram = (counters["dram_read_bits"] + counters["dram_write_bits"]) * DRAM_PJ_PER_BIT / 1e3
-    sram_nj = sum(buffers.values())
-    return {"core_nj": core, "sram_nj": sram_nj, "dram_nj": dram, "total_nj": core + sram_nj + dram, **buffers}
+    for name, bits in zip(OPERANDS, moved, strict=True):
+        values[f"{name}_buffer_read_bits"] = array[name] + (bits if name == "output" else 0)
+        values[f"{name}_buffer_write_bits"] = bits + (array[name] if name == "output" else 0)
+    price = row.prices
+    for name, read, write in zip(OPERANDS, price.read_nj_per_bit, price.write_nj_per_bit, strict=True):
+        reads, writes = values[f"{name}_buffer_read_bits"], values[f"{name}_buffer_write_bits"]
+        values[f"{name}_buffer_nj"] = reads * read + writes * write
+    values["core_nj"] = compute * price.core_nj_per_cycle
+    values["sram_nj"] = sum(values[f"{name}_buffer_nj"] for name in OPERANDS)
+    values["dram_nj"] = (values["dram_read_bits"] + values["dram_write_bits"]) * DRAM_NJ_PER_BIT
+    values["total_nj"] = values["core_nj"] + values["sram_nj"] + values["dram_nj"]
+    return values

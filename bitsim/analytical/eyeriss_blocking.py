@@ -118,8 +118,8 @@ def cheapest(inner, outer, batch, words, held, capacity, option_count, options):
 
 
 def best_blocking(
-    channels: int,
-    outputs: int,
+    in_channels: int,
+    out_channels: int,
     kernel: int,
     out_size: int,
     stride: int,
@@ -142,15 +142,15 @@ def best_blocking(
     active = kernel * out_size * rh * rw
     input_rows = min(kernel * fw + (out_size - fw) * stride * fh, kernel * out_size)
     once = (
-        channels * outputs * kernel**2 * scale,
-        batch * fw * channels * side * input_rows,
-        batch * outputs * out_size**2 * scale,
+        in_channels * out_channels * kernel**2 * scale,
+        batch * fw * in_channels * side * input_rows,
+        batch * out_channels * out_size**2 * scale,
     )
     best: tuple[int, int, int, np.ndarray] | None = None
     fewest = None
     for ri in (d for d in range(1, rh + 1) if rh % d == 0):
         ro = rh // ri * rw
-        li, lo, lb = -(-channels // ri), -(-outputs // ro), batch * fw
+        li, lo, lb = -(-in_channels // ri), -(-out_channels // ro), batch * fw
         passes = li * lo * lb
         if fewest is not None and passes > fewest:
             continue
@@ -158,7 +158,7 @@ def best_blocking(
         fills = (active * kernel * fh * li * lo, active * side * fh * li * lb, active * out_size * fh * lo * lb)
         words = (*once, once[0], fh * once[1], fh * once[2], *fills)
         registers = REGISTER_ACCESSES_PER_MAC * fh * active * kernel * out_size * passes
-        macs = once[2] * channels * kernel**2
+        macs = once[2] * in_channels * kernel**2
         if 2 * DRAM_COST * 9 * max(words) * max(li, lo, lb) + registers + macs >= 2**62:
             raise InputError("counters would pass int64, allowed: smaller dimensions")
         held = (
@@ -187,7 +187,7 @@ def best_blocking(
     dram, buffer, array = (int(v) for v in found[2:])
     return Blocking(
         cycles=fh * kernel * out_size * passes,
-        alu_units=Fraction(once[2] * channels * kernel**2, scale),
+        alu_units=Fraction(once[2] * in_channels * kernel**2, scale),
         rf_units=Fraction(registers, scale),
         noc_units=Fraction(ARRAY_COST * array, scale),
         glb_units=Fraction(BUFFER_COST * buffer, scale),

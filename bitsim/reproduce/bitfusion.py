@@ -6,6 +6,7 @@ is from the exact engine, layer by layer.  The headline is in headline.py.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,12 +14,13 @@ from bitsim.accelerators.registry import load_hardware
 from bitsim.analytical.bitfusion_isca18 import COUNTERS, ENERGIES, Row, layer
 from bitsim.errors import InputError
 from bitsim.reproduce.beside import Beside, beside
-from bitsim.reproduce.published_rows import Difference, differences, given, shipped
+from bitsim.reproduce.published_rows import Difference, differences, given, raise_faults, shipped, whole_numbers
 from bitsim.simulation.cost import CostModel
 from bitsim.workload import Widths
 
 LAYERS_FILE = "bitfusion_isca18_layers.csv"
 MACHINE = "bitfusion_16x32_192b"
+MOST = 2**31 - 1  # of any dimension
 
 
 @dataclass(frozen=True)
@@ -41,27 +43,27 @@ def rows(path: Path | None = None) -> Rows:
     """Every row of the shipped file, or of a user's file in its format."""
     required = (*Row.__dataclass_fields__, "cycles")
     listed = given(path, required) if path else [(LAYERS_FILE, cells) for cells in shipped(LAYERS_FILE)]
-    read: list[Row] = []
-    faults: list[str] = []
+    names: list[str] = []
+    read, ours, found, faults = [], [], [], []
     for where, cells in listed:
+        names.append(" ".join(filter(None, (where if path else "", cells.get("network"), cells.get("layer")))))
         try:
-            read.append(Row.read(cells, where))
+            read.append(read_row(where, cells))
+            ours.append(layer(read[-1]))
+            found += differences(names[-1], ours[-1], cells, COUNTERS, ENERGIES)
         except InputError as error:
-            faults += error.faults
-    if faults:
-        raise InputError(faults[:20])
-    names, ours, found = [], [], []
-    for (where, cells), row in zip(listed, read, strict=True):
-        name = " ".join(filter(None, (where if path else "", cells.get("network"), cells.get("layer"))))
-        names.append(name)
-        try:
-            ours.append(layer(row))
-            found += differences(name, ours[-1], cells, COUNTERS, ENERGIES)
-        except InputError as error:
-            faults += [fault if fault.startswith(name) else f"{where}: {fault}" for fault in error.faults]
-    if faults:
-        raise InputError(faults[:20])
+            faults += [fault if fault.startswith(where) else f"{where}: {fault}" for fault in error.faults]
+    raise_faults(path or LAYERS_FILE, faults)
     return Rows(names, [cells.get("network", "") for _, cells in listed], read, ours, found)
+
+
+def read_row(where: str, cells: Mapping[str, str]) -> Row:
+    """A row from its cells.  InputError naming `where` and every column that is missing or not sound."""
+    least = {name: 0 if name == "im2col" else 1 for name in Row.__dataclass_fields__}
+    values, faults = whole_numbers(where, cells, least, MOST, {})
+    if faults:
+        raise InputError(faults)
+    return Row(**values)
 
 
 def exact_beside(found: Rows) -> list[Beside]:

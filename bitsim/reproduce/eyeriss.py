@@ -19,13 +19,14 @@ from bitsim.accelerators.registry import load_hardware
 from bitsim.analytical.eyeriss_blocking import COUNTERS, Blocking, best_blocking
 from bitsim.errors import InputError
 from bitsim.reproduce.beside import Beside, beside
-from bitsim.reproduce.published_rows import Difference, differences, given, shipped
+from bitsim.reproduce.published_rows import Difference, differences, given, raise_faults, shipped, whole_numbers
 from bitsim.simulation.cost import CostModel
 from bitsim.workload import Widths
 
 LAYERS_FILE = "eyeriss_256pe_layers.csv"
 MACHINE = "eyeriss_16x16_128k"
 DIMENSIONS = ("in_channels", "out_channels", "kernel", "out_size", "stride", "batch")
+MOST = 2**24 - 1  # of any dimension
 OPTIONAL = {"array_rows": 16, "array_cols": 16, "register_words": 256, "buffer_words": 65536}
 
 CHIP_ROWS, CHIP_COLS, CHIP_HZ = 12, 14, 200e6  # JSSC 2017
@@ -85,32 +86,22 @@ def rows(path: Path | None = None) -> Rows:
     convolutions = [
         (where, cells) for where, cells in listed if any((cells.get(d) or "").strip() for d in DIMENSIONS[:4])
     ]
-    faults: list[str] = []
-    dimensions = []
+    least = dict.fromkeys((*DIMENSIONS, *OPTIONAL), 1)
+    names: list[str] = []
+    dimensions, ours, found, faults = [], [], [], []
     for where, cells in convolutions:
-        values = dict(OPTIONAL)
-        for name in (*DIMENSIONS, *OPTIONAL):
-            text = (cells.get(name) or "").strip()
-            if not text and name in OPTIONAL:
-                continue
-            if not (text.isascii() and text.isdecimal() and 1 <= int(text) < 2**24):
-                faults.append(f"{where}: {name}: {text!r}, allowed: a whole number from 1 to {2**24 - 1}")
-            else:
-                values[name] = int(text)
-        dimensions.append(values)
-    if faults:
-        raise InputError(faults[:20])
-    names, ours, found = [], [], []
-    for (where, cells), values in zip(convolutions, dimensions, strict=True):
-        name = " ".join(filter(None, (where if path else "", cells.get("network"), cells.get("layer"))))
-        names.append(name)
+        names.append(" ".join(filter(None, (where if path else "", cells.get("network"), cells.get("layer")))))
+        values, wrong = whole_numbers(where, cells, least, MOST, OPTIONAL)
+        faults += wrong
+        if wrong:
+            continue
         try:
-            ours.append(best_blocking(*(values[d] for d in (*DIMENSIONS, *OPTIONAL))))
-            found += differences(name, {c: _number(getattr(ours[-1], c)) for c in COUNTERS}, cells, COUNTERS)
+            ours.append(best_blocking(**values))
+            dimensions.append(values)
+            found += differences(names[-1], {c: _number(getattr(ours[-1], c)) for c in COUNTERS}, cells, COUNTERS)
         except InputError as error:
-            faults += [fault if fault.startswith(name) else f"{where}: {fault}" for fault in error.faults]
-    if faults:
-        raise InputError(faults[:20])
+            faults += [fault if fault.startswith(where) else f"{where}: {fault}" for fault in error.faults]
+    raise_faults(path or LAYERS_FILE, faults)
     return Rows(names, dimensions, ours, found, len(listed) - len(convolutions))
 
 

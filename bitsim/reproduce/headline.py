@@ -19,8 +19,9 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from bitsim.analytical.bitfusion_isca18 import DRAM_PJ_PER_BIT, Row, layer
+from bitsim.analytical.bitfusion_isca18 import Row, layer
 from bitsim.analytical.eyeriss_blocking import best_blocking
+from bitsim.analytical.isca18_prices import DRAM_NJ_PER_BIT
 from bitsim.reproduce.published_rows import Difference, shipped
 
 # Eyeriss in the paper's comparison: 3.2 pJ a unit (a MAC), DRAM at 0.15 of its 200 units a word of 16 bits.
@@ -102,7 +103,7 @@ class Network:
         dram_bits = sum(v["dram_read_bits"] + v["dram_write_bits"] for v in values)
         bitfusion_pj = sum(v["total_nj"] for v in values) * 1e3
         if choice.dram_pj_per_bit is not None:
-            bitfusion_pj += dram_bits * (choice.dram_pj_per_bit - DRAM_PJ_PER_BIT)
+            bitfusion_pj += dram_bits * (choice.dram_pj_per_bit - DRAM_NJ_PER_BIT * 1e3)
         layers = [one.on(choice.array) for one in self.eyeriss] if choice.array != ARRAY else self.eyeriss
         eyeriss_cycles = 0
         eyeriss_pj = 0.0

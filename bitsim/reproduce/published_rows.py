@@ -5,13 +5,15 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
 from bitsim.errors import InputError
-from bitsim.strict_yaml import read_text
+from bitsim.strict_yaml import MAX_FAULTS, read_text
+
+LONGEST_NUMBER = 40  # characters; no count or energy needs more
 
 
 def shipped(name: str) -> list[dict[str, str]]:
@@ -23,21 +25,73 @@ def shipped(name: str) -> list[dict[str, str]]:
 def given(path: Path, required: Iterable[str]) -> list[tuple[str, dict[str, str]]]:
     """(file:line, cells) of the rows of a user's file.  InputError unless it has all required columns."""
     rows = csv.reader(io.StringIO(read_text(path)))
-    header = [name.strip() for name in next(rows)]
-    faults = [f"{path}:1: missing column {name}" for name in required if name not in header]
-    faults += [f"{path}:1: column {name} twice" for name in dict.fromkeys(header) if header.count(name) > 1]
-    found = []
-    for cells in rows:
-        if not any(cells):
-            continue
-        if len(cells) != len(header):
-            faults.append(f"{path}:{rows.line_num}: {len(cells)} cells, the header has {len(header)}")
-        found.append((f"{path}:{rows.line_num}", dict(zip(header, cells, strict=False))))
+    header, faults, found = None, [], []
+    try:
+        for cells in rows:
+            where = f"{path}:{rows.line_num}"
+            if not any(cell.strip() for cell in cells):
+                continue
+            if header is None:
+                header = [name.strip() for name in cells]
+                faults += [f"{where}: missing column {name}" for name in required if name not in header]
+                twice = [name for name in dict.fromkeys(header) if name and header.count(name) > 1]
+                faults += [f"{where}: column {name} twice, allowed: once" for name in twice]
+            elif len(cells) != len(header):
+                faults.append(f"{where}: {len(cells)} cells, the header has {len(header)}")
+            else:
+                found.append((where, dict(zip(header, cells, strict=True))))
+    except csv.Error as error:
+        faults.append(f"{path}:{rows.line_num}: not CSV: {error}")
     if not found and not faults:
         faults.append(f"{path}:1: no rows below the header")
-    if faults:
-        raise InputError(faults[:20])
+    raise_faults(path, faults)
     return found
+
+
+def raise_faults(path: Path | str, faults: list[str]) -> None:
+    """Raise InputError if there are faults: the first of them, and how many more there are."""
+    if faults:
+        rest = len(faults) - MAX_FAULTS
+        raise InputError(faults[:MAX_FAULTS] + ([f"{path}: and {rest} more"] if rest > 0 else []))
+
+
+def whole_number(text: str, least: int, most: int) -> int | None:
+    """The whole number in a cell; None if it is none from `least` to `most`."""
+    if not (text.isascii() and text.isdecimal() and len(text) <= LONGEST_NUMBER):
+        return None
+    value = int(text)
+    return value if least <= value <= most else None
+
+
+def whole_numbers(
+    where: str, cells: Mapping[str, str], least: Mapping[str, int], most: int, defaults: Mapping[str, int]
+) -> tuple[dict[str, int], list[str]]:
+    """({column: value}, faults) of the columns of `least`; a blank cell is its default where it has one."""
+    values, faults = dict(defaults), []
+    for name, lowest in least.items():
+        text = (cells.get(name) or "").strip()
+        if not text and name in defaults:
+            continue
+        value = whole_number(text, lowest, most)
+        if value is None:
+            shown = text if len(text) <= LONGEST_NUMBER else text[:LONGEST_NUMBER] + "..."
+            faults.append(f"{where}: {name}: {shown!r}, allowed: a whole number from {lowest} to {most}")
+        else:
+            values[name] = value
+    return values, faults
+
+
+def number(text: str) -> int | float | None:
+    """The finite number in a cell; None if it is none."""
+    if len(text) > LONGEST_NUMBER or not text.isascii() or "_" in text:
+        return None
+    if text.isdecimal():
+        return int(text)  # beyond 2^53 a float would hide a difference of one
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
 
 
 @dataclass(frozen=True)
@@ -54,25 +108,24 @@ class Difference:
 
 
 def differences(
-    row: str, ours: Mapping[str, float], published: Mapping[str, str], exact: Iterable[str], close: Iterable[str] = ()
+    row: str, ours: Mapping[str, float], published: Mapping[str, str], exact: Sequence[str], close: Sequence[str] = ()
 ) -> list[Difference]:
     """Columns that differ: `exact` at all, `close` by more than 1e-6 of the published value; blank cells are not held.
 
-    Raises InputError naming every cell that is not a finite number.
+    Raises InputError naming every column that is not a finite number, or if all are blank.
     """
-    found, faults = [], []
+    found: list[Difference] = []
+    faults: list[str] = []
+    if not any((published.get(column) or "").strip() for column in (*exact, *close)):
+        faults.append(f"nothing published to hold, allowed: one or more of {', '.join((*exact, *close))}")
     for tolerance, columns in ((0.0, exact), (1e-6, close)):
         for column in columns:
             text = (published.get(column) or "").strip()
             if not text:
                 continue
-            try:
-                # Whole numbers stay whole: beyond 2^53 a float would hide a difference of one.
-                value = int(text) if text.isascii() and text.isdecimal() else float(text)
-            except ValueError:
-                value = math.nan
-            if not math.isfinite(value):
-                faults.append(f"{row}: {column}: {text!r} is not a number, allowed: a finite number")
+            value = number(text)
+            if value is None:
+                faults.append(f"{column}: {text[:LONGEST_NUMBER]!r} is not a number, allowed: a finite number")
             elif not abs(ours[column] - value) <= tolerance * abs(value):
                 found.append(Difference(row, column, ours[column], value))
     if faults:

@@ -45,7 +45,7 @@ class AnalyticalModel:
         try:
             found = self.machine.accelerator.analytical_cost(layer, pass_name, samples, widths)
         except InputError as error:
-            met_in = f"layer {layer.name}, {pass_name}"
+            met_in = f"--timing analytical, layer {layer.name}, {pass_name}"
             raise type(error)([self.machine.source.located(fault, met_in) for fault in error.faults]) from None
         self.prices.source = found.source
         cycles = found.compute_cycles + found.wait_cycles

@@ -90,8 +90,7 @@ class CostModel:
     """Costs of one machine, each distinct (product, widths) mapped and timed once."""
 
     def __init__(self, machine: Machine, objective: str = "cycles", timing: str = "collapsed") -> None:
-        timings = (*ENGINES, "analytical")
-        for what, value, allowed in (("objective", objective, OBJECTIVES), ("timing", timing, timings)):
+        for what, value, allowed in (("objective", objective, OBJECTIVES), ("timing", timing, tuple(ENGINES))):
             if value not in allowed:
                 raise InputError(f"--{what}: {value!r} is unknown, allowed: {', '.join(allowed)}")
         self.machine = machine

@@ -8,6 +8,7 @@ from typing import Any
 
 from bitsim.accelerators.registry import Machine
 from bitsim.errors import InputError
+from bitsim.kernels.engines import ENGINES
 from bitsim.simulation.analytical import AnalyticalModel
 from bitsim.simulation.cost import CostModel, PassCost
 from bitsim.simulation.overlap import overlapped
@@ -17,8 +18,11 @@ from bitsim.trace import Demand, Trace
 from bitsim.workload import DGRAD, DGRAD_SECOND, FORWARD, WGRAD, Layer, Widths
 
 ANALYTICAL = "analytical"
-OVERLAPS = ("barrier", "overlap")
-SAMPLE_POLICIES = ("batch-max", "group", "one-by-one")
+ALLOWED = {
+    "samples": ("batch-max", "group", "one-by-one"),
+    "timing": (*ENGINES, ANALYTICAL),
+    "overlap": ("barrier", "overlap"),
+}
 ACCUMULATE = "wgrad_accumulate"
 CHOOSABLE_PASSES = (FORWARD, DGRAD, WGRAD)
 
@@ -43,7 +47,7 @@ def simulate(
     machine that has one (see simulation.analytical).  overlap: barrier, or overlap, where the rows of an
     iteration follow each other without one.  Raises InputError, and MappingError where a layer fits no tile.
     """
-    chosen = _check(trace, passes, iterations, samples, overlap)
+    chosen = _check(trace, passes, iterations, samples=samples, timing=timing, overlap=overlap)
     first, last = iterations or (0, trace.run.iterations)
     model: CostModel | AnalyticalModel
     if timing == ANALYTICAL:
@@ -96,9 +100,7 @@ def _check_analytical(machine: Machine, chosen: frozenset[str], objective: str, 
         raise InputError(faults)
 
 
-def _check(
-    trace: Trace, passes: Iterable[str], iterations: tuple[int, int] | None, samples: str, overlap: str
-) -> frozenset[str]:
+def _check(trace: Trace, passes: Iterable[str], iterations: tuple[int, int] | None, **choices: str) -> frozenset[str]:
     listed = list(passes)
     chosen = frozenset(listed)
     faults = [f"--passes: {p} stands twice, allowed: once" for p in sorted(chosen) if listed.count(p) > 1]
@@ -108,9 +110,11 @@ def _check(
     ]
     if not chosen:
         faults.append(f"--passes: empty, allowed: {', '.join(CHOOSABLE_PASSES)}")
-    for what, value, allowed in (("samples", samples, SAMPLE_POLICIES), ("overlap", overlap, OVERLAPS)):
-        if value not in allowed:
-            faults.append(f"--{what}: {value!r} is unknown, allowed: {', '.join(allowed)}")
+    faults += [
+        f"--{what}: {value!r} is unknown, allowed: {', '.join(ALLOWED[what])}"
+        for what, value in choices.items()
+        if value not in ALLOWED[what]
+    ]
     if iterations is not None:
         first, last = iterations
         if not 0 <= first < last <= trace.run.iterations:

@@ -26,9 +26,9 @@ class LogicPrice:
 @lru_cache(maxsize=32)
 def unit_price(max_bits: int, min_bits: int) -> LogicPrice:
     """Price of a unit of widths min_bits..max_bits.  InputError for a pair that was not synthesised."""
-    blocks = {(int(r["max_bits"]), int(r["min_bits"])): r for r in table("logic_synthesis_45nm.csv") if _is_block(r)}
+    blocks = _blocks()
     if (max_bits, min_bits) not in blocks:
-        allowed = ", ".join(f"{high}/{low}" for high, low in sorted(blocks))
+        allowed = ", ".join(f"{high}/{low}" for high, low in synthesised_widths())
         raise InputError(f"precision: no synthesis of max_bits/min_bits {max_bits}/{min_bits}, allowed: {allowed}")
     row = blocks[max_bits, min_bits]
     units = int(row["rows"]) * int(row["cols"])
@@ -38,6 +38,17 @@ def unit_price(max_bits: int, min_bits: int) -> LogicPrice:
         area_mm2=float(row["area_um2"]) * 1e-6 / units,
         source=f"logic_synthesis_45nm.csv, 4x4 block of {max_bits}/{min_bits} bit units",
     )
+
+
+def synthesised_widths() -> tuple[tuple[int, int], ...]:
+    """(max_bits, min_bits) of every unit with a price, ascending."""
+    return tuple(sorted(_blocks()))
+
+
+@lru_cache(maxsize=1)
+def _blocks() -> dict[tuple[int, int], dict[str, str]]:
+    rows = table("logic_synthesis_45nm.csv")
+    return {(int(r["max_bits"]), int(r["min_bits"])): r for r in rows if _is_block(r)}
 
 
 def _is_block(row: dict[str, str]) -> bool:

@@ -238,7 +238,6 @@ BAD = [
     (("latency: 80 ns,", "latency: 80 ns, latency_cycles: 3,"), "exactly one of latency and latency_cycles"),
     (("LPDDR4-flat", "LPDDR4-flut"), "did you mean LPDDR4-flat"),
     (("min_bits: 2", "min_bits: 3"), "3 is not a power of two"),
-    (("max_bits: 8", "max_bits: 16"), "64"),
     (("itrs-lstp", "tfet"), "tfet"),
     (("clock: 500 MHz", "clock: 5 GHz"), "answers in"),
     (("clock: 500 MHz", "clock: 500 MHz\nclock: 1 GHz"), "duplicate key"),
@@ -250,11 +249,12 @@ def test_bad_machines(tmp_path, trace_folder, bitsim_command, change, message):
     path = tmp_path / "mine.yaml"
     path.write_text("\n".join(line for line in YAML.splitlines() if not line.startswith("#")).replace(*change) + "\n")
     status, out, err = bitsim_command("hw", "check", path)
-    if change[1] == "max_bits: 16":  # a 16-bit fusion unit is a sound machine
-        assert status == 0
-        return
     assert status == 2 and out == "" and message in err and "Traceback" not in err
     assert bitsim_command("run", trace_folder(), "--hw", path)[0] == 2
+
+
+def test_a_fusion_unit_of_16_bits_is_a_sound_machine(bitsim_command):
+    assert bitsim_command("hw", "check", "bitfusion_16x32_192b", "--set", "precision.max_bits=16")[0] == 0
 
 
 @pytest.mark.parametrize(
@@ -291,22 +291,18 @@ def test_bad_options(trace_folder, bitsim_command, arguments, message):
 
 
 @pytest.mark.parametrize(
-    ("settings", "fits"),
-    [
-        (["clock=333.333333333 MHz"], True),
-        (["memory.bandwidth=1 Mbit/s"], True),
-        (["clock=1 kHz", "memory.bandwidth=1000 Tbit/s"], True),
-    ],
+    "settings",
+    [["clock=333.333333333 MHz"], ["memory.bandwidth=1 Mbit/s"], ["clock=1 kHz", "memory.bandwidth=1000 Tbit/s"]],
 )
-def test_odd_rates_stay_exact(trace_folder, bitsim_command, settings, fits):
+def test_odd_rates_stay_exact(trace_folder, bitsim_command, settings):
     options = [part for s in settings for part in ("--set", s)]
     status, out, _ = bitsim_command(
         "run", trace_folder(), "--hw", "bitfusion_16x32_192b", "--format", "json", "--passes", "forward", *options
     )
+    assert status == 0
     machine = bitsim.load_hardware("bitfusion_16x32_192b", dict(s.split("=") for s in settings))
     for row in json.loads(out)["runs"][0]["rows"]:
         assert row["cycles"] >= (row["dram_read_bits"] + row["dram_write_bits"]) / machine.rate
-    assert (status == 0) == fits
 
 
 def test_kernels_run_without_a_writable_place(tmp_path):

@@ -270,6 +270,20 @@ def test_reshapes_by_sizes_the_model_computes(tmp_path, dims):
     assert (scores.groups, scores.rows, scores.in_channels, scores.out_channels) == (4, 6, 20, 24)
 
 
+def test_large_constants_are_not_made(tmp_path):
+    """A mask as exporters make it, but of 10^12 values: sizes are enough."""
+    nodes = [
+        helper.make_node("ConstantOfShape", ["size"], ["mask"]),
+        helper.make_node("Range", ["zero", "end", "one"], ["steps"]),
+        helper.make_node("MatMul", ["x", "w"], ["y"], "fine"),
+    ]
+    values = {"size": [10**6, 10**6], "zero": 0, "end": 10**12, "one": 1}
+    weights = [onnx.numpy_helper.from_array(np.array(value), name) for name, value in values.items()]
+    path = save(tmp_path / "net.onnx", nodes, {"x": [1, 4]}, "y", [weight("w", 4, 4), *weights])
+    ((layer,), unsupported) = read_onnx(path, {})
+    assert unsupported == [] and layer.name == "fine"
+
+
 @pytest.mark.parametrize(
     ("name", "macs"),
     [

@@ -10,7 +10,7 @@ import yaml
 
 import bitsim
 from bitsim import data
-from bitsim.networks import known_network
+from bitsim.networks import NAMES, known_network
 from bitsim.schedules import CyclicPrecision, stage_epochs
 from bitsim.synthetic.loss_file import read_losses
 
@@ -126,6 +126,14 @@ def test_static_baselines(tmp_path, bitsim_command, schedule, bits):
     widths = {layer.name: d.groups[0].widths for d in trace.demands() for layer in [trace.layers[d.layer_index]]}
     assert {astuple(w) for name, w in widths.items() if name != "classifier.1"} == {bits}
     assert astuple(widths["classifier.1"]) == (32,) * 4
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_model_makes_a_trace_at_its_defaults(tmp_path, bitsim_command, name):
+    trace, err = synth(bitsim_command, tmp_path / "t", "sbm-fw8bw8", "--model", name)
+    network = known_network(name)
+    assert err == "" and trace.layers == network.layers
+    assert (trace.run.batch, trace.run.iterations) == (network.batch, network.iterations)
 
 
 def test_static_bits_and_layers_in_float(tmp_path, bitsim_command):

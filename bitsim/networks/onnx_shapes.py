@@ -69,13 +69,24 @@ def _fold(model: Any, known: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         elif node.op_type == "Constant" and node.domain == "":
             values = _evaluate(model, node, [])
         elif node.op_type in _FOLDED and all(name in known for name in node.input if name):
-            values = _evaluate(model, node, [known[name] for name in node.input if name])
+            operands = [known[name] for name in node.input if name]
+            values = _evaluate(model, node, operands) if _is_bounded(node.op_type, operands) else None
         else:
             continue
         if values is not None and all(value.size <= MAX_VALUES for value in values):
             folded.update(zip(node.output, values, strict=False))
             known.update(folded)
     return folded
+
+
+def _is_bounded(operator: str, operands: list[np.ndarray]) -> bool:
+    """Whether an operator whose values say how large its result is would stay small; the others cannot grow much."""
+    if operator in ("ConstantOfShape", "Expand", "Tile"):
+        return prod(operands[0].shape) * prod(int(size) for size in operands[-1].ravel()) <= MAX_VALUES
+    if operator == "Range":
+        start, limit, step = (float(operand.ravel()[0]) for operand in operands)
+        return step != 0 and abs(limit - start) <= MAX_VALUES * abs(step)
+    return True
 
 
 def _evaluate(model: Any, node: Any, values: list[np.ndarray]) -> list[np.ndarray] | None:

@@ -1,15 +1,16 @@
 """Transformers: BERT-base, GPT-2 and GPT-2 XL, and the base model of the translation transformer.
 
 Sources: Devlin et al., NAACL 2019 (BERT-base; fine-tuning: Sec. 4.1 and MNLI's 392,702 pairs); Radford et al., 2019
-(GPT-2: 1,024 tokens, batch 512); Vaswani et al., NeurIPS 2017 (base model: Table 3; 100,000 steps of about 25,000
+(GPT-2: 1,024 tokens); Vaswani et al., NeurIPS 2017 (base model: Table 3; 100,000 steps of about 25,000
 source and target tokens: Sec. 5.1, 5.2).  Names as in Hugging Face's BERT and GPT-2 and in fairseq.
 
 Assumptions
     - Every sample has the same number of tokens, and attention is computed whole, masked or not.
     - Embeddings are looked up, not multiplied; they are trained, so the first products need their input gradient.
     - Each residual branch (attention, feed-forward) is a gate group.  Output layers stay in float.
-    - GPT-2's number of iterations was not published: 600,000 is a choice.  The translation batch is as many
-      sequences of `tokens` tokens as make 25,000.
+    - GPT-2's batch of 8 and 100,000 iterations are a choice: its published batch, 512, is spread over machines, its
+      number of iterations was not published, and whole-run counters hold 2^63 MACs (GPT-2 XL: 1.7 million samples).
+    - The translation batch is as many sequences of `tokens` tokens as make 25,000.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from bitsim.networks.network import Network, attention, linear
 from bitsim.workload import Layer
 
 MNLI_PAIRS, MNLI_CLASSES, BERT_BATCH, BERT_EPOCHS = 392_702, 3, 32, 3
-GPT2_BATCH, GPT2_ITERATIONS, GPT2_VOCABULARY = 512, 600_000, 50_257
+GPT2_BATCH, GPT2_ITERATIONS, GPT2_VOCABULARY = 8, 100_000, 50_257
 TRANSLATION_TOKENS_A_BATCH, TRANSLATION_ITERATIONS, TRANSLATION_VOCABULARY = 25_000, 100_000, 37_000
 
 
@@ -67,7 +68,7 @@ def gpt2(blocks: int = 12, width: int = 768, heads: int = 12, title: str = "GPT-
         GPT2_BATCH,
         GPT2_ITERATIONS,
         None,
-        "batch 512 as in Radford et al. (2019), 600,000 iterations by choice",
+        "batch 8 and 100,000 iterations by choice",
     )
 
 

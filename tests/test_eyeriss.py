@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bitsim.accelerators.eyeriss import fold_and_replicate
 from bitsim.accelerators.registry import load_hardware
+from bitsim.accelerators.row_stationary import fold_and_replicate, shape_of
 from bitsim.accelerators.seam import DIMENSIONS
 from bitsim.mapping import Mapping, execute
 from bitsim.mapping.record import ORDERS, dimension_sizes
@@ -44,7 +44,7 @@ def test_published_cycles(row):
     (product,) = lower(layer, "forward", batch)
     accelerator = MACHINE.accelerator
     tile = _tile(product)
-    shape = accelerator.shape(tile)
+    shape = shape_of(tile)
     fold = fold_and_replicate(shape.filter_rows, shape.output_rows, 16, 16)
     vertical = fold.replicas_vertical.item()
     splits = [d for d in range(1, vertical + 1) if vertical % d == 0]

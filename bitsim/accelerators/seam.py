@@ -94,7 +94,8 @@ class Tile:
     """Sizes of a tile in every tiled dimension.
 
     input_rows, input_cols: distinct input rows and columns it reads, halo included.
-    row_taps, col_taps: kernel rows and columns; row_stride: input rows between output rows.
+    row_taps, col_taps: kernel rows and columns; row_stride: input rows between output rows,
+    row_step: between kernel rows; col_stride, col_step: the same of columns.
     """
 
     groups: Int
@@ -108,6 +109,9 @@ class Tile:
     row_taps: int
     col_taps: int
     row_stride: int
+    col_stride: int
+    row_step: int
+    col_step: int
     writes_filter: bool
 
     @property

@@ -232,6 +232,9 @@ def _walk(product: Product, mapping: Mapping) -> _Walk:
         row_taps=len(product.rows.taps),
         col_taps=len(product.cols.taps),
         row_stride=product.rows.stride,
+        col_stride=product.cols.stride,
+        row_step=product.rows.step,
+        col_step=product.cols.step,
         writes_filter=product.writes_filter,
     )
     real = halo["rows"][1][index["rows"]] * halo["cols"][1][index["cols"]]

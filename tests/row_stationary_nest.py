@@ -10,13 +10,13 @@ from collections import Counter
 
 import numpy as np
 
-from bitsim.accelerators.row_stationary import Blocking, Rates, Shape, Split
+from bitsim.accelerators.row_stationary import Blocking, Cut, Rates, Shape, Split
 
 
 def integers(record):
     """A Shape or Blocking of whole numbers, from one of arrays of one entry."""
     values = {
-        name: integers(value) if isinstance(value, Split) else np.asarray(value).item()
+        name: integers(value) if isinstance(value, Split | Cut) else np.asarray(value).item()
         for name, value in record.__dict__.items()
     }
     return type(record)(**values)
@@ -50,22 +50,22 @@ def play(shape: Shape, block: Blocking, rates: Rates, slices, row_box, col_box):
         return {e * shape.row_stride + r * shape.row_step for e in range(outputs) for r in range(filters)}
 
     at_once = block.groups_beside * block.channel_sets * block.channels.size * slices[0]
-    row_slots = len(rows_under(block.rows.size, block.filter_rows.size))
+    row_slots = len(rows_under(block.cuts.rows.size, block.cuts.filter_rows.size))
     most_new = {
-        len(new) for _, new in column_order(shape.output_cols, block.pieces.size, shape.col_stride, shape.col_step)
+        len(new) for _, new in column_order(shape.output_cols, block.cuts.pieces.size, shape.col_stride, shape.col_step)
     }
 
     def input_slots(first):
         return -(-at_once * row_slots * (max(most_new) if first else min(most_new)) // rates.input_words)
 
     outputs_at_once = block.groups_beside * block.output_sets * block.outputs.size
-    weight_slots = at_once // slices[0] * outputs_at_once // block.groups_beside * block.filter_rows.size
-    weight_slots = -(-weight_slots * block.pieces.size * slices[1] // rates.weight_words)
-    psums = outputs_at_once * block.rows.size * rates.words_of_psum
+    weight_slots = at_once // slices[0] * outputs_at_once // block.groups_beside * block.cuts.filter_rows.size
+    weight_slots = -(-weight_slots * block.cuts.pieces.size * slices[1] // rates.weight_words)
+    psums = outputs_at_once * block.cuts.rows.size * rates.words_of_psum
 
     positions = []  # (block, whole window, MAC cycles, psum slots)
     blocks = 0
-    rounds = itertools.product(parts(block.pieces), parts(block.channels), parts(block.filter_rows))
+    rounds = itertools.product(parts(block.cuts.pieces), parts(block.channels), parts(block.cuts.filter_rows))
     for number, ((s0, s_count), (q0, q_count), (r0, r_count)) in enumerate(rounds):
         psum_slots = -(-(2 if number else 1) * psums // rates.psum_words)
         group_blocks = range(0, shape.groups, block.groups_beside)
@@ -75,8 +75,8 @@ def play(shape: Shape, block: Blocking, rates: Rates, slices, row_box, col_box):
             outputs = min(p_count * block.output_sets, shape.outputs - p0 * block.output_sets)
             weights = groups * channels * outputs * r_count * s_count
             words["weight_reads"] += weights
-            words["weight_copies"] += weights * block.rows.size
-            for _, (e0, e_count) in itertools.product(range(shape.images), parts(block.rows)):
+            words["weight_copies"] += weights * block.cuts.rows.size
+            for _, (e0, e_count) in itertools.product(range(shape.images), parts(block.cuts.rows)):
                 pes = groups * channels * min(block.output_sets, outputs) * e_count * r_count
                 rows = [y + e0 * shape.row_stride + r0 * shape.row_step for y in rows_under(e_count, r_count)]
                 rows = [y for y in rows if row_box[0] + y in row_box[1]]
@@ -88,7 +88,7 @@ def play(shape: Shape, block: Blocking, rates: Rates, slices, row_box, col_box):
                     written = groups * outputs * e_count
                     words["psum_writes"] += written
                     words["psum_reads"] += written if number else 0
-                    words["psum_hops"] += written * (block.channel_sets * block.filter_rows.size - 1)
+                    words["psum_hops"] += written * (block.channel_sets * block.cuts.filter_rows.size - 1)
                     whole = at < shape.col_step // math.gcd(shape.col_stride, shape.col_step)
                     positions.append((blocks, whole, p_count * q_count * s_count * passes, psum_slots))
             blocks += 1

@@ -9,6 +9,7 @@ from bitsim.accelerators.registry import load_hardware
 from bitsim.accelerators.row_stationary import (
     distinct,
     fold_and_replicate,
+    input_words,
     issue_cycles,
     shape_of,
     slots,
@@ -70,14 +71,14 @@ def test_closed_forms_equal_the_loops(data, layer, batch, zero_inserted):
         assert int(got.item()) == cycles
         macs = accelerator.mac_cycles(shape, fold, shape.groups, block.channel_sets) * datapath.passes
         assert cycles >= macs.item()
-        moved = traffic(shape, block)
+        moved = traffic(shape, block, input_words(shape, block.cuts))
         assert moved.input_copies.item() == counted["input_copies"]
         assert moved.weight_copies.item() == counted["weight_copies"]
         assert moved.psum_hops.item() == counted["psum_hops"]
         outputs = product.output_words
         assert counted["psum_writes"] == one.psum_rounds * outputs
         assert counted["psum_reads"] == (one.psum_rounds - 1) * outputs
-        taps, positions = (one.filter_rows.size, one.pieces.size), (one.rows.size, whole.output_cols)
+        taps, positions = (one.cuts.filter_rows.size, one.cuts.pieces.size), (one.cuts.rows.size, whole.output_cols)
         if product.writes_filter:
             taps, positions = positions, taps
         assert moved.input_reads.item() >= counted["input_reads"]

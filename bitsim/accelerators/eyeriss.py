@@ -28,7 +28,9 @@ from bitsim.accelerators.row_stationary import (
     Shape,
     Spads,
     blocking,
+    cut,
     fold_and_replicate,
+    input_words,
     issue_cycles,
     sets_at_once,
     shape_of,
@@ -155,12 +157,13 @@ class Accelerator(Seam):
         psums = max(1, config.psum_spad // ceil_div(datapath.accumulator_bits, config.accumulator.bits))
         spads = Spads(config.input_spad, config.weight_spad, psums)
         slices = datapath.input_slices, datapath.weight_slices
+        cuts = cut(shape, fold, spads, slices)
         found = []
         for divisor in range(1, self.rows + 1):
             divides = fold.replicas_vertical % divisor == 0
             if np.any(divides):
                 sets = np.where(divides, divisor, 1)
-                found += [blocking(shape, fold, sets, most, spads, slices) for most in (False, True)]
+                found += [blocking(shape, fold, sets, most, spads, slices, cuts) for most in (False, True)]
         return found
 
     def rates(self, datapath: Datapath) -> Rates:
@@ -175,24 +178,35 @@ class Accelerator(Seam):
 
     def cost_of(self, datapath: Datapath, tile: Tile, blockings: list[Blocking]) -> TileCost:
         """Cost of a tile at the best of `blockings`: fewest cycles, then fewest words over the networks."""
-        shape = shape_of(tile)
-        best: dict[str, Any] | None = None
-        for one in blockings:
-            priced = self._priced(datapath, shape, one)
-            best = priced if best is None else _better(best, priced)
-        assert best is not None
+        shape, rates = shape_of(tile), self.rates(datapath)
+        once = input_words(shape, blockings[0].cuts)
+        slices = datapath.input_slices, datapath.weight_slices
+
+        def priced(block: Blocking) -> tuple[Any, Any]:
+            """(cycles, words over the input and psum networks)."""
+            cycles = issue_cycles(shape, block, datapath.passes, slots(shape, block, slices, rates))
+            inputs = shape.groups * shape.images * shape.channels * once[0] * block.outputs.blocks * slices[0]
+            return cycles, inputs + 2 * block.psum_rounds * rates.words_of_psum * tile.words(OUTPUT)
+
+        best, (cycles, words) = blockings[0], priced(blockings[0])
+        for block in blockings[1:]:
+            its_cycles, its_words = priced(block)
+            wins = (its_cycles < cycles) | ((its_cycles == cycles) & (its_words < words))
+            best = best.replaced(wins, block)
+            cycles, words = np.where(wins, its_cycles, cycles), np.where(wins, its_words, words)
+        moved, rounds = traffic(shape, best, once), best.psum_rounds
         psum_bits, (input_bits, weight_bits) = datapath.accumulator_bits, datapath.buffer_bits
         products = tile.groups * tile.outputs * tile.channels
         other_slices = (datapath.weight_slices, datapath.input_slices)
         outputs = tile.words(OUTPUT)
-        copies = best["input_copies"] * datapath.input_slices + best["weight_copies"] * datapath.weight_slices
+        copies = moved.input_copies * datapath.input_slices + moved.weight_copies * datapath.weight_slices
         per_tile = {
-            "global_buffer_read_bits": best["input_reads"] * input_bits + (best["rounds"] - 1) * outputs * psum_bits,
-            "global_buffer_write_bits": best["rounds"] * outputs * psum_bits,
+            "global_buffer_read_bits": moved.input_reads * input_bits + (rounds - 1) * outputs * psum_bits,
+            "global_buffer_write_bits": rounds * outputs * psum_bits,
             "filter_buffer_read_bits": tile.words(WEIGHT) * weight_bits,
-            "input_spad_write_bits": best["input_copies"] * input_bits,
-            "weight_spad_write_bits": best["weight_copies"] * weight_bits,
-            "network_words": copies + best["psum_hops"],
+            "input_spad_write_bits": moved.input_copies * input_bits,
+            "weight_spad_write_bits": moved.weight_copies * weight_bits,
+            "network_words": copies + moved.psum_hops,
         }
         per_tap = {
             "macs": products * datapath.passes,
@@ -202,7 +216,7 @@ class Accelerator(Seam):
             "psum_spad_write_bits": products * psum_bits * datapath.passes,
         }
         return TileCost(
-            issue_cycles=best["cycles"],
+            issue_cycles=cycles,
             drain_cycles=self.rows + 2,
             per_tile=per_tile,
             per_tap=per_tap,
@@ -217,22 +231,6 @@ class Accelerator(Seam):
         passes = ceil_div(groups, beside) * ceil_div(shape.channels, channels) * ceil_div(shape.outputs, outputs)
         return passes * shape.images * fold.segments * fold.height_folds * shape.filter_cols * shape.output_cols
 
-    def _priced(self, datapath: Datapath, shape: Shape, block: Blocking) -> dict[str, Any]:
-        """Cycles and traffic of tiles at one blocking."""
-        slices, rates = (datapath.input_slices, datapath.weight_slices), self.rates(datapath)
-        moved = traffic(shape, block)
-        rounds = block.psum_rounds
-        outputs = shape.groups * shape.images * shape.outputs * shape.output_rows * shape.output_cols
-        return {
-            "cycles": issue_cycles(shape, block, datapath.passes, slots(shape, block, slices, rates)),
-            "rounds": rounds,
-            "words": moved.input_reads * slices[0] + outputs * (2 * rounds - 1) * rates.words_of_psum,
-            "input_reads": moved.input_reads,
-            "input_copies": moved.input_copies,
-            "weight_copies": moved.weight_copies,
-            "psum_hops": moved.psum_hops,
-        }
-
     def array_prices(self) -> ArrayPrices:
         unit = logic.unit_price(self.bits, self.bits)
         pes = self.rows * self.cols
@@ -245,9 +243,3 @@ class Accelerator(Seam):
             area_mm2=unit.area_mm2 * pes,
             source=unit.source,
         )
-
-
-def _better(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
-    """Per tile the blocking with fewer cycles, then fewer words."""
-    wins = (other["cycles"] < one["cycles"]) | ((other["cycles"] == one["cycles"]) & (other["words"] < one["words"]))
-    return {name: np.where(wins, other[name], one[name]) for name in one}

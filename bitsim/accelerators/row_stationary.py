@@ -111,6 +111,10 @@ class Spads:
     weight_words: int
     psum_words: int
 
+    def of_slices(self, slices: tuple[int, int]) -> tuple[int, int]:
+        """(input, weight) words of `slices` slices in use at once: half a weight spad is being filled."""
+        return max(self.input_words // slices[0], 1), max(self.weight_words // (2 * slices[1]), 1)
+
 
 @dataclass(frozen=True)
 class Rates:
@@ -139,27 +143,49 @@ def split(total: Any, most: Any) -> Split:
 
 
 @dataclass(frozen=True)
+class Cut:
+    """What the array alone decides: output rows of a pass, filter rows of a fold, pieces of the filter's columns."""
+
+    rows: Split
+    filter_rows: Split
+    pieces: Split
+
+
+@dataclass(frozen=True)
 class Blocking:
     """How a tile runs on the array.
 
     channel_sets, output_sets: sets stacked over input channels, and stacks over outputs; groups_beside: groups
-    at once. rows, filter_rows: output rows of a pass, filter rows of a fold. channels, outputs: of one PE,
-    interleaved. pieces: of the filter's columns.
+    at once. channels, outputs: of one PE, interleaved.
     """
 
+    cuts: Cut
     channel_sets: Any
     output_sets: Any
     groups_beside: Any
-    rows: Split
-    filter_rows: Split
     channels: Split
     outputs: Split
-    pieces: Split
 
     @property
     def psum_rounds(self) -> Any:
         """Times every psum goes to the buffer."""
-        return self.channels.blocks * self.pieces.blocks * self.filter_rows.blocks
+        return self.channels.blocks * self.cuts.pieces.blocks * self.cuts.filter_rows.blocks
+
+    def replaced(self, where: Any, other: Blocking) -> Blocking:
+        """Blockings of tiles, `other` where told."""
+
+        def either(name: str) -> Any:
+            """Entries of one field."""
+            ours, theirs = getattr(self, name), getattr(other, name)
+            if isinstance(ours, Split):
+                return Split(
+                    *(np.where(where, getattr(theirs, f), getattr(ours, f)) for f in ("blocks", "size", "last"))
+                )
+            return np.where(where, theirs, ours)
+
+        return Blocking(
+            self.cuts, *map(either, ("channel_sets", "output_sets", "groups_beside", "channels", "outputs"))
+        )
 
 
 def sets_at_once(shape: Shape, fold: Fold, channel_sets: Any) -> tuple[Any, Any, Any]:
@@ -174,32 +200,27 @@ def sets_at_once(shape: Shape, fold: Fold, channel_sets: Any) -> tuple[Any, Any,
     return channels, outputs, np.minimum(beside, np.maximum(shape.groups, 1))
 
 
-def blocking(
-    shape: Shape, fold: Fold, channel_sets: Any, most_channels: bool, spads: Spads, slices: tuple[int, int]
-) -> Blocking:
-    """Register blocks: one or the most channels in a PE, then the most outputs; slices of (input, weight) words.
-
-    Half a weight spad works while the other half is filled.
-    """
-    channels, outputs, beside = sets_at_once(shape, fold, channel_sets)
-    input_words = max(spads.input_words // slices[0], 1)
-    weight_words = max(spads.weight_words // (2 * slices[1]), 1)
-    pieces = split(np.maximum(shape.filter_cols, 1), min(input_words, weight_words))
-    fitting = np.maximum(min(input_words, weight_words) // pieces.size, 1) if most_channels else 1
-    in_pe = split(ceil_div(np.maximum(shape.channels, 1), channels), fitting)
-    psums = np.minimum(spads.psum_words, np.maximum(weight_words // (in_pe.size * pieces.size), 1))
-    return Blocking(
-        channels,
-        outputs,
-        beside,
-        rows=split(np.maximum(shape.output_rows, 1), ceil_div(np.maximum(shape.output_rows, 1), fold.segments)),
-        filter_rows=split(
-            np.maximum(shape.filter_rows, 1), ceil_div(np.maximum(shape.filter_rows, 1), fold.height_folds)
-        ),
-        channels=in_pe,
-        outputs=split(ceil_div(np.maximum(shape.outputs, 1), outputs), psums),
-        pieces=pieces,
+def cut(shape: Shape, fold: Fold, spads: Spads, slices: tuple[int, int]) -> Cut:
+    """Rows as folded, columns in pieces that a PE's spads hold; slices of (input, weight) words."""
+    rows, filter_rows = np.maximum(shape.output_rows, 1), np.maximum(shape.filter_rows, 1)
+    return Cut(
+        split(rows, ceil_div(rows, fold.segments)),
+        split(filter_rows, ceil_div(filter_rows, fold.height_folds)),
+        split(np.maximum(shape.filter_cols, 1), min(spads.of_slices(slices))),
     )
+
+
+def blocking(
+    shape: Shape, fold: Fold, channel_sets: Any, most_channels: bool, spads: Spads, slices: tuple[int, int], cuts: Cut
+) -> Blocking:
+    """Register blocks: one or the most channels in a PE, then the most outputs."""
+    channels, outputs, beside = sets_at_once(shape, fold, channel_sets)
+    input_words, weight_words = spads.of_slices(slices)
+    fitting = np.maximum(min(input_words, weight_words) // cuts.pieces.size, 1) if most_channels else 1
+    in_pe = split(ceil_div(np.maximum(shape.channels, 1), channels), fitting)
+    psums = np.minimum(spads.psum_words, np.maximum(weight_words // (in_pe.size * cuts.pieces.size), 1))
+    out_of_pe = split(ceil_div(np.maximum(shape.outputs, 1), outputs), psums)
+    return Blocking(cuts, channels, outputs, beside, in_pe, out_of_pe)
 
 
 @dataclass(frozen=True)
@@ -216,13 +237,13 @@ class Slots:
 def slots(shape: Shape, block: Blocking, slices: tuple[int, int], rates: Rates) -> Slots:
     """Slots of whole blocks."""
     sets = block.groups_beside * block.channel_sets * block.channels.size
-    rows = distinct(block.rows.size, block.filter_rows.size, shape.row_stride, shape.row_step)
-    _, shift = windows(shape.output_cols, block.pieces.size, shape.col_stride, shape.col_step)
+    rows = distinct(block.cuts.rows.size, block.cuts.filter_rows.size, shape.row_stride, shape.row_step)
+    _, shift = windows(shape.output_cols, block.cuts.pieces.size, shape.col_stride, shape.col_step)
     outputs = block.output_sets * block.outputs.size
-    weights = sets * outputs * block.filter_rows.size * block.pieces.size * slices[1]
-    psums = block.groups_beside * outputs * block.rows.size * rates.words_of_psum
+    weights = sets * outputs * block.cuts.filter_rows.size * block.cuts.pieces.size * slices[1]
+    psums = block.groups_beside * outputs * block.cuts.rows.size * rates.words_of_psum
     return Slots(
-        window=ceil_div(sets * rows * slices[0] * block.pieces.size, rates.input_words),
+        window=ceil_div(sets * rows * slices[0] * block.cuts.pieces.size, rates.input_words),
         columns=ceil_div(sets * rows * slices[0] * shift, rates.input_words),
         weights=ceil_div(weights, rates.weight_words),
         psums_out=ceil_div(psums, rates.psum_words),
@@ -236,16 +257,17 @@ def issue_cycles(shape: Shape, block: Blocking, passes: int, slot: Slots) -> Any
     A kind is (full or last) block of outputs, of channels, of filter columns; blocks of the first psum round
     only write, and the last block of all waits for no further inputs or weights.
     """
-    starts, _ = windows(shape.output_cols, block.pieces.size, shape.col_stride, shape.col_step)
-    passes_a_block = shape.images * block.rows.blocks
+    starts, _ = windows(shape.output_cols, block.cuts.pieces.size, shape.col_stride, shape.col_step)
+    passes_a_block = shape.images * block.cuts.rows.blocks
     groups = ceil_div(shape.groups, block.groups_beside)
     dimensions = np.ndim(passes_a_block * groups)
 
+    whole, moved = passes_a_block * starts, passes_a_block * (shape.output_cols - starts)
+
     def positions(mac_cycles: Any, psums: Any) -> Any:
         """Cycles of a block's beats."""
-        first = np.maximum(np.maximum(mac_cycles, slot.window), psums)
-        other = np.maximum(np.maximum(mac_cycles, slot.columns), psums)
-        return passes_a_block * (starts * first + (shape.output_cols - starts) * other)
+        first = np.maximum(mac_cycles, np.maximum(slot.window, psums))
+        return whole * first + moved * np.maximum(mac_cycles, np.maximum(slot.columns, psums))
 
     def full_and_last(part: Split, axis: int) -> tuple[Any, Any]:
         """(sizes, counts) along an axis of their own, before that of the tiles; last ones alone if all are."""
@@ -256,10 +278,12 @@ def issue_cycles(shape: Shape, block: Blocking, passes: int, slot: Slots) -> Any
         sizes, counts = (np.stack(values).reshape(*around, *size.shape) for values in zip(*kinds, strict=True))
         return sizes, counts
 
-    (p, many_p), (q, many_q), (s, many_s) = map(full_and_last, (block.outputs, block.channels, block.pieces), range(3))
+    (p, many_p), (q, many_q), (s, many_s) = map(
+        full_and_last, (block.outputs, block.channels, block.cuts.pieces), range(3)
+    )
     macs = p * q * s * passes
     later = np.maximum(positions(macs, slot.psums_in_and_out), slot.weights)
-    total = (many_p * many_q * many_s * later).sum(axis=(0, 1, 2)) * block.filter_rows.blocks
+    total = (many_p * many_q * many_s * later).sum(axis=(0, 1, 2)) * block.cuts.filter_rows.blocks
     # The first round only writes psums: its blocks have channels and pieces of full size.
     early = np.maximum(positions(macs[:, 0, 0], slot.psums_out), slot.weights)
     total = groups * (total + (many_p[:, 0, 0] * (early - later[:, 0, 0])).sum(axis=0))
@@ -273,6 +297,23 @@ def issue_cycles(shape: Shape, block: Blocking, passes: int, slot: Slots) -> Any
     return np.where(shape.filter_rows * shape.filter_cols * shape.output_rows * shape.output_cols > 0, total, 0)
 
 
+def input_words(shape: Shape, cuts: Cut) -> tuple[Any, Any]:
+    """(words read, columns sent) of one map, once through all folds, segments and pieces.
+
+    A padding row or column is taken to lie under one of each. Where it lies under several, or between
+    inserted zeros, the words are an upper bound.
+    """
+    rows = 0
+    for outputs, count in ((cuts.rows.size, cuts.rows.blocks - 1), (cuts.rows.last, 1)):
+        for filters, folds in ((cuts.filter_rows.size, cuts.filter_rows.blocks - 1), (cuts.filter_rows.last, 1)):
+            rows = rows + count * folds * distinct(outputs, filters, shape.row_stride, shape.row_step)
+    cols = (cuts.pieces.blocks - 1) * distinct(shape.output_cols, cuts.pieces.size, shape.col_stride, shape.col_step)
+    cols = cols + distinct(shape.output_cols, cuts.pieces.last, shape.col_stride, shape.col_step)
+    all_rows = distinct(shape.output_rows, shape.filter_rows, shape.row_stride, shape.row_step)
+    all_cols = distinct(shape.output_cols, shape.filter_cols, shape.col_stride, shape.col_step)
+    return (rows - all_rows + shape.input_rows) * (cols - all_cols + shape.input_cols), cols
+
+
 @dataclass(frozen=True)
 class Traffic:
     """Words of one slice that move for a tile: buffer reads, copies the PEs take, psums from PE to PE."""
@@ -283,21 +324,9 @@ class Traffic:
     psum_hops: Any
 
 
-def traffic(shape: Shape, block: Blocking) -> Traffic:
-    """Words of a tile; a padding row or column is taken to lie under one fold, segment and piece.
-
-    Where one lies under several, or in the zeros between inserted gradients, input_reads is an upper bound.
-    """
-    maps = shape.groups * shape.images * shape.channels
-    rows = 0
-    for output_rows, count in ((block.rows.size, block.rows.blocks - 1), (block.rows.last, 1)):
-        for filter_rows, folds in ((block.filter_rows.size, block.filter_rows.blocks - 1), (block.filter_rows.last, 1)):
-            rows = rows + count * folds * distinct(output_rows, filter_rows, shape.row_stride, shape.row_step)
-    cols = (block.pieces.blocks - 1) * distinct(shape.output_cols, block.pieces.size, shape.col_stride, shape.col_step)
-    cols = cols + distinct(shape.output_cols, block.pieces.last, shape.col_stride, shape.col_step)
-    all_rows = distinct(shape.output_rows, shape.filter_rows, shape.row_stride, shape.row_step)
-    all_cols = distinct(shape.output_cols, shape.filter_cols, shape.col_stride, shape.col_step)
-    real = (rows - all_rows + shape.input_rows) * (cols - all_cols + shape.input_cols)
+def traffic(shape: Shape, block: Blocking, once: tuple[Any, Any]) -> Traffic:
+    """Words of a tile; `once`: what input_words says of it."""
+    maps, (real, cols) = shape.groups * shape.images * shape.channels, once
     full = block.outputs.blocks - 1
     sets = full * block.output_sets
     sets = sets + np.minimum(block.output_sets, shape.outputs - full * block.outputs.size * block.output_sets)
@@ -308,6 +337,6 @@ def traffic(shape: Shape, block: Blocking) -> Traffic:
     return Traffic(
         input_reads=np.where(live, maps * block.outputs.blocks * real, 0),
         input_copies=np.where(live, maps * pes * cols * sets, 0),
-        weight_copies=weights * block.rows.size,
-        psum_hops=np.where(live, psums * block.psum_rounds * (block.channel_sets * block.filter_rows.size - 1), 0),
+        weight_copies=weights * block.cuts.rows.size,
+        psum_hops=np.where(live, psums * block.psum_rounds * (block.channel_sets * block.cuts.filter_rows.size - 1), 0),
     )

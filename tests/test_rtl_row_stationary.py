@@ -1,0 +1,122 @@
+"""RTL of the row-stationary array == closed forms of a tile, cycles and every counter; its psums == numpy's."""
+
+import math
+
+import numpy as np
+import pytest
+
+from bitsim.accelerators.registry import load_hardware
+from bitsim.accelerators.row_stationary import fold_and_replicate, shape_of
+from bitsim.workload import Layer, lower
+from tests.row_stationary_chain import (
+    BITS,
+    LANES,
+    Run,
+    as_convolution,
+    build,
+    fields,
+    operands,
+    simulate,
+    sliced,
+)
+from tests.row_stationary_nest import integers
+from tests.rtl_chain import missing_tool
+from tests.test_row_stationary_nest import in_one_part, whole_tile
+
+
+def needs(tool):
+    """Skip with the reason where a tool is missing."""
+    return pytest.mark.skipif(missing_tool(tool) is not None, reason=str(missing_tool(tool)))
+
+
+def random_case(rng, rows, cols):
+    """(machine, product, datapath, Blocking, Run, expected psums): one product as one tile, at a legal blocking."""
+    words = {"input_spad": rng.integers(2, 9), "weight_spad": rng.integers(4, 41), "psum_spad": rng.integers(1, 6)}
+    keys = {"array.rows": rows, "array.cols": cols, "precision.bits": BITS}
+    keys |= {name: f"{count} words" for name, count in words.items()}
+    keys |= {f"networks.{n}_words_per_cycle": int(rng.integers(1, LANES + 1)) for n in ("input", "weight", "psum")}
+    accelerator = load_hardware("eyeriss_12x14_108k", keys).accelerator
+    kernel, dilation = rng.integers(1, 5, 2).tolist(), rng.choice([1, 1, 2], 2).tolist()
+    pads = rng.integers(0, 3, 4).tolist()
+    least = [max(1, dilation[i] * (kernel[i] - 1) + 1 - pads[i] - pads[i + 2]) for i in (0, 1)]
+    groups = int(rng.choice([1, 1, 2, 3]))
+    channels = (groups * rng.integers(1, 6, 2)).tolist()
+    side = [int(size + rng.integers(0, 5)) for size in least]
+    layer = Layer("layer", "conv", groups, *channels, *side, *kernel, *rng.integers(1, 4, 2).tolist(), *pads, *dilation)
+    found = lower(layer, str(rng.choice(layer.passes())), int(rng.integers(1, 4)), bool(rng.random() < 0.3))
+    products = [p for p in found if p.taps]
+    if not products:
+        return random_case(rng, rows, cols)
+    product = products[int(rng.integers(len(products)))]
+    bits = [(8, 8), (8, 8), (16, 8), (8, 16), (12, 12)][int(rng.integers(5))]
+    datapath = accelerator.datapath(product, *bits, None)
+    tile = whole_tile(product)
+    choices = accelerator.blockings(datapath, tile)
+    block = choices[int(rng.integers(len(choices)))]
+    shape, slices = shape_of(tile), (datapath.input_slices, datapath.weight_slices)
+    fold = integers(fold_and_replicate(shape.filter_rows, shape.output_rows, rows, cols))
+    described = fields(product, integers(shape), fold, integers(block), accelerator.rates(datapath), slices, cols)
+    inputs, weights, result = as_convolution(product, *operands(rng, product, bits))
+    count = result.size * described["psum_words"]
+    one = Run(described, sliced(inputs, slices[0]), sliced(weights, slices[1]), count)
+    return accelerator, product, datapath, block, one, result.ravel()
+
+
+def check(case, outcome):
+    """Cycles, drain, psums and counters of one tile."""
+    accelerator, product, datapath, block, _, expected = case
+    np.testing.assert_array_equal(outcome.psums, expected)
+    tile = whole_tile(product)
+    cost = accelerator.cost_of(datapath, tile, [block])
+    assert outcome.issue_cycles == int(cost.issue_cycles.item())
+    assert outcome.drain_cycles == cost.drain_cycles
+    count, psum_bits = outcome.counts, datapath.accumulator_bits
+    got = {
+        "global_buffer_write_bits": count["psum_words_written"] * BITS,
+        "global_buffer_read_bits": (count["psum_words_read"] + count["inputs_read"]) * BITS,
+        "filter_buffer_read_bits": count["weights_read"] * BITS,
+        "input_spad_write_bits": count["input_copies"] * BITS,
+        "weight_spad_write_bits": count["weight_copies"] * BITS,
+        "network_words": count["input_copies"] + count["weight_copies"] + count["psum_hops"],
+    }
+    want = {name: int(np.asarray(value).item()) for name, value in cost.per_tile.items()}
+    one = integers(block).cuts
+    taps, positions = (one.filter_rows.size, one.pieces.size), (one.rows.size, product.cols.positions)
+    if product.writes_filter:
+        taps, positions = (one.rows.size, len(product.cols.taps)), taps
+    exact = in_one_part(product.rows, positions[0], taps[0]) and in_one_part(product.cols, positions[1], taps[1])
+    if not exact:
+        assert got.pop("global_buffer_read_bits") <= want.pop("global_buffer_read_bits")
+    assert got == want
+    got = {
+        "macs": count["macs"],
+        "input_spad_read_bits": count["input_reads"] * BITS,
+        "weight_spad_read_bits": count["weight_spad_reads"] * BITS,
+        "psum_spad_read_bits": count["psum_accesses"] * psum_bits,
+        "psum_spad_write_bits": count["psum_accesses"] * psum_bits,
+    }
+    axes = (product.rows, product.cols)
+    real = product.batch * math.prod(int(axis.real_taps(axis.positions)[0]) for axis in axes)
+    assert got == {name: int(np.asarray(value).item()) * real for name, value in cost.per_tap.items()}
+    return exact
+
+
+def run_cases(tool, rows, cols, seed, number, folder):
+    """Random tiles through one build; returns the cases."""
+    rng = np.random.default_rng(seed)
+    cases = [random_case(rng, rows, cols) for _ in range(number)]
+    outcomes = simulate(build(tool, rows, cols, folder), [case[4] for case in cases], folder)
+    exact = [check(case, outcome) for case, outcome in zip(cases, outcomes, strict=True)]
+    return cases, exact
+
+
+@needs("iverilog")
+@pytest.mark.parametrize(("rows", "cols"), [(2, 2), (3, 2)])
+def test_tiles_on_icarus(tmp_path, rows, cols):
+    run_cases("iverilog", rows, cols, rows * 10 + cols, 5, tmp_path)
+
+
+@needs("verilator")
+@pytest.mark.parametrize(("rows", "cols", "number"), [(4, 3, 200)])
+def test_tiles_on_verilator(tmp_path, rows, cols, number):
+    run_cases("verilator", rows, cols, 7, number, tmp_path)

@@ -15,6 +15,7 @@ FOLDER = RTL / "row_stationary"
 UNITS = ("row_stationary", "walker", "sequencer", "networks", "pe", "machine", "tb_machine")
 BITS = 8
 LANES = 4  # most words a cycle of a network
+DEPTH = 1 << 14  # words of each buffer
 _STRUCT = re.search(r"struct packed \{(.*?)\} tile_t", (FOLDER / "row_stationary.sv").read_text(), re.DOTALL)
 assert _STRUCT
 FIELDS = re.findall(r"\b([a-z_]+)(?=[,;])", re.sub(r"//.*", "", _STRUCT[1]))
@@ -46,7 +47,7 @@ def build(tool, rows, cols, folder):
     """Compile the test bench for an array of rows x cols; returns the command that runs it."""
     folder.mkdir(parents=True, exist_ok=True)
     sources = [FOLDER / f"{name}.sv" for name in UNITS]
-    parameters = {"BITS": BITS, "ROWS": rows, "COLS": cols}
+    parameters = {"BITS": BITS, "ROWS": rows, "COLS": cols, "DEPTH": DEPTH, "IMAGE": 1 << 22}
     if tool == "iverilog":
         options = [f"-Ptb_machine.{k}={v}" for k, v in parameters.items()]
         run(["iverilog", "-g2012", "-s", "tb_machine", "-o", folder / "sim.vvp", *options, *sources])
@@ -61,10 +62,12 @@ def simulate(simulator, runs, folder):
     """Run tiles through a built test bench, one Outcome each."""
     image = [len(runs)]
     for one in runs:
+        assert max(len(one.inputs), len(one.filters), one.psum_words) <= DEPTH
         image += [one.fields[name] for name in FIELDS]
         image += [len(one.inputs), len(one.filters), one.psum_words, *one.inputs.tolist(), *one.filters.tolist()]
     source, target = folder / "tiles.hex", folder / "results.txt"
-    source.write_text("\n".join(f"{int(v) & 0xFFFFFFFF:x}" for v in image))
+    # Verilator loses a last word that no line end follows.
+    source.write_text("".join(f"{int(v) & 0xFFFFFFFF:x}\n" for v in image))
     run([*simulator, f"+tiles={source}", f"+results={target}"])
     outcomes, memory = [], []
     for line in target.read_text().splitlines():

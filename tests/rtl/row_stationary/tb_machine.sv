@@ -2,13 +2,13 @@
 //
 // The file (tests/row_stationary_chain.py writes it): number of tiles, then for each its fields, the
 // words of input, filter and psums, and the words of input and filter.
-`timescale 1ns / 1ns
 module tb_machine
   import row_stationary::*;
 ;
   parameter BITS = 8;
   parameter ROWS = 2;
   parameter COLS = 2;
+  parameter DEPTH = 4096;
   parameter IMAGE = 1 << 20;
   parameter LIMIT = 1 << 20;
   localparam FIELDS = $bits(tile_t) / 32;
@@ -21,7 +21,7 @@ module tb_machine
   wire busy, closing, done;
   wire [ROWS*COLS*7*32-1:0] pe_counts;
   wire [31:0] inputs_read, weights_read, psums_read, psums_written;
-  machine #(.BITS(BITS), .ROWS(ROWS), .COLS(COLS)) dut (.*);
+  machine #(.BITS(BITS), .ROWS(ROWS), .COLS(COLS), .DEPTH(DEPTH)) dut (.*);
 
   reg [31:0] image[0:IMAGE-1];
   reg [63:0] total[0:6];
@@ -64,7 +64,7 @@ module tb_machine
       last_issue = -1;
       cycle = 0;
       while (!done && cycle < LIMIT) begin
-        #0;
+        #1;
         if (busy) issue = issue + 1;
         if (closing) last_issue = cycle;
         tick;

@@ -25,12 +25,12 @@ PE_COUNTS = ("input_copies", "weight_copies", "macs", "input_reads", "weight_spa
 
 @dataclass(frozen=True)
 class Run:
-    """A tile as the hardware reads it: fields, slices of both operands, words of the result."""
+    """A tile as the hardware reads it: fields, slices of both operands, words of the psums before it."""
 
     fields: dict[str, int]
     inputs: np.ndarray
     filters: np.ndarray
-    psum_words: int
+    psums: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -62,9 +62,11 @@ def simulate(simulator, runs, folder):
     """Run tiles through a built test bench, one Outcome each."""
     image = [len(runs)]
     for one in runs:
-        assert max(len(one.inputs), len(one.filters), one.psum_words) <= DEPTH
+        assert max(len(one.inputs), len(one.filters), len(one.psums)) <= DEPTH
         image += [one.fields[name] for name in FIELDS]
-        image += [len(one.inputs), len(one.filters), one.psum_words, *one.inputs.tolist(), *one.filters.tolist()]
+        image += [len(one.inputs), len(one.filters), len(one.psums)]
+        for words in (one.inputs, one.filters, one.psums):
+            image += words.tolist()
     source, target = folder / "tiles.hex", folder / "results.txt"
     # Verilator loses a last word that no line end follows.
     source.write_text("".join(f"{int(v) & 0xFFFFFFFF:x}\n" for v in image))

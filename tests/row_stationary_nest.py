@@ -37,11 +37,11 @@ def column_order(positions, taps, stride, step):
             before = set(inputs)
 
 
-def play(shape: Shape, block: Blocking, rates: Rates, slices, row_box, col_box):
+def play(shape: Shape, block: Blocking, rates: Rates, slices, row_box, col_box, accumulates=False):
     """(cycles, Counter of words) of one tile.
 
     slices: of input and weight words; row_box, col_box: (input index under the first tap, step's sign
-    taken out, indices that hold data).
+    taken out, indices that hold data); accumulates: onto psums already in the buffer.
     """
     passes = slices[0] * slices[1]
     words: Counter = Counter()
@@ -67,7 +67,7 @@ def play(shape: Shape, block: Blocking, rates: Rates, slices, row_box, col_box):
     blocks = 0
     rounds = itertools.product(parts(block.cuts.pieces), parts(block.channels), parts(block.cuts.filter_rows))
     for number, ((s0, s_count), (q0, q_count), (r0, r_count)) in enumerate(rounds):
-        psum_slots = -(-(2 if number else 1) * psums // rates.psum_words)
+        psum_slots = -(-(2 if number or accumulates else 1) * psums // rates.psum_words)
         group_blocks = range(0, shape.groups, block.groups_beside)
         for g0, (p0, p_count) in itertools.product(group_blocks, parts(block.outputs)):
             groups = min(block.groups_beside, shape.groups - g0)
@@ -87,7 +87,7 @@ def play(shape: Shape, block: Blocking, rates: Rates, slices, row_box, col_box):
                     words["input_copies"] += pes * len(new)
                     written = groups * outputs * e_count
                     words["psum_writes"] += written
-                    words["psum_reads"] += written if number else 0
+                    words["psum_reads"] += written if number or accumulates else 0
                     words["psum_hops"] += written * (block.channel_sets * block.cuts.filter_rows.size - 1)
                     whole = at < shape.col_step // math.gcd(shape.col_stride, shape.col_step)
                     positions.append((blocks, whole, p_count * q_count * s_count * passes, psum_slots))

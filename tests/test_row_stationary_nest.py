@@ -45,8 +45,8 @@ def in_one_part(axis, positions, taps):
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.data(), conv_layers(), st.integers(1, 3), st.booleans())
-def test_closed_forms_equal_the_loops(data, layer, batch, zero_inserted):
+@given(st.data(), conv_layers(), st.integers(1, 3), st.booleans(), st.booleans())
+def test_closed_forms_equal_the_loops(data, layer, batch, zero_inserted, accumulates):
     spads = {"input_spad": data.draw(st.integers(2, 8)), "weight_spad": data.draw(st.integers(4, 40))}
     networks = {f"networks.{n}_words_per_cycle": data.draw(st.integers(1, 5)) for n in ("input", "weight", "psum")}
     array = {"array.rows": data.draw(st.integers(1, 9)), "array.cols": data.draw(st.integers(1, 9))}
@@ -66,8 +66,8 @@ def test_closed_forms_equal_the_loops(data, layer, batch, zero_inserted):
     fold = fold_and_replicate(shape.filter_rows, shape.output_rows, accelerator.rows, accelerator.cols)
     for block in accelerator.blockings(datapath, tile):
         one, whole = integers(block), integers(shape)
-        cycles, counted = play(whole, one, rates, slices, box(rows), box(cols))
-        got = issue_cycles(shape, block, datapath.passes, slots(shape, block, slices, rates))
+        cycles, counted = play(whole, one, rates, slices, box(rows), box(cols), accumulates)
+        got = issue_cycles(shape, block, datapath.passes, slots(shape, block, slices, rates), accumulates)
         assert int(got.item()) == cycles
         macs = accelerator.mac_cycles(shape, fold, shape.groups, block.channel_sets) * datapath.passes
         assert cycles >= macs.item()
@@ -77,7 +77,7 @@ def test_closed_forms_equal_the_loops(data, layer, batch, zero_inserted):
         assert moved.psum_hops.item() == counted["psum_hops"]
         outputs = product.output_words
         assert counted["psum_writes"] == one.psum_rounds * outputs
-        assert counted["psum_reads"] == (one.psum_rounds - 1) * outputs
+        assert counted["psum_reads"] == (one.psum_rounds - (not accumulates)) * outputs
         taps, positions = (one.cuts.filter_rows.size, one.cuts.pieces.size), (one.cuts.rows.size, whole.output_cols)
         if product.writes_filter:
             taps, positions = positions, taps

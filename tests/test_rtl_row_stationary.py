@@ -20,13 +20,8 @@ from tests.row_stationary_chain import (
     sliced,
 )
 from tests.row_stationary_nest import integers
-from tests.rtl_chain import missing_tool
+from tests.rtl_chain import needs
 from tests.test_row_stationary_nest import in_one_part, whole_tile
-
-
-def needs(tool):
-    """Skip with the reason where a tool is missing."""
-    return pytest.mark.skipif(missing_tool(tool) is not None, reason=str(missing_tool(tool)))
 
 
 def random_case(rng, rows, cols):
@@ -57,18 +52,25 @@ def random_case(rng, rows, cols):
     fold = integers(fold_and_replicate(shape.filter_rows, shape.output_rows, rows, cols))
     described = fields(product, integers(shape), fold, integers(block), accelerator.rates(datapath), slices, cols)
     inputs, weights, result = as_convolution(product, *operands(rng, product, bits))
-    count = result.size * described["psum_words"]
-    one = Run(described, sliced(inputs, slices[0]), sliced(weights, slices[1]), count)
-    return accelerator, product, datapath, block, one, result.ravel()
+    described["accumulates"] = int(rng.random() < 0.3)
+    # What lies in the buffer must not be seen by a tile that does not accumulate.
+    before = rng.integers(-1000, 1000, result.shape)
+    one = Run(
+        described,
+        *(sliced(array, n) for array, n in ((inputs, slices[0]), (weights, slices[1]))),
+        sliced(before, described["psum_words"]),
+    )
+    return accelerator, product, datapath, block, one, (result + described["accumulates"] * before).ravel()
 
 
 def check(case, outcome):
     """Cycles, drain, psums and counters of one tile."""
-    accelerator, product, datapath, block, _, expected = case
+    accelerator, product, datapath, block, one, expected = case
+    accumulates = one.fields["accumulates"]
     np.testing.assert_array_equal(outcome.psums, expected)
     tile = whole_tile(product)
     cost = accelerator.cost_of(datapath, tile, [block])
-    assert outcome.issue_cycles == int(cost.issue_cycles.item())
+    assert outcome.issue_cycles == int((cost.accumulating_issue_cycles if accumulates else cost.issue_cycles).item())
     assert outcome.drain_cycles == cost.drain_cycles
     count, psum_bits = outcome.counts, datapath.accumulator_bits
     got = {
@@ -80,10 +82,12 @@ def check(case, outcome):
         "network_words": count["input_copies"] + count["weight_copies"] + count["psum_hops"],
     }
     want = {name: int(np.asarray(value).item()) for name, value in cost.per_tile.items()}
-    one = integers(block).cuts
-    taps, positions = (one.filter_rows.size, one.pieces.size), (one.rows.size, product.cols.positions)
+    # The tile level counts the read of what is accumulated onto.
+    want["global_buffer_read_bits"] += accumulates * product.output_words * psum_bits
+    cuts = integers(block).cuts
+    taps, positions = (cuts.filter_rows.size, cuts.pieces.size), (cuts.rows.size, product.cols.positions)
     if product.writes_filter:
-        taps, positions = (one.rows.size, len(product.cols.taps)), taps
+        taps, positions = (cuts.rows.size, len(product.cols.taps)), taps
     exact = in_one_part(product.rows, positions[0], taps[0]) and in_one_part(product.cols, positions[1], taps[1])
     if not exact:
         assert got.pop("global_buffer_read_bits") <= want.pop("global_buffer_read_bits")

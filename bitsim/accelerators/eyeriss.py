@@ -194,6 +194,7 @@ class Accelerator(Seam):
             wins = (its_cycles < cycles) | ((its_cycles == cycles) & (its_words < words))
             best = best.replaced(wins, block)
             cycles, words = np.where(wins, its_cycles, cycles), np.where(wins, its_words, words)
+        adding = issue_cycles(shape, best, datapath.passes, slots(shape, best, slices, rates), accumulates=True)
         moved, rounds = traffic(shape, best, once), best.psum_rounds
         psum_bits, (input_bits, weight_bits) = datapath.accumulator_bits, datapath.buffer_bits
         products = tile.groups * tile.outputs * tile.channels
@@ -220,6 +221,7 @@ class Accelerator(Seam):
             drain_cycles=self.rows + 2,
             per_tile=per_tile,
             per_tap=per_tap,
+            accumulating_issue_cycles=adding,
         )
 
     def mac_cycles(self, shape: Shape, fold: Fold, groups: Any, channel_sets: Any) -> Any:

@@ -251,11 +251,12 @@ def slots(shape: Shape, block: Blocking, slices: tuple[int, int], rates: Rates) 
     )
 
 
-def issue_cycles(shape: Shape, block: Blocking, passes: int, slot: Slots) -> Any:
+def issue_cycles(shape: Shape, block: Blocking, passes: int, slot: Slots, accumulates: bool = False) -> Any:
     """Cycles of a tile from its first weight to its last psum on the network: a sum over kinds of blocks.
 
-    A kind is (full or last) block of outputs, of channels, of filter columns; blocks of the first psum round
-    only write, and the last block of all waits for no further inputs or weights.
+    A kind is (full or last) block of outputs, of channels, of filter columns. Blocks of the first psum round
+    only write, unless the tile accumulates onto another's outputs; the last block of all waits for no
+    further inputs or weights.
     """
     starts, _ = windows(shape.output_cols, block.cuts.pieces.size, shape.col_stride, shape.col_step)
     passes_a_block = shape.images * block.cuts.rows.blocks
@@ -284,12 +285,13 @@ def issue_cycles(shape: Shape, block: Blocking, passes: int, slot: Slots) -> Any
     macs = p * q * s * passes
     later = np.maximum(positions(macs, slot.psums_in_and_out), slot.weights)
     total = (many_p * many_q * many_s * later).sum(axis=(0, 1, 2)) * block.cuts.filter_rows.blocks
-    # The first round only writes psums: its blocks have channels and pieces of full size.
-    early = np.maximum(positions(macs[:, 0, 0], slot.psums_out), slot.weights)
-    total = groups * (total + (many_p[:, 0, 0] * (early - later[:, 0, 0])).sum(axis=0))
+    if not accumulates:  # The blocks of the first round have channels and pieces of full size.
+        early = np.maximum(positions(macs[:, 0, 0], slot.psums_out), slot.weights)
+        total = total + (many_p[:, 0, 0] * (early - later[:, 0, 0])).sum(axis=0)
+    total = groups * total
 
     ending = macs[-1, -1, -1]
-    psums = np.where(block.psum_rounds > 1, slot.psums_in_and_out, slot.psums_out)
+    psums = np.where(accumulates | (block.psum_rounds > 1), slot.psums_in_and_out, slot.psums_out)
     beats = positions(ending, psums)
     last_beat = np.maximum(ending, psums) - np.maximum(np.maximum(ending, slot.window), psums)
     total = total + beats + last_beat - np.maximum(beats, slot.weights)

@@ -141,6 +141,7 @@ class TileCost:
     pair of one group and the whole tile batch; names are BUFFER_read_bits, BUFFER_write_bits and the
     array's own events.
     load_words: words written to the buffer by a load, where they differ from the words fetched.
+    accumulating_issue_cycles: of a tile that adds to outputs an earlier one left, where they differ.
     """
 
     issue_cycles: Int
@@ -148,6 +149,7 @@ class TileCost:
     per_tile: dict[str, Int]
     per_tap: dict[str, Int]
     load_words: dict[str, Int] = field(default_factory=dict)
+    accumulating_issue_cycles: Int | None = None
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ module machine
     input tile_t t,
     input logic fills_inputs,
     input logic fills_weights,
+    input logic fills_psums,
     input logic [31:0] address,
     input logic [BITS-1:0] value,
     output logic [BITS-1:0] psum_value,  // of `address`
@@ -143,6 +144,7 @@ module machine
   always_ff @(posedge clk) begin
     z_bus[0] <= rst ? 0 : {closing, psum_words};
     for (stage_ = 1; stage_ <= ROWS; stage_ = stage_ + 1) z_bus[stage_] <= rst ? 0 : z_bus[stage_-1];
+    if (fills_psums) psum_buffer[address] = value;
     if (rst) begin
       done <= 0;
       psums_read = 0;

@@ -15,6 +15,7 @@ package row_stationary;
     // Positions this many apart share inputs; each then needs this many new ones.
     logic [31:0] row_apart, row_shift, col_apart, col_shift;
     logic [31:0] input_slices, weight_slices, psum_words;
+    logic [31:0] accumulates;  // onto psums that are in the buffer already
     logic [31:0] input_rate, weight_rate, psum_rate;
   } tile_t;
 

@@ -86,12 +86,12 @@ module sequencer
   wire block_ends = beat_ends && fetched.valid && fetched.opens;
   assign closing = started && epilogue && beat_ends;
 
-  function automatic position_t first_position(input logic valid);
+  function automatic position_t first_position(input logic accumulates);
     first_position = 0;
-    first_position.valid = valid;
+    first_position.valid = 1;
     first_position.whole = 1;
     first_position.opens = 1;
-    first_position.first_round = 1;
+    first_position.first_round = !accumulates;
   endfunction
 
   logic [31:0] head;
@@ -101,8 +101,8 @@ module sequencer
       prologue <= 1;
       current <= 0;
       drained <= 0;
-      fetched <= first_position(1);
-      filled <= first_position(1);
+      fetched <= first_position(t.accumulates[0]);
+      filled <= first_position(t.accumulates[0]);
       head <= 0;
     end else if (started && beat_ends) begin
       prologue <= 0;

@@ -1,7 +1,7 @@
 // Runs tiles one after the other from a file of words; issue cycles, drain, counts and psums go to another.
 //
 // The file (tests/row_stationary_chain.py writes it): number of tiles, then for each its fields, the
-// words of input, filter and psums, and the words of input and filter.
+// counts of the words of input, filter and psums, and those words.
 module tb_machine
   import row_stationary::*;
 ;
@@ -12,7 +12,7 @@ module tb_machine
   parameter IMAGE = 1 << 20;
   parameter LIMIT = 1 << 20;
   localparam FIELDS = $bits(tile_t) / 32;
-  reg clk = 0, rst = 1, fills_inputs = 0, fills_weights = 0;
+  reg clk = 0, rst = 1, fills_inputs = 0, fills_weights = 0, fills_psums = 0;
   reg [31:0] address = 0;
   reg [BITS-1:0] value;
   reg [FIELDS*32-1:0] words;
@@ -48,16 +48,18 @@ module tb_machine
       filters = image[at+FIELDS+1];
       psums = image[at+FIELDS+2];
       at = at + FIELDS + 3;
-      for (i = 0; i < inputs + filters; i = i + 1) begin
+      for (i = 0; i < inputs + filters + psums; i = i + 1) begin
         fills_inputs = i < inputs;
-        fills_weights = i >= inputs;
-        address = i < inputs ? i : i - inputs;
+        fills_weights = i >= inputs && i < inputs + filters;
+        fills_psums = i >= inputs + filters;
+        address = fills_inputs ? i : fills_weights ? i - inputs : i - inputs - filters;
         value = image[at+i];
         tick;
       end
       fills_inputs = 0;
       fills_weights = 0;
-      at = at + inputs + filters;
+      fills_psums = 0;
+      at = at + inputs + filters + psums;
       for (i = 0; i <= 2 * ROWS + 2; i = i + 1) tick;
       rst = 0;
       issue = 0;

@@ -12,11 +12,11 @@ from bitsim.workload import Product
 from tests.rtl_chain import RTL, run
 
 FOLDER = RTL / "row_stationary"
-UNITS = ("row_stationary", "walker", "sequencer", "networks", "pe", "machine", "tb_machine")
+UNITS = ("records", "walker", "loops", "sequencer", "networks", "pe", "machine")
 BITS = 8
 LANES = 4  # most words a cycle of a network
 DEPTH = 1 << 14  # words of each buffer
-_STRUCT = re.search(r"struct packed \{(.*?)\} tile_t", (FOLDER / "row_stationary.sv").read_text(), re.DOTALL)
+_STRUCT = re.search(r"struct packed \{(.*?)\} tile_t", (FOLDER / "records.sv").read_text(), re.DOTALL)
 assert _STRUCT
 FIELDS = re.findall(r"\b([a-z_]+)(?=[,;])", re.sub(r"//.*", "", _STRUCT[1]))
 COUNTS = ("inputs_read", "weights_read", "psum_words_read", "psum_words_written")
@@ -46,14 +46,15 @@ class Outcome:
 def build(tool, rows, cols, folder):
     """Compile the test bench for an array of rows x cols; returns the command that runs it."""
     folder.mkdir(parents=True, exist_ok=True)
-    sources = [FOLDER / f"{name}.sv" for name in UNITS]
+    sources = [FOLDER / f"{name}.sv" for name in (*UNITS, "tb_machine")]
     parameters = {"BITS": BITS, "ROWS": rows, "COLS": cols, "DEPTH": DEPTH, "IMAGE": 1 << 22}
+    parameters["FIELDS"] = len(FIELDS)
     if tool == "iverilog":
         options = [f"-Ptb_machine.{k}={v}" for k, v in parameters.items()]
-        run(["iverilog", "-g2012", "-s", "tb_machine", "-o", folder / "sim.vvp", *options, *sources])
+        run(["iverilog", "-g2012", "-I", FOLDER, "-s", "tb_machine", "-o", folder / "sim.vvp", *options, *sources])
         return ["vvp", "-n", folder / "sim.vvp"]
     options = [f"-G{k}={v}" for k, v in parameters.items()]
-    top = ["--top-module", "tb_machine", "--Mdir", folder, "-Wno-fatal", "-Wno-lint", "-Wno-MULTIDRIVEN"]
+    top = ["--top-module", "tb_machine", "--Mdir", folder, f"-I{FOLDER}", "-Wno-fatal", "-Wno-lint", "-Wno-MULTIDRIVEN"]
     run(["verilator", "--binary", "-j", "2", "-CFLAGS", "-O1", *top, *options, *sources])
     return [folder / "Vtb_machine"]
 

@@ -117,7 +117,7 @@ def run_cases(tool, rows, cols, seed, number, folder):
 @needs("iverilog")
 @pytest.mark.parametrize(("rows", "cols"), [(2, 2), (3, 2)])
 def test_tiles_on_icarus(tmp_path, rows, cols):
-    run_cases("iverilog", rows, cols, rows * 10 + cols, 5, tmp_path)
+    run_cases("iverilog", rows, cols, rows * 10 + cols, 10, tmp_path)
 
 
 @needs("verilator")

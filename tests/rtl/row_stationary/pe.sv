@@ -3,7 +3,6 @@
 // It takes from the networks what its place in the set asks for.  Where it stands at the top of a stack
 // its psums leave the column; elsewhere they go to the PE above, which adds its own.
 module pe
-  import row_stationary::*;
 #(
     parameter BITS = 8,
     parameter LANES = 4,
@@ -20,9 +19,9 @@ module pe
     input position_t current,
     input step_t step,
     input position_t fetched,
-    input logic [LANES*$bits(input_word_t)-1:0] input_words,
+    input logic [LANES*INPUT_WORD-1:0] input_words,
     input position_t filled,
-    input logic [LANES*$bits(weight_word_t)-1:0] weight_words,
+    input logic [LANES*WEIGHT_WORD-1:0] weight_words,
     input logic [63:0] psum_below,
     output logic [63:0] psum,
     output logic leaves,
@@ -31,6 +30,7 @@ module pe
     output logic [63:0] leaves_psum,
     output logic [7*32-1:0] counts  // input, weight words taken; MACs; spad reads of both, psum; psums from below
 );
+`include "sizes.svh"
   // --- place in the set
   wire [31:0] width = least(t.pass_rows, COLS);
   wire [31:0] filter_row = ROW % t.fold_rows;
@@ -47,14 +47,12 @@ module pe
   wire top = filter_row + 1 == t.fold_rows && set_ + 1 == t.channel_sets;
   wire [31:0] input_row = output_row * t.row_stride + filter_row * t.row_step;
 
-  // Its column has psums at this position; and it has a row to multiply for them.
-  function automatic logic sums(input position_t p);
-    sums = placed && p.group + group < t.groups && p.segment + output_row < t.output_rows
-        && p.output_ * t.output_sets + output_ < t.outputs;
-  endfunction
-  function automatic logic works(input position_t p);
-    works = sums(p) && p.fold + filter_row < t.filter_rows;
-  endfunction
+  // Its column has psums at this position; and it has a row to multiply for them, at this one and the next.
+  wire sums = placed && current.group + group < t.groups && current.segment + output_row < t.output_rows
+      && current.output_ * t.output_sets + output_ < t.outputs;
+  wire works = sums && current.fold + filter_row < t.filter_rows;
+  wire fetches = placed && fetched.group + group < t.groups && fetched.segment + output_row < t.output_rows
+      && fetched.output_ * t.output_sets + output_ < t.outputs && fetched.fold + filter_row < t.filter_rows;
 
   // --- spads
   logic [BITS:0] fifo[0:SPAD-1];  // {zero, word}
@@ -67,7 +65,6 @@ module pe
   weight_word_t y_word;
   integer lane;
   logic [31:0] pushing, taken_inputs, taken_weights;
-  wire fetches = works(fetched);
   always_ff @(posedge clk)
     if (rst) begin
       pushed <= 0;
@@ -76,12 +73,12 @@ module pe
     end else begin
       pushing = pushed;
       for (lane = 0; lane < LANES; lane = lane + 1) begin
-        x_word = input_words[lane*$bits(input_word_t)+:$bits(input_word_t)];
+        x_word = input_words[lane*INPUT_WORD+:INPUT_WORD];
         if (x_word.valid && fetches && x_word.group == group && x_word.set_ == set_ && x_word.row == input_row) begin
           fifo[pushing%SPAD] <= {x_word.zero, x_word.value[BITS-1:0]};
           pushing = pushing + 1;
         end
-        y_word = weight_words[lane*$bits(weight_word_t)+:$bits(weight_word_t)];
+        y_word = weight_words[lane*WEIGHT_WORD+:WEIGHT_WORD];
         if (y_word.valid && placed && y_word.group == group && y_word.output_ == output_ && y_word.set_ == set_
             && y_word.row == filter_row) begin
           weight_spad[(filled.half?WEIGHTS : 0)+y_word.address] <= y_word.value[BITS-1:0];
@@ -93,9 +90,9 @@ module pe
     end
 
   // --- first cycle: words out of the spads
-  wire on = step.valid && works(current)
+  wire on = step.valid && works
       && (current.channel + step.channel) * t.channel_sets + set_ < t.channels;
-  wire [31:0] taps = taps_here(t, current);
+  wire [31:0] taps = rest(t.piece_cols, t.filter_cols, current.piece);
   wire [31:0] place = (step.channel * t.piece_cols + (step.head + step.tap) % taps) * t.input_slices + step.input_slice;
   wire [31:0] weight_place =
       ((step.channel * t.piece_cols + step.tap) * t.weight_slices + step.weight_slice) * t.outputs_in_pe + step.out;
@@ -121,7 +118,7 @@ module pe
       multiplies <= on && !x_next[BITS] && out_real;
       first <= step.first;
       last <= step.valid && step.last;
-      has_psum <= sums(current) && out_real;
+      has_psum <= sums && out_real;
       bank <= current.bank;
       out <= step.out;
       x_slice <= step.input_slice;

@@ -3,7 +3,6 @@
 // A beat ends when the nested counters of all three have wrapped; the last of a block of weights also
 // waits for those of the next block.
 module sequencer
-  import row_stationary::*;
 #(
     parameter LANES = 4
 ) (
@@ -25,57 +24,7 @@ module sequencer
     output logic [LANES-1:0] psum_valid,
     output logic [LANES*6*32-1:0] psum_index  // reading or writing, group, output set, row, output in PE, part
 );
-  function automatic position_t next_block(input tile_t t, input position_t p);
-    next_block = p;
-    next_block.half = !p.half;
-    next_block.opens = 1;
-    if ((p.output_ + t.outputs_in_pe) * t.output_sets < t.outputs) next_block.output_ = p.output_ + t.outputs_in_pe;
-    else begin
-      next_block.output_ = 0;
-      if (p.group + t.groups_beside < t.groups) next_block.group = p.group + t.groups_beside;
-      else begin
-        next_block.group = 0;
-        next_block.first_round = 0;
-        if (p.fold + t.fold_rows < t.filter_rows) next_block.fold = p.fold + t.fold_rows;
-        else begin
-          next_block.fold = 0;
-          if ((p.channel + t.channels_in_pe) * t.channel_sets < t.channels)
-            next_block.channel = p.channel + t.channels_in_pe;
-          else begin
-            next_block.channel = 0;
-            if (p.piece + t.piece_cols < t.filter_cols) next_block.piece = p.piece + t.piece_cols;
-            else next_block.valid = 0;
-          end
-        end
-      end
-    end
-  endfunction
-
-  function automatic position_t next_position(input tile_t t, input position_t p);
-    next_position = p;
-    next_position.bank = !p.bank;
-    next_position.opens = 0;
-    next_position.whole = 0;
-    if (p.column + t.col_apart < t.output_cols) next_position.column = p.column + t.col_apart;
-    else begin
-      next_position.whole = 1;
-      next_position.start = p.start + 1;
-      if (p.start + 1 >= least(t.col_apart, t.output_cols)) begin
-        next_position.start = 0;
-        if (p.segment + t.pass_rows < t.output_rows) next_position.segment = p.segment + t.pass_rows;
-        else begin
-          next_position.segment = 0;
-          next_position.image = p.image + 1;
-          if (p.image + 1 == t.images) begin
-            next_position.image = 0;
-            next_position = next_block(t, next_position);
-          end
-        end
-      end
-      next_position.column = next_position.start;
-    end
-  endfunction
-
+`include "sizes.svh"
   logic started, prologue;
   wire epilogue = !prologue && !current.valid;
   assign busy = started;
@@ -86,13 +35,26 @@ module sequencer
   wire block_ends = beat_ends && fetched.valid && fetched.opens;
   assign closing = started && epilogue && beat_ends;
 
-  function automatic position_t first_position(input logic accumulates);
-    first_position = 0;
-    first_position.valid = 1;
-    first_position.whole = 1;
-    first_position.opens = 1;
-    first_position.first_round = !accumulates;
-  endfunction
+  position_t first, next, next_fill, unused, other;
+  always @* begin
+    first = 0;
+    first.valid = 1;
+    first.whole = 1;
+    first.opens = 1;
+    first.first_round = !t.accumulates[0];
+  end
+  loops of_inputs (.t, .at(fetched), .next, .next_block(unused));
+  loops of_weights (.t, .at(filled), .next(other), .next_block(next_fill));
+
+  // --- sizes of the blocks in work
+  wire [31:0] all_channels = (t.channels + t.channel_sets - 1) / t.channel_sets;
+  wire [31:0] all_outputs = (t.outputs + t.output_sets - 1) / t.output_sets;
+  wire [31:0] channels = rest(t.channels_in_pe, all_channels, current.channel);
+  wire [31:0] outputs = rest(t.outputs_in_pe, all_outputs, current.output_);
+  wire [31:0] taps = rest(t.piece_cols, t.filter_cols, current.piece);
+  wire [31:0] new_taps = current.whole ? taps : least(t.col_shift, taps);
+  wire [31:0] taps_fetched = rest(t.piece_cols, t.filter_cols, fetched.piece);
+  wire [31:0] new_fetched = fetched.whole ? taps_fetched : least(t.col_shift, taps_fetched);
 
   logic [31:0] head;
   always_ff @(posedge clk)
@@ -101,16 +63,16 @@ module sequencer
       prologue <= 1;
       current <= 0;
       drained <= 0;
-      fetched <= first_position(t.accumulates[0]);
-      filled <= first_position(t.accumulates[0]);
+      fetched <= first;
+      filled <= first;
       head <= 0;
     end else if (started && beat_ends) begin
       prologue <= 0;
       drained <= current;
       current <= fetched;
-      head <= fetched.whole ? 0 : (head + new_taps(t, fetched)) % taps_here(t, fetched);
-      if (fetched.valid) fetched <= next_position(t, fetched);
-      if (block_ends && filled.valid) filled <= next_block(t, filled);
+      head <= fetched.whole ? 0 : (head + new_fetched) % taps_fetched;
+      if (fetched.valid) fetched <= next;
+      if (block_ends && filled.valid) filled <= next_fill;
       if (closing) started <= 0;
     end
 
@@ -121,7 +83,7 @@ module sequencer
   wire [5*32-1:0] at;
   wire mac_valid;
   wire [5*32-1:0] mac_extent = {
-    outputs_here(t, current), t.weight_slices, t.input_slices, taps_here(t, current), channels_here(t, current)
+    outputs, t.weight_slices, t.input_slices, taps, channels
   };
   walker #(.LANES(1), .LEVELS(5)) macs (
       .clk, .restart, .run(started && current.valid), .rate(32'd1), .extent(mac_extent),
@@ -139,7 +101,7 @@ module sequencer
     step.first = at[0+:128] == 0;
     step.last = at[0+:32] + 1 == mac_extent[0+:32] && at[32+:32] + 1 == mac_extent[32+:32]
         && at[64+:32] + 1 == t.input_slices && at[96+:32] + 1 == t.weight_slices;
-    step.takes = at[32+:32] + new_taps(t, current) >= mac_extent[32+:32] && at[96+:64] == 0;
+    step.takes = at[32+:32] + new_taps >= mac_extent[32+:32] && at[96+:64] == 0;
   end
 
   // --- networks: whole blocks, whatever of them is needed

@@ -2,16 +2,14 @@
 //
 // The file (tests/row_stationary_chain.py writes it): number of tiles, then for each its fields, the
 // counts of the words of input, filter and psums, and those words.
-module tb_machine
-  import row_stationary::*;
-;
+module tb_machine;
   parameter BITS = 8;
   parameter ROWS = 2;
   parameter COLS = 2;
   parameter DEPTH = 4096;
   parameter IMAGE = 1 << 20;
+  parameter FIELDS = 1;  // of tile_t
   parameter LIMIT = 1 << 20;
-  localparam FIELDS = $bits(tile_t) / 32;
   reg clk = 0, rst = 1, fills_inputs = 0, fills_weights = 0, fills_psums = 0;
   reg [31:0] address = 0;
   reg [BITS-1:0] value;

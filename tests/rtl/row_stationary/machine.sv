@@ -142,7 +142,7 @@ module machine
   logic [BITS-1:0] part;
   always_ff @(posedge clk) begin
     z_bus <= rst ? 0 : {z_bus[0+:ROWS*(LANES*PSUM_WORD+1)], closing, psum_words};
-    if (fills_psums) psum_buffer[address] = value;
+    if (fills_psums) psum_buffer[address] <= value;
     if (rst) begin
       done <= 0;
       psums_read = 0;
@@ -160,7 +160,7 @@ module machine
           psums_read = psums_read + 1;
         end
         if (z_word.valid && !z_word.reads) begin
-          psum_buffer[z_word.address] = exits[at] >> (BITS * z_word.part);
+          psum_buffer[z_word.address] <= exits[at] >> (BITS * z_word.part);
           psums_written = psums_written + 1;
         end
       end

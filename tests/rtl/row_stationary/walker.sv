@@ -23,6 +23,7 @@ module walker #(
   always @* begin
     at = count;
     over = spent;
+    level = 0;
     carry = 0;
     for (lane = 0; lane < LANES; lane = lane + 1) begin
       index[lane*LEVELS*32+:LEVELS*32] = at;

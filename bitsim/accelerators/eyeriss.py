@@ -154,6 +154,7 @@ class Accelerator(Seam):
         shape = shape_of(tile)
         fold = fold_and_replicate(shape.filter_rows, shape.output_rows, self.rows, self.cols)
         config = self.config
+        self._check_spads(datapath)
         psums = max(1, config.psum_spad // ceil_div(datapath.accumulator_bits, config.accumulator.bits))
         spads = Spads(config.input_spad, config.weight_spad, psums)
         slices = datapath.input_slices, datapath.weight_slices
@@ -165,6 +166,15 @@ class Accelerator(Seam):
                 sets = np.where(divides, divisor, 1)
                 found += [blocking(shape, fold, sets, most, spads, slices, cuts) for most in (False, True)]
         return found
+
+    def _check_spads(self, datapath: Datapath) -> None:
+        """InputError where a spad cannot hold one word of all slices (of the weight spad, each half)."""
+        for key, words, least in (
+            ("input_spad", self.config.input_spad, datapath.input_slices),
+            ("weight_spad", self.config.weight_spad, 2 * datapath.weight_slices),
+        ):
+            if words < least:
+                raise InputError(f"{key}: {words} words hold no operand in slices, allowed: at least {least} words")
 
     def rates(self, datapath: Datapath) -> Rates:
         """Words a cycle of the networks, and bus words of a psum."""

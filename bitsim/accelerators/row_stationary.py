@@ -113,7 +113,7 @@ class Spads:
 
     def of_slices(self, slices: tuple[int, int]) -> tuple[int, int]:
         """(input, weight) words of `slices` slices in use at once: half a weight spad is being filled."""
-        return max(self.input_words // slices[0], 1), max(self.weight_words // (2 * slices[1]), 1)
+        return self.input_words // slices[0], self.weight_words // (2 * slices[1])
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bitsim.accelerators.row_stationary import Blocking, Fold, Rates, Shape
+from bitsim.accelerators.row_stationary import Blocking, Fold, Shape
+from bitsim.accelerators.row_stationary_beats import Rates
 from bitsim.workload import Product
 from tests.rtl_chain import RTL, run
 

@@ -10,7 +10,8 @@ from collections import Counter
 
 import numpy as np
 
-from bitsim.accelerators.row_stationary import Blocking, Cut, Rates, Shape, Split
+from bitsim.accelerators.row_stationary import Blocking, Cut, Shape, Split
+from bitsim.accelerators.row_stationary_beats import Rates
 
 
 def integers(record):

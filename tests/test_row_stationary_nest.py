@@ -6,16 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bitsim.accelerators.registry import load_hardware
-from bitsim.accelerators.row_stationary import (
-    distinct,
-    fold_and_replicate,
-    input_words,
-    issue_cycles,
-    shape_of,
-    slots,
-    split,
-    traffic,
-)
+from bitsim.accelerators.row_stationary import distinct, fold_and_replicate, shape_of, split
+from bitsim.accelerators.row_stationary_beats import input_words, issue_cycles, slots, traffic
 from bitsim.mapping.candidates import shapes
 from bitsim.mapping.record import dimension_sizes
 from bitsim.workload import lower

@@ -50,7 +50,7 @@ def random_case(rng, rows, cols, most_cycles):
     tile = whole_tile(product)
     choices = accelerator.blockings(datapath, tile)
     block = choices[int(rng.integers(len(choices)))]
-    if accelerator.cost_of(datapath, tile, [block]).issue_cycles > most_cycles:
+    if accelerator.cost_of(datapath, tile, block).issue_cycles > most_cycles:
         return random_case(rng, rows, cols, most_cycles)
     shape, slices = shape_of(tile), (datapath.input_slices, datapath.weight_slices)
     fold = integers(fold_and_replicate(shape.filter_rows, shape.output_rows, rows, cols))
@@ -73,7 +73,7 @@ def check(case, outcome):
     accumulates = one.fields["accumulates"]
     np.testing.assert_array_equal(outcome.psums, expected)
     tile = whole_tile(product)
-    cost = accelerator.cost_of(datapath, tile, [block])
+    cost = accelerator.cost_of(datapath, tile, block)
     assert outcome.issue_cycles == int((cost.accumulating_issue_cycles if accumulates else cost.issue_cycles).item())
     assert outcome.drain_cycles == cost.drain_cycles
     count, psum_bits = outcome.counts, datapath.accumulator_bits

@@ -8,8 +8,8 @@ Assumptions (docs/microarchitecture.md, section 3, has all of them with reasons)
       the filter's, kernel rows and columns the output's, and the batch is reduced over. Filter rows
       wider than the input spad are cut into pieces, whose partial sums go through the global buffer.
     - Register blocking (p outputs, q channels interleaved in a PE) is chosen here, for least cycles,
-      then least global-buffer traffic.
-    - Three multicast networks run beside the PEs, position by position (accelerators/row_stationary.py).
+      then fewest words over the networks; a tile that accumulates onto another's outputs keeps it.
+    - Three multicast networks run beside the PEs, beat by beat (row_stationary_beats.py).
     - PEs multiply at one width. A MAC whose input is padding is gated; its cycle is not.
     - Sets of different groups (depthwise) may stand side by side where replicas are left over.
 """
@@ -24,19 +24,15 @@ from pydantic import Field
 from bitsim.accelerators.row_stationary import (
     Blocking,
     Fold,
-    Rates,
     Shape,
     Spads,
     blocking,
     cut,
     fold_and_replicate,
-    input_words,
-    issue_cycles,
     sets_at_once,
     shape_of,
-    slots,
-    traffic,
 )
+from bitsim.accelerators.row_stationary_beats import Rates, input_words, issue_cycles, slots, traffic
 from bitsim.accelerators.seam import (
     INPUT,
     OUTPUT,
@@ -147,7 +143,7 @@ class Accelerator(Seam):
 
     def tile_cost(self, product: Product, datapath: Datapath, orientation: Orientation, tile: Tile) -> TileCost:
         """Cycles, footprints and accesses of a tile, at the register blocking with the fewest cycles."""
-        return self.cost_of(datapath, tile, self.blockings(datapath, tile))
+        return self.cost_of(datapath, tile, self.chosen(datapath, tile, self.blockings(datapath, tile)))
 
     def blockings(self, datapath: Datapath, tile: Tile) -> list[Blocking]:
         """Blockings a tile may run with: every split of vertical replicas, one or the most channels in a PE."""
@@ -186,17 +182,16 @@ class Accelerator(Seam):
             ceil_div(datapath.accumulator_bits, self.bits),
         )
 
-    def cost_of(self, datapath: Datapath, tile: Tile, blockings: list[Blocking]) -> TileCost:
-        """Cost of a tile at the best of `blockings`: fewest cycles, then fewest words over the networks."""
+    def chosen(self, datapath: Datapath, tile: Tile, blockings: list[Blocking]) -> Blocking:
+        """Of each tile the best of `blockings`: fewest cycles, then fewest words over the networks."""
         shape, rates = shape_of(tile), self.rates(datapath)
-        once = input_words(shape, blockings[0].cuts)
-        slices = datapath.input_slices, datapath.weight_slices
+        maps = shape.groups * shape.images * shape.channels * datapath.input_slices
+        once, psums = input_words(shape, blockings[0].cuts)[0] * maps, rates.words_of_psum * tile.words(OUTPUT)
 
         def priced(block: Blocking) -> tuple[Any, Any]:
-            """(cycles, words over the input and psum networks)."""
-            cycles = issue_cycles(shape, block, datapath.passes, slots(shape, block, slices, rates))
-            inputs = shape.groups * shape.images * shape.channels * once[0] * block.outputs.blocks * slices[0]
-            return cycles, inputs + 2 * block.psum_rounds * rates.words_of_psum * tile.words(OUTPUT)
+            """(cycles, words as far as blockings differ in them)."""
+            words = once * block.outputs.blocks + 2 * block.psum_rounds * psums
+            return self._issue_cycles(datapath, shape, block), words
 
         best, (cycles, words) = blockings[0], priced(blockings[0])
         for block in blockings[1:]:
@@ -204,8 +199,16 @@ class Accelerator(Seam):
             wins = (its_cycles < cycles) | ((its_cycles == cycles) & (its_words < words))
             best = best.replaced(wins, block)
             cycles, words = np.where(wins, its_cycles, cycles), np.where(wins, its_words, words)
-        adding = issue_cycles(shape, best, datapath.passes, slots(shape, best, slices, rates), accumulates=True)
-        moved, rounds = traffic(shape, best, once), best.psum_rounds
+        return best
+
+    def _issue_cycles(self, datapath: Datapath, shape: Shape, block: Blocking, accumulates: bool = False) -> Any:
+        slot = slots(shape, block, (datapath.input_slices, datapath.weight_slices), self.rates(datapath))
+        return issue_cycles(shape, block, datapath.passes, slot, accumulates)
+
+    def cost_of(self, datapath: Datapath, tile: Tile, block: Blocking) -> TileCost:
+        """Cost of a tile at one blocking."""
+        shape = shape_of(tile)
+        moved, rounds = traffic(shape, block, input_words(shape, block.cuts)), block.psum_rounds
         psum_bits, (input_bits, weight_bits) = datapath.accumulator_bits, datapath.buffer_bits
         products = tile.groups * tile.outputs * tile.channels
         other_slices = (datapath.weight_slices, datapath.input_slices)
@@ -227,11 +230,11 @@ class Accelerator(Seam):
             "psum_spad_write_bits": products * psum_bits * datapath.passes,
         }
         return TileCost(
-            issue_cycles=cycles,
+            issue_cycles=self._issue_cycles(datapath, shape, block),
             drain_cycles=self.rows + 2,
             per_tile=per_tile,
             per_tap=per_tap,
-            accumulating_issue_cycles=adding,
+            accumulating_issue_cycles=self._issue_cycles(datapath, shape, block, accumulates=True),
         )
 
     def mac_cycles(self, shape: Shape, fold: Fold, groups: Any, channel_sets: Any) -> Any:

@@ -102,6 +102,11 @@ class Axis:
     extent: int = 1
     hole: int = 1
 
+    @property
+    def step(self) -> int:
+        """Input indices between neighbouring taps (1 where there is only one tap)."""
+        return abs(self.taps[1] - self.taps[0]) if len(self.taps) > 1 else 1
+
     def _valid(self) -> np.ndarray:
         index = np.arange(self.positions)[:, None] * self.stride + np.array(self.taps, dtype=np.int64)[None, :]
         inside = (index >= 0) & (index < self.extent) & (index % self.hole == 0)

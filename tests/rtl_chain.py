@@ -171,7 +171,8 @@ def simulate(simulator, programs, folder, log=True):
         image += p.memory.tolist()
         assert len(p.memory) <= MEMORY
     source, result = folder / "programs.hex", folder / "results.txt"
-    source.write_text("\n".join(f"{int(v) & 0xFFFFFFFF:x}" for v in image))
+    # Verilator loses a last word that no line end follows.
+    source.write_text("".join(f"{int(v) & 0xFFFFFFFF:x}\n" for v in image))
     run([*simulator, f"+programs={source}", f"+results={result}"])
     return _outcomes(result.read_text(), len(programs))
 

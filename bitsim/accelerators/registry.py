@@ -17,7 +17,7 @@ from bitsim.errors import InputError
 from bitsim.hardware.machine_file import MachineSource, read_machine
 from bitsim.kernels.program import PortTiming
 
-_NOT_MACHINES = {"seam", "registry"}
+_NOT_MACHINES = {"seam", "registry", "row_stationary", "row_stationary_beats"}
 
 
 @dataclass(frozen=True)

@@ -94,7 +94,8 @@ class Tile:
     """Sizes of a tile in every tiled dimension.
 
     input_rows, input_cols: distinct input rows and columns it reads, halo included.
-    row_taps, col_taps: kernel rows and columns; row_stride: input rows between output rows.
+    row_taps, col_taps: kernel rows and columns; row_stride: input rows between output rows,
+    row_step: between kernel rows; col_stride, col_step: the same of columns.
     """
 
     groups: Int
@@ -108,6 +109,9 @@ class Tile:
     row_taps: int
     col_taps: int
     row_stride: int
+    col_stride: int
+    row_step: int
+    col_step: int
     writes_filter: bool
 
     @property
@@ -137,6 +141,7 @@ class TileCost:
     pair of one group and the whole tile batch; names are BUFFER_read_bits, BUFFER_write_bits and the
     array's own events.
     load_words: words written to the buffer by a load, where they differ from the words fetched.
+    accumulating_issue_cycles: of a tile that adds to outputs an earlier one left, where they differ.
     """
 
     issue_cycles: Int
@@ -144,6 +149,7 @@ class TileCost:
     per_tile: dict[str, Int]
     per_tap: dict[str, Int]
     load_words: dict[str, Int] = field(default_factory=dict)
+    accumulating_issue_cycles: Int | None = None
 
 
 @dataclass(frozen=True)

@@ -66,6 +66,9 @@ def shapes(product: Product, table: np.ndarray) -> Tile:
         row_taps=len(product.rows.taps),
         col_taps=len(product.cols.taps),
         row_stride=product.rows.stride,
+        col_stride=product.cols.stride,
+        row_step=product.rows.step,
+        col_step=product.cols.step,
         writes_filter=product.writes_filter,
     )
 

@@ -104,7 +104,10 @@ def execute(
     rows[:, WEIGHT_BEATS] = beats(bits[WEIGHT], rate, total)
     rows[:, PSUM_BEATS] = beats(psum_bits, rate, total)
     rows[:, STORE_BEATS] = beats(store_bits, rate, total)
+    accumulates = (~(new_output & first_visit) | psum_in) & computes
     rows[:, ISSUE] = cost.issue_cycles
+    if cost.accumulating_issue_cycles is not None:
+        rows[:, ISSUE] = np.where(accumulates, cost.accumulating_issue_cycles, cost.issue_cycles)
     rows[:, DRAIN] = cost.drain_cycles
     rows[:, FLAGS] = (
         LOAD_INPUT * (changed[INPUT] & (words[INPUT] > 0))
@@ -135,7 +138,7 @@ def execute(
         count(f"{orientation.holds[role]}_write_bits", written * width, changed[role])
     held = orientation.holds[OUTPUT]
     visited = words[OUTPUT] * datapath.accumulator_bits
-    count(f"{held}_read_bits", visited, (~(new_output & first_visit) | psum_in) & computes)  # read-modify-write
+    count(f"{held}_read_bits", visited, accumulates)  # read-modify-write
     count(f"{held}_read_bits", visited, ends_visit & computes)
     count(f"{held}_write_bits", visited, psum_in)
     return Execution(Nest(rows, nest.runs), counters)
@@ -232,6 +235,9 @@ def _walk(product: Product, mapping: Mapping) -> _Walk:
         row_taps=len(product.rows.taps),
         col_taps=len(product.cols.taps),
         row_stride=product.rows.stride,
+        col_stride=product.cols.stride,
+        row_step=product.rows.step,
+        col_step=product.cols.step,
         writes_filter=product.writes_filter,
     )
     real = halo["rows"][1][index["rows"]] * halo["cols"][1][index["cols"]]

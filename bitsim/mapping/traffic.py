@@ -11,7 +11,17 @@ from fractions import Fraction
 
 import numpy as np
 
-from bitsim.accelerators.seam import DIMENSIONS, INPUT, OUTPUT, ROLES, WEIGHT, Accelerator, Datapath, Orientation
+from bitsim.accelerators.seam import (
+    DIMENSIONS,
+    INPUT,
+    OUTPUT,
+    ROLES,
+    WEIGHT,
+    Accelerator,
+    Datapath,
+    Orientation,
+    TileCost,
+)
 from bitsim.kernels.program import PortTiming
 from bitsim.mapping.candidates import per_size, shapes
 from bitsim.mapping.record import ORDERS, POSITIONS, dimension_sizes, touches
@@ -49,14 +59,16 @@ def rank(
     words = _sweep_words(product, table)
     dims = {role: _blocks(touches(product.writes_filter)[role]) for role in ROLES}
     full = accelerator.tile_cost(product, datapath, orientation, shapes(product, table))
-    issue = (
-        _issue(product, accelerator, datapath, orientation, table, trips) if exact_edges else full.issue_cycles * tiles
-    )
+    spill_always = accelerator.config.outputs == "accumulator"
+    if exact_edges:
+        issue = issue_cycles(product, accelerator, datapath, orientation, table, trips)
+    else:
+        first = _product(trips, touches(product.writes_filter)[OUTPUT])
+        issue = _issue_of(full, first, tiles - first, spill_always)
     drain = full.drain_cycles
     cycles = np.empty((len(table), len(ORDERS)), np.int64)
     dram = np.empty_like(cycles)
     bits_per_cycle = float(rate)  # estimates only: exact beats come from the tile program
-    spill_always = accelerator.config.outputs == "accumulator"
     for k, order in enumerate(ORDERS):
         blocks = list(dict.fromkeys(POSITION_BLOCK if d in POSITIONS else d for d in order))
         loads = {role: _repeats(blocks, dims[role], trips) for role in ROLES}
@@ -123,7 +135,7 @@ def _sweep_words(product: Product, table: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-def _issue(
+def issue_cycles(
     product: Product,
     accelerator: Accelerator,
     datapath: Datapath,
@@ -131,22 +143,39 @@ def _issue(
     table: np.ndarray,
     trips: dict[str, np.ndarray],
 ) -> np.ndarray:
-    """Issue cycles of the whole product, exact: full and edge tiles of every split dimension."""
+    """Issue cycles of the whole product, exact: full and edge tiles of every split dimension.
+
+    Of the tiles over a reduction the first alone does not accumulate; it is full where there are several.
+    """
     size = dimension_sizes(product)
-    variants = [(table, np.ones(len(table), np.int64))]
+    of_output = touches(product.writes_filter)[OUTPUT]
+    ones = np.ones(len(table), np.int64)
+    variants = [(table, ones, ones)]  # sizes, tiles, those of them that do not accumulate
     for i, dim in enumerate(DIMENSIONS):
         edge = size[dim] - (trips[dim] - 1) * table[:, i]
         if (edge == table[:, i]).all():
-            variants = [(sizes, count * trips[dim]) for sizes, count in variants]
+            firsts = trips[dim] if dim in of_output else ones
+            variants = [(sizes, count * trips[dim], first * firsts) for sizes, count, first in variants]
             continue
         split = []
-        for sizes, count in variants:
+        for sizes, count, first in variants:
             at_edge = sizes.copy()
             at_edge[:, i] = edge
-            split += [(sizes, count * (trips[dim] - 1)), (at_edge, count)]
+            several = (trips[dim] > 1).astype(np.int64)
+            inside, last = (trips[dim] - 1, ones) if dim in of_output else (several, 1 - several)
+            split += [(sizes, count * (trips[dim] - 1), first * inside), (at_edge, count, first * last)]
         variants = split
     total = np.zeros(len(table), np.int64)
-    for sizes, count in variants:
+    spill_always = accelerator.config.outputs == "accumulator"
+    for sizes, count, first in variants:
         cost = accelerator.tile_cost(product, datapath, orientation, shapes(product, sizes))
-        total += count * cost.issue_cycles
+        total += _issue_of(cost, first, count - first, spill_always)
     return total
+
+
+def _issue_of(cost: TileCost, first: np.ndarray, others: np.ndarray, spill_always: bool) -> np.ndarray:
+    """Issue cycles of tiles that are the first to write their outputs, and of others, which accumulate."""
+    if cost.accumulating_issue_cycles is None:
+        return np.asarray((first + others) * cost.issue_cycles)
+    first_cycles = cost.accumulating_issue_cycles if spill_always else cost.issue_cycles
+    return np.asarray(first * first_cycles + others * cost.accumulating_issue_cycles)

@@ -1,20 +1,24 @@
 """The published loop blocking against a slow reference: plain loops over the equations, ties in the original's order.
 
 C, M: input and output channels; R: kernel rows = columns; E: output rows = columns; U: stride; N: batch;
-Ph x Pw PEs; K: registers of a PE, G: global buffer, both in words.
+k: pooling window; Ph x Pw PEs; K: registers of a PE, G: global buffer, both in words.
 """
 
 import itertools
 import math
+from collections import namedtuple
 from fractions import Fraction
 
 import numpy as np
 import pytest
 
-from bitsim.analytical.eyeriss_blocking import best_blocking
+from bitsim.analytical.eyeriss_blocking import best_blocking, best_pooling
 from bitsim.errors import InputError
 
 LOOPS = "iob"
+# trips: Li, Lo, Lb; s, g: words held in registers and in the buffer; W, H, A: words once through, of the buffer,
+# and filled into registers; each of filter, input, output.
+Candidate = namedtuple("Candidate", "ri trips s g W H A cycles macs registers")
 
 
 def triples(number):
@@ -48,14 +52,19 @@ def _ends(inner):
     return (inner[0], inner[-1]) if inner else ("none", "none")
 
 
-def schemes(C, M, R, E, U, N, Ph, Pw, K, G):
-    """(energy, tie order, columns) of every legal scheme."""
-    S, F = R, E
-    W = R + (E - 1) * U
+def folds(R, E, Ph, Pw):
+    """(fh, rh, fw, rw)."""
     fh, rh = (-(-R // Ph), 1) if Ph < R else (1, Ph // R)
     fw, rw = (-(-E // Pw), 1) if Pw < E else (1, Pw // E)
     x = min(rh, fw)
-    fw, rh = -(-fw // x), rh // x
+    return fh, rh // x, -(-fw // x), rw
+
+
+def convolutions(C, M, R, E, U, N, Ph, Pw):
+    """Candidate mappings of a convolution."""
+    S, F = R, E
+    side = R + (E - 1) * U
+    fh, rh, fw, rw = folds(R, E, Ph, Pw)
     fewest = math.inf
     for ri in range(1, rh + 1):
         if rh % ri:
@@ -68,15 +77,35 @@ def schemes(C, M, R, E, U, N, Ph, Pw, K, G):
         P = Fraction(R * E * rh * rw, fh * fw)
         rF, rO = Fraction(R, fh), Fraction(E, fw)
         rI = min(rF + (rO - 1) * U, rF * rO)
-        gF, gI, gO = S * math.ceil(rF) * ri * ro * fh, W * math.ceil(rI) * ri, F * math.ceil(rO) * ro
-        WF, WI, WO = C * M * R * S, N * fw * C * W * rI, N * M * E * F
-        AF, AI, AO = P * S * fh * Li * Lo, P * W * fh * Li * Lb, P * F * fh * Lo * Lb
-        HF, HI, HO = WF, fh * WI, fh * WO
-        cycles = fh * S * F * Li * Lo * Lb
-        macs = N * C * M * R * S * E * F
-        registers = 4 * fh * P * S * F * Li * Lo * Lb
-        for (i0, i1, i2), (o0, o1, o2), (b0, b1, b2) in itertools.product(triples(Li), triples(Lo), triples(Lb)):
-            if S * i2 * o2 + S * i2 * b2 + o2 * b2 > K:
+        g = S * math.ceil(rF) * ri * ro * fh, side * math.ceil(rI) * ri, F * math.ceil(rO) * ro
+        W = C * M * R * S, N * fw * C * side * rI, N * M * E * F
+        H = W[0], fh * W[1], fh * W[2]
+        A = P * S * fh * Li * Lo, P * side * fh * Li * Lb, P * F * fh * Lo * Lb
+        cycles, macs = fh * S * F * Li * Lo * Lb, N * C * M * R * S * E * F
+        yield Candidate(ri, (Li, Lo, Lb), (S, S, 1), g, W, H, A, cycles, macs, 4 * P * cycles)
+
+
+def poolings(C, k, E, U, N, Ph, Pw):
+    """The one candidate mapping of a pooling layer, k x k to E x E; its MACs are operations."""
+    F = E
+    fh, rh, fw, rw = folds(E, F, Ph, Pw)
+    ro = rh * rw
+    Lo, Lb = -(-C // ro), N * fh * fw
+    P = Fraction(E * F * rh * rw, fh * fw)
+    a, c = k + (Fraction(E, fh) - 1) * U, k + (Fraction(F, fw) - 1) * U
+    g = 0, math.ceil(a) * math.ceil(c) * ro, math.ceil(Fraction(E, fh)) * math.ceil(Fraction(F, fw)) * ro
+    W = 0, N * fh * fw * C * a * c, N * C * E * F
+    A = 0, P * C * k * k * Lb, P * Lo * Lb
+    cycles, operations = k * k * Lo * Lb, N * C * E * F * k * k
+    yield Candidate(1, (1, Lo, Lb), (0, k * k, 1), g, W, W, A, cycles, operations, 4 * P * cycles)
+
+
+def schemes(candidates, K, G):
+    """(energy, tie order, columns) of every legal scheme of every candidate."""
+    for one in candidates:
+        (sF, sI, sO), (gF, gI, gO) = one.s, one.g
+        for (i0, i1, i2), (o0, o1, o2), (b0, b1, b2) in itertools.product(*(triples(count) for count in one.trips)):
+            if sF * i2 * o2 + sI * i2 * b2 + sO * o2 * b2 > K:
                 continue
             if gF * i1 * i2 * o1 * o2 + gI * i1 * i2 * b1 * b2 + gO * o1 * o2 * b1 * b2 > G:
                 continue
@@ -89,29 +118,46 @@ def schemes(C, M, R, E, U, N, Ph, Pw, K, G):
                     f1F = f0F if i1 * o1 == 1 else (b0 if q1 == "b" else b0 * b1)
                     f1I = f0I if i1 * b1 == 1 else (o0 if q1 == "o" else o0 * o1)
                     f1O = f0O if o1 * b1 == 1 else (2 * i0 - 1 if q1 == "i" else 2 * i0 * i1 - i0)
-                    dram = WF * f0F + WI * f0I + WO * f0O
-                    buffer = HF * f1F + HI * f1I + HO * f1O
-                    array = (AF - HF) * f1F + (AI - HI) * f1I + (AO - HO) * f1O
-                    energy = macs + registers + 2 * array + 6 * buffer + 200 * dram
-                    tie = (ri, (b0, b1), order0, order1, (i0, i1), (o0, o1))
-                    yield energy, tie, (cycles, macs, registers, 2 * array, 6 * buffer, 200 * dram)
+                    f0, f1 = (f0F, f0I, f0O), (f1F, f1I, f1O)
+                    dram = sum(w * f for w, f in zip(one.W, f0, strict=True))
+                    buffer = sum(h * f for h, f in zip(one.H, f1, strict=True))
+                    array = sum((a - h) * f for a, h, f in zip(one.A, one.H, f1, strict=True))
+                    energy = one.macs + one.registers + 2 * array + 6 * buffer + 200 * dram
+                    tie = (one.ri, (b0, b1), order0, order1, (i0, i1), (o0, o1))
+                    yield energy, tie, (one.cycles, one.macs, one.registers, 2 * array, 6 * buffer, 200 * dram)
+
+
+def check(candidates, K, G, found):
+    """`found` () -> Blocking is the first of the least; InputError where nothing is legal."""
+    listed = list(schemes(candidates, K, G))
+    if not listed:
+        with pytest.raises(InputError, match="no blocking fits"):
+            found()
+        return
+    _, _, columns = min(listed, key=lambda scheme: scheme[:2])
+    ours = found()
+    assert (ours.cycles, ours.alu_units, ours.rf_units, ours.noc_units, ours.glb_units, ours.dram_units) == columns
+
+
+def random_machine(rng):
+    """Ph, Pw, K, G."""
+    choices = ([2, 3, 8, 12, 16], [2, 4, 8, 14, 16], [8, 16, 32, 256], [256, 1024, 4096, 65536])
+    return [int(rng.choice(values)) for values in choices]
+
+
+@pytest.mark.parametrize("seed", range(120))
+def test_convolutions_are_what_plain_loops_find(seed):
+    rng = np.random.default_rng(seed)
+    C, M, R, E = (int(rng.integers(1, most)) for most in (17, 17, 8, 10))
+    U, N = int(rng.choice([1, 1, 2, 4])), int(rng.choice([1, 2, 3, 4]))
+    Ph, Pw, K, G = random_machine(rng)
+    check(convolutions(C, M, R, E, U, N, Ph, Pw), K, G, lambda: best_blocking(C, M, R, E, U, N, Ph, Pw, K, G))
 
 
 @pytest.mark.parametrize("seed", range(60))
-def test_the_search_finds_what_plain_loops_find(seed):
+def test_poolings_are_what_plain_loops_find(seed):
     rng = np.random.default_rng(seed)
-    shape = {"C": rng.integers(1, 17), "M": rng.integers(1, 17), "R": rng.integers(1, 8), "E": rng.integers(1, 10)}
-    shape |= {"U": rng.choice([1, 1, 2, 4]), "N": rng.choice([1, 2, 3, 4])}
-    shape |= {"Ph": rng.choice([2, 3, 8, 12, 16]), "Pw": rng.choice([2, 4, 8, 14, 16])}
-    shape |= {"K": rng.choice([8, 16, 32, 256]), "G": rng.choice([256, 1024, 4096, 65536])}
-    shape = {name: int(value) for name, value in shape.items()}
-    listed = list(schemes(**shape))
-    arguments = [shape[n] for n in ("C", "M", "R", "E", "U", "N", "Ph", "Pw", "K", "G")]
-    if not listed:
-        with pytest.raises(InputError):
-            best_blocking(*arguments)
-        return
-    _, _, columns = min(listed, key=lambda scheme: scheme[:2])
-    found = best_blocking(*arguments)
-    ours = (found.cycles, found.alu_units, found.rf_units, found.noc_units, found.glb_units, found.dram_units)
-    assert ours == columns, shape
+    C, k, E = (int(rng.integers(1, most)) for most in (40, 5, 20))
+    U, N = int(rng.choice([1, 2, 3])), int(rng.choice([1, 2, 3, 4]))
+    Ph, Pw, K, G = random_machine(rng)
+    check(poolings(C, k, E, U, N, Ph, Pw), K, G, lambda: best_pooling(C, k, E, U, N, Ph, Pw, K, G))

@@ -8,12 +8,15 @@ Terms: C input channels, M outputs, R x R filter, E x E output, U stride, N batc
 holds `ri` channels and `ro` outputs; loops over channels (i), outputs (o) and batch segments (b)
 are each split exactly into three factors: DRAM to global buffer, global buffer to registers, registers.
 All counts are scaled by the folds fh·fw, so that averages over folds stay whole numbers.
+
+Pooling is the same nest without filters: a set of E x F PEs, k x k operations a PE, all replicas other maps.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from math import isqrt
 
 import numpy as np
 
@@ -59,10 +62,15 @@ def option_table() -> tuple[np.ndarray, np.ndarray]:
     return count, table
 
 
+def divisors(number: int) -> list[int]:
+    """Divisors of a positive number, ascending."""
+    low = [d for d in range(1, isqrt(number) + 1) if number % d == 0]
+    return low + [number // d for d in reversed(low) if d * d != number]
+
+
 def ordered_factors(number: int) -> np.ndarray:
     """(count, 3) ordered triples whose product is `number`, ascending."""
-    divisors = [d for d in range(1, number + 1) if number % d == 0]
-    triples = [(a, b, number // (a * b)) for a in divisors for b in divisors if number % (a * b) == 0]
+    triples = [(a, b, number // (a * b)) for a in divisors(number) for b in divisors(number // a)]
     return np.array(triples, np.int64)
 
 
@@ -117,6 +125,20 @@ def cheapest(inner, outer, batch, words, held, capacity, option_count, options):
     return best
 
 
+@dataclass(frozen=True)
+class Candidate:
+    """One split of the replicas into channels and outputs, all counts times `scale`.
+
+    loops: trips Li, Lo, Lb; words, held: as of `cheapest`; registers: register accesses of the layer.
+    """
+
+    loops: tuple[int, int, int]
+    words: tuple[int, ...]
+    held: tuple[int, ...]
+    registers: int
+    cycles: int
+
+
 def best_blocking(
     in_channels: int,
     out_channels: int,
@@ -134,10 +156,7 @@ def best_blocking(
     Raises InputError if nothing fits, or counters would pass int64.
     """
     side = kernel + (out_size - 1) * stride
-    fh, rh = (-(-kernel // array_rows), 1) if kernel > array_rows else (1, array_rows // kernel)
-    fw, rw = (-(-out_size // array_cols), 1) if out_size > array_cols else (1, array_cols // out_size)
-    held_vertically = min(rh, fw)
-    fw, rh = -(-fw // held_vertically), rh // held_vertically
+    fh, rh, fw, rw = _fold(kernel, out_size, array_rows, array_cols)
     scale = fh * fw
     active = kernel * out_size * rh * rw
     input_rows = min(kernel * fw + (out_size - fw) * stride * fh, kernel * out_size)
@@ -146,9 +165,9 @@ def best_blocking(
         batch * fw * in_channels * side * input_rows,
         batch * out_channels * out_size**2 * scale,
     )
-    best: tuple[int, int, int, np.ndarray] | None = None
+    candidates: list[Candidate] = []
     fewest = None
-    for ri in (d for d in range(1, rh + 1) if rh % d == 0):
+    for ri in divisors(rh):
         ro = rh // ri * rw
         li, lo, lb = -(-in_channels // ri), -(-out_channels // ro), batch * fw
         passes = li * lo * lb
@@ -156,39 +175,74 @@ def best_blocking(
             continue
         fewest = passes
         fills = (active * kernel * fh * li * lo, active * side * fh * li * lb, active * out_size * fh * lo * lb)
-        words = (*once, once[0], fh * once[1], fh * once[2], *fills)
-        registers = REGISTER_ACCESSES_PER_MAC * fh * active * kernel * out_size * passes
-        macs = once[2] * in_channels * kernel**2
-        if 2 * DRAM_COST * 9 * max(words) * max(li, lo, lb) + registers + macs >= 2**62:
-            raise InputError("counters would pass int64, allowed: smaller dimensions")
-        held = (
-            kernel,
-            kernel,
-            1,
+        in_buffer = (
             kernel * -(-kernel // fh) * ri * ro * fh,
             side * -(-input_rows // scale) * ri,
             out_size * -(-out_size // fw) * ro,
         )
-        arrays = [ordered_factors(n) for n in (li, lo, lb)]
-        found = cheapest(
-            *arrays,
-            np.array(words, np.int64),
-            np.array(held, np.int64),
-            np.array([register_words, buffer_words], np.int64),
-            *option_table(),
-        )
-        if found[0] >= 0:
-            total = int(found[0]) + registers + macs
-            if best is None or total < best[0]:
-                best = (total, registers, passes, found)
+        words = (*once, once[0], fh * once[1], fh * once[2], *fills)
+        registers = REGISTER_ACCESSES_PER_MAC * fh * active * kernel * out_size * passes
+        cycles = fh * kernel * out_size * passes
+        candidates.append(Candidate((li, lo, lb), words, (kernel, kernel, 1, *in_buffer), registers, cycles))
+    return _least(candidates, once[2] * in_channels * kernel**2, scale, register_words, buffer_words)
+
+
+def best_pooling(
+    channels: int,
+    kernel: int,
+    out_size: int,
+    stride: int,
+    batch: int,
+    array_rows: int = 16,
+    array_cols: int = 16,
+    register_words: int = 256,
+    buffer_words: int = 65536,
+) -> Blocking:
+    """The same of one pooling layer, kernel x kernel to out_size x out_size.  Its MACs are operations."""
+    fh, rh, fw, rw = _fold(out_size, out_size, array_rows, array_cols)
+    maps = rh * rw
+    active = out_size**2 * maps
+    lo, lb = -(-channels // maps), batch * fh * fw
+    # Input rows and columns of a fold, times the folds.
+    rows, cols = (kernel * fold + (out_size - fold) * stride for fold in (fh, fw))
+    inputs, outputs = batch * channels * rows * cols, batch * channels * out_size**2
+    fills = (0, active * channels * kernel**2 * batch, active * lo * batch)
+    in_buffer = (0, -(-rows // fh) * -(-cols // fw) * maps, -(-out_size // fh) * -(-out_size // fw) * maps)
+    registers = REGISTER_ACCESSES_PER_MAC * active * kernel**2 * lo * batch
+    words = (0, inputs, outputs, 0, inputs, outputs, *fills)
+    one = Candidate((1, lo, lb), words, (0, kernel**2, 1, *in_buffer), registers, kernel**2 * lo * lb)
+    return _least([one], outputs * kernel**2, 1, register_words, buffer_words)
+
+
+def _fold(rows: int, cols: int, array_rows: int, array_cols: int) -> tuple[int, int, int, int]:
+    """(fh, rh, fw, rw): folds and replicas of a set of rows x cols; vertical replicas first hold segments."""
+    fh, rh = (-(-rows // array_rows), 1) if rows > array_rows else (1, array_rows // rows)
+    fw, rw = (-(-cols // array_cols), 1) if cols > array_cols else (1, array_cols // cols)
+    held_vertically = min(rh, fw)
+    return fh, rh // held_vertically, -(-fw // held_vertically), rw
+
+
+def _least(candidates: list[Candidate], macs: int, scale: int, register_words: int, buffer_words: int) -> Blocking:
+    """The blocking of least energy; of equal ones the first.  macs: times scale."""
+    best: tuple[int, Candidate, np.ndarray] | None = None
+    capacity = np.array([register_words, buffer_words], np.int64)
+    for one in candidates:
+        if 2 * DRAM_COST * 9 * max(one.words) * max(one.loops) + one.registers + macs >= 2**62:
+            raise InputError("counters would pass int64, allowed: smaller dimensions")
+        factors = (ordered_factors(count) for count in one.loops)
+        words, held = np.array(one.words, np.int64), np.array(one.held, np.int64)
+        found = cheapest(*factors, words, held, capacity, *option_table())
+        total = int(found[0]) + one.registers + macs
+        if found[0] >= 0 and (best is None or total < best[0]):
+            best = (total, one, found)
     if best is None:
         raise InputError(f"no blocking fits {register_words} register and {buffer_words} buffer words, allowed: more")
-    _, registers, passes, found = best
+    _, one, found = best
     dram, buffer, array = (int(v) for v in found[2:])
     return Blocking(
-        cycles=fh * kernel * out_size * passes,
-        alu_units=Fraction(once[2] * in_channels * kernel**2, scale),
-        rf_units=Fraction(registers, scale),
+        cycles=one.cycles,
+        alu_units=Fraction(macs, scale),
+        rf_units=Fraction(one.registers, scale),
         noc_units=Fraction(ARRAY_COST * array, scale),
         glb_units=Fraction(BUFFER_COST * buffer, scale),
         dram_units=Fraction(DRAM_COST * dram, scale),

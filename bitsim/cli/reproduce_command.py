@@ -7,71 +7,80 @@ from typing import Annotated
 
 import typer
 
+from bitsim.errors import InputError
+
 app = typer.Typer(help="Published numbers beside ours, error per row.", no_args_is_help=True)
 
 MISSED = 1
 
 LayersFile = Annotated[Path | None, typer.Option(help="Rows to check, in the format of the shipped ones.")]
-MarkdownPage = Annotated[Path | None, typer.Option(help="Put the report into this Markdown page, as one section.")]
+MarkdownPage = Annotated[
+    Path | None, typer.Option(help="Also put the report into this Markdown page, in a section of its own.")
+]
+
+
+def _check_page(name: str, layers: Path | None, markdown: Path | None) -> None:
+    """Refuse before anything is printed what could not be written after it."""
+    from bitsim.report.reproduce_text import around_section
+
+    if markdown is not None:
+        if layers is not None:
+            raise InputError("--markdown: the page is of the shipped rows, allowed: without --layers")
+        around_section(markdown, name)
 
 
 @app.command()
-def bitfusion(
-    layers: Annotated[Path | None, typer.Option(help="Rows to check, in the format of the shipped ones.")] = None,
-    markdown: Annotated[
-        Path | None, typer.Option(help="Also put the report into this Markdown page, in a section of its own.")
-    ] = None,
-) -> None:
+def bitfusion(layers: LayersFile = None, markdown: MarkdownPage = None) -> None:
     """BitFusion (ISCA 2018): 61 rows and the headline, then the exact engine beside the analytical model."""
-    from bitsim.report.reproduce_text import page_console, print_beside, print_headline, print_sides, write_section
+    from bitsim.report import reproduce_text as text
     from bitsim.reproduce import bitfusion as published
     from bitsim.reproduce import headline
     from bitsim.reproduce.exact_sides import exact_sides
 
-    console = page_console(markdown)
+    _check_page("bitfusion", layers, markdown)
+    console = text.page_console(markdown)
     found = published.rows(layers)
     missed = list(found.differences)
     if layers is None:
         networks = headline.networks(found.networks, found.rows, found.ours)
         missed += headline.headline_differences(networks)
-        print_headline(console, networks, headline.made_even(networks))
+        text.print_headline(console, networks, headline.made_even(networks))
+        text.print_sides(console, exact_sides(networks))
         exact = published.exact_beside(found)
-        print_sides(console, exact_sides(networks, found.networks, exact))
-        print_beside(console, exact, "analytical")
-    for difference in missed:
-        console.print(str(difference), highlight=False, soft_wrap=True)
-    console.print(f"{found.exact} of {len(found.names)} rows exact", highlight=False)
+        text.print_beside(console, exact, "analytical", published.AS_PUBLISHED)
+        text.print_spread(console, exact)
+    text.print_held(console, missed, f"{found.exact} of {len(found.names)} rows exact")
     if markdown is not None:
-        write_section(console, markdown, "bitfusion", "BitFusion (ISCA 2018)")
+        text.write_section(console, markdown, "bitfusion", "BitFusion (ISCA 2018)")
     if missed:
         raise typer.Exit(MISSED)
 
 
 @app.command()
-def eyeriss(
-    layers: Annotated[Path | None, typer.Option(help="Rows to check, in the format of the shipped ones.")] = None,
-    markdown: Annotated[
-        Path | None, typer.Option(help="Also put the report into this Markdown page, in a section of its own.")
-    ] = None,
-) -> None:
+def eyeriss(layers: LayersFile = None, markdown: MarkdownPage = None) -> None:
     """Eyeriss: the published 256-PE rows, the exact engine beside them, and the chip of JSSC 2017."""
-    from bitsim.report.reproduce_text import page_console, print_beside, print_chip, write_section
+    from bitsim.report import reproduce_text as text
     from bitsim.reproduce import eyeriss as published
+    from bitsim.reproduce import eyeriss_chip
 
-    console = page_console(markdown)
+    _check_page("eyeriss", layers, markdown)
+    console = text.page_console(markdown)
     found = published.rows(layers)
     missed = list(found.differences)
     if layers is None:
-        print_beside(console, published.exact_beside(found), "published")
-        listed = published.chip()
-        missed += published.chip_differences(listed)
-        print_chip(console, listed, published.vgg16())
-    for difference in missed:
-        console.print(str(difference), highlight=False, soft_wrap=True)
-    if found.pooling:
-        console.print(f"{found.pooling} pooling rows have no dimensions and are left out", highlight=False)
-    console.print(f"{found.exact} of {len(found.names)} rows exact", highlight=False)
+        exact = published.exact_beside(found)
+        text.print_beside(console, exact, "published", published.AS_PUBLISHED)
+        text.print_spread(console, exact)
+        listed = eyeriss_chip.alexnet()
+        missed += eyeriss_chip.chip_differences(listed)
+        text.print_chip(console, listed, eyeriss_chip.vgg16())
+        pooling = published.pooling_rows()
+        missed += pooling.differences
+        text.note(console, f"{pooling.exact} of {len(pooling.names)} pooling rows exact, at dimensions not published")
+    elif found.left_out:
+        text.note(console, f"{found.left_out} pooling rows have no dimensions and are left out")
+    text.print_held(console, missed, f"{found.exact} of {len(found.names)} rows exact")
     if markdown is not None:
-        write_section(console, markdown, "eyeriss", "Eyeriss (256 PEs, and the chip of JSSC 2017)")
+        text.write_section(console, markdown, "eyeriss", "Eyeriss (256 PEs, and the chip of JSSC 2017)")
     if missed:
         raise typer.Exit(MISSED)

@@ -5,25 +5,25 @@ Held: the published figures to 1e-6.  Reported: what they become when something 
 Assumptions
     - Both sides are closed-form models: BitFusion's own (bitfusion_isca18), and the energy-minimising
       row-stationary blocking (eyeriss_blocking).  Cycles are of the same length on both.
-    - VGG-7 and ResNet-18 have no published Eyeriss rows.  Their convolutions are blocked anew, ResNet-18 at its
-      ordinary width; what is left to their published cycles and energy (2.0 % and 0.7 %: pooling and
-      classifiers) is shared among the units as in the published pooling rows of the other networks.
-    - Pooling rows have no dimensions: where the array or the port changes they keep their units, and
-      their cycles grow with the PEs they lose.
+    - VGG-7 and ResNet-18 have no published Eyeriss rows: they are BitFusion's layers, ResNet-18 at its ordinary
+      width, and the pooling of reproduce.eyeriss.POOLING.  With them the published cycles are met exactly.
     - An 8-bit Eyeriss does the same accesses on words of half the width.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from bitsim.analytical.bitfusion_isca18 import Row, layer
-from bitsim.analytical.eyeriss_blocking import best_blocking
+from bitsim.analytical.eyeriss_blocking import best_blocking, best_pooling
 from bitsim.analytical.isca18_prices import DRAM_NJ_PER_BIT
+from bitsim.reproduce.beside import Shape
+from bitsim.reproduce.eyeriss import DIMENSIONS, POOLING
+from bitsim.reproduce.eyeriss import LAYERS_FILE as EYERISS_FILE
 from bitsim.reproduce.published_rows import Difference, shipped
 
+HEADLINE_FILE, MEANS, CYCLES = "bitfusion_headline.csv", "geomean", "eyeriss_cycles_batch16"
 # Eyeriss in the paper's comparison: 3.2 pJ a unit (a MAC), DRAM at 0.15 of its 200 units a word of 16 bits.
 EYERISS_UNIT_PJ, EYERISS_DRAM_PJ_PER_BIT = 3.2, 6.0
 DRAM_UNITS_PER_WORD, WORD_BITS = 200, 16
@@ -41,38 +41,34 @@ MAPS_BEFORE_CLASSIFIER = {(8192, 1024): (512, 4)}
 
 
 @dataclass(frozen=True)
-class Side:
-    """What one network takes on one machine: cycles, energy on chip at 1 pJ a unit or in pJ, DRAM bits."""
-
-    cycles: int
-    on_chip_pj: float
-    dram_bits: float
-
-
-@dataclass(frozen=True)
 class EyerissLayer:
-    """One row of Eyeriss.  shape: (in, out channels, kernel, output side, stride); None where a row has none."""
+    """One row of Eyeriss.  shape: in, out channels, kernel, output side, stride; of pooling in = out channels."""
 
-    shape: tuple[int, int, int, int, int] | None
+    shape: Shape
+    pools: bool
     batch: int
     cycles: int
-    units: dict[str, float]
+    units: dict[str, float] = field(hash=False)
 
     def on(self, array: tuple[int, int]) -> EyerissLayer:
         """The same layer on another array."""
-        if self.shape is None:
-            return replace(self, cycles=-(-self.cycles * ARRAY[0] * ARRAY[1] // (array[0] * array[1])))
-        return blocked(self.shape, self.batch, array)
+        return (pooled if self.pools else blocked)(self.shape, self.batch, array)
 
     def dram_bits(self, word_bits: int = WORD_BITS) -> float:
         """Bits to and from memory."""
         return self.units["dram_units"] / DRAM_UNITS_PER_WORD * word_bits
 
 
-def blocked(shape: tuple[int, int, int, int, int], batch: int, array: tuple[int, int]) -> EyerissLayer:
+def blocked(shape: Shape, batch: int, array: tuple[int, int] = ARRAY) -> EyerissLayer:
     """A convolution as the published blocking runs it."""
     found = best_blocking(*shape, batch, *array, REGISTER_WORDS, BUFFER_WORDS)
-    return EyerissLayer(shape, batch, found.cycles, {name: float(getattr(found, name)) for name in UNITS})
+    return EyerissLayer(shape, False, batch, found.cycles, {name: float(getattr(found, name)) for name in UNITS})
+
+
+def pooled(shape: Shape, batch: int, array: tuple[int, int] = ARRAY) -> EyerissLayer:
+    """A pooling layer as the published blocking runs it."""
+    found = best_pooling(*shape[1:], batch, *array, REGISTER_WORDS, BUFFER_WORDS)
+    return EyerissLayer(shape, True, batch, found.cycles, {name: float(getattr(found, name)) for name in UNITS})
 
 
 @dataclass(frozen=True)
@@ -83,6 +79,7 @@ class Network:
     rows: list[Row]
     values: list[dict[str, int | float]]
     eyeriss: list[EyerissLayer]
+    published_eyeriss_cycles: int
     published_speedup: float
     published_energy_ratio: float
 
@@ -98,13 +95,15 @@ class Network:
 
     def even(self, choice: Choice) -> tuple[float, float]:
         """(speed, energy) of BitFusion over Eyeriss under `choice`."""
-        values = narrow(self.name, self.rows) if choice.same_width and self.name in WIDE_NETWORKS else self.values
+        values = self._values(choice)
         cycles = sum(v["cycles"] for v in values)
         dram_bits = sum(v["dram_read_bits"] + v["dram_write_bits"] for v in values)
         bitfusion_pj = sum(v["total_nj"] for v in values) * 1e3
         if choice.dram_pj_per_bit is not None:
             bitfusion_pj += dram_bits * (choice.dram_pj_per_bit - DRAM_NJ_PER_BIT * 1e3)
-        layers = [one.on(choice.array) for one in self.eyeriss] if choice.array != ARRAY else self.eyeriss
+        layers = [one for one in self.eyeriss if choice.pooling or not one.pools]
+        if choice.array != ARRAY:
+            layers = [one.on(choice.array) for one in layers]
         eyeriss_cycles = 0
         eyeriss_pj = 0.0
         dram_pj = EYERISS_DRAM_PJ_PER_BIT if choice.dram_pj_per_bit is None else choice.dram_pj_per_bit
@@ -118,15 +117,38 @@ class Network:
             speed *= AREA_MM2["eyeriss"] / AREA_MM2["bitfusion"]
         return speed, eyeriss_pj / bitfusion_pj
 
+    def _values(self, choice: Choice) -> list[dict[str, int | float]]:
+        if not choice.same_width and choice.bitfusion_bits is None:
+            return self.values
+        rows = self.narrow if choice.same_width else self.rows
+        bits = choice.bitfusion_bits
+        return [layer(replace(row, input_bits=bits, weight_bits=bits) if bits else row) for row in rows]
+
+    @property
+    def narrow(self) -> list[Row]:
+        """BitFusion's rows at the width Eyeriss ran: half of every channel count of the networks that were wide."""
+        if self.name not in WIDE_NETWORKS:
+            return self.rows
+        return [
+            replace(row, in_channels=_half(row.in_channels), out_channels=_half(row.out_channels)) for row in self.rows
+        ]
+
+
+def _half(channels: int) -> int:
+    return channels if channels in CLASSES_AND_COLOURS else channels // 2
+
 
 @dataclass(frozen=True)
 class Choice:
     """What is made even; the defaults are as published.
 
+    bitfusion_bits: of every layer of BitFusion, None for its own; pooling: whether Eyeriss's counts;
     dram_pj_per_bit: one price for both, None for 15 and 6; unit_pj: of Eyeriss's units; word_bits: of Eyeriss.
     """
 
     same_width: bool = False
+    bitfusion_bits: int | None = None
+    pooling: bool = True
     dram_pj_per_bit: float | None = None
     unit_pj: float = EYERISS_UNIT_PJ
     array: tuple[int, int] = ARRAY
@@ -135,61 +157,48 @@ class Choice:
     per_area: bool = False
 
 
-def narrow(network: str, rows: Iterable[Row]) -> list[dict[str, int | float]]:
-    """BitFusion's rows with half of every channel count: the width Eyeriss ran."""
-    found = []
-    for row in rows:
-        channels = [c if c in CLASSES_AND_COLOURS else c // 2 for c in (row.in_channels, row.out_channels)]
-        found.append(layer(replace(row, in_channels=channels[0], out_channels=channels[1])))
-    return found
-
-
 def networks(names: list[str], rows: list[Row], values: list[dict[str, int | float]]) -> list[Network]:
     """The eight networks.  names: network of each row; values: of bitfusion_isca18.layer."""
     published: dict[str, list[EyerissLayer]] = {}
-    for cells in shipped("eyeriss_256pe_layers.csv"):
-        dimensions = [cells[n] for n in ("in_channels", "out_channels", "kernel", "out_size", "stride")]
-        shape = tuple(int(d) for d in dimensions) if all(dimensions) else None
+    for cells in shipped(EYERISS_FILE):
+        pools = not cells["in_channels"]
+        if pools:
+            shape = _pooling_shape(cells["network"], cells["layer"])
+        else:
+            channels, outputs, kernel, size, stride, _ = (int(cells[name]) for name in DIMENSIONS)
+            shape = (channels, outputs, kernel, size, stride)
         units = {name: float(cells[name]) for name in UNITS}
-        one = EyerissLayer(shape, int(cells["batch"]), int(cells["cycles"]), units)  # type: ignore[arg-type]
+        one = EyerissLayer(shape, pools, int(cells["batch"]), int(cells["cycles"]), units)
         published.setdefault(cells["network"], []).append(one)
-    pooling = [one for layers in published.values() for one in layers if one.shape is None]
     listed = []
-    for cells in shipped("bitfusion_headline.csv"):
+    for cells in shipped(HEADLINE_FILE):
         name = cells["network"]
-        if name == "geomean":
+        if name == MEANS:
             continue
         mine = [(row, v) for network, row, v in zip(names, rows, values, strict=True) if network == name]
-        own, own_values = [row for row, _ in mine], [v for _, v in mine]
-        layers = published.get(name)
-        if layers is None:
-            energy_pj = float(cells["energy_ratio"]) * sum(v["total_nj"] for v in own_values) * 1e3
-            layers = _unpublished(name, own, int(cells["eyeriss_cycles_batch16"]), energy_pj, pooling)
         ratios = float(cells["speedup"]), float(cells["energy_ratio"])
-        listed.append(Network(name, own, own_values, layers, *ratios))
+        own = [row for row, _ in mine]
+        layers = published.get(name) or _unpublished(name, own)
+        listed.append(Network(name, own, [v for _, v in mine], layers, int(cells[CYCLES]), *ratios))
     return listed
 
 
-def _unpublished(
-    name: str, rows: list[Row], cycles: int, energy_pj: float, pooling: list[EyerissLayer]
-) -> list[EyerissLayer]:
-    """Convolutions of BitFusion's rows, blocked anew, and the rest as one layer without dimensions."""
+def _pooling_shape(network: str, name: str) -> Shape:
+    channels, kernel, out_size, stride = POOLING[network, name]
+    return channels, channels, kernel, out_size, stride
+
+
+def _unpublished(name: str, rows: list[Row]) -> list[EyerissLayer]:
+    """BitFusion's layers at their ordinary width, and the network's pooling."""
     layers = []
     for row in rows:
-        channels = [row.in_channels, row.out_channels]
+        channels, outputs = row.in_channels, row.out_channels
         if name in WIDE_NETWORKS:
-            channels = [c if c in CLASSES_AND_COLOURS else c // 2 for c in channels]
-        inputs, kernel = MAPS_BEFORE_CLASSIFIER.get((channels[0], channels[1]), (channels[0], row.kernel))
-        layers.append(blocked((inputs, channels[1], kernel, row.out_size, row.stride), row.batch, ARRAY))
-
-    def price(units: dict[str, float]) -> float:
-        dram = units["dram_units"] / DRAM_UNITS_PER_WORD * WORD_BITS * EYERISS_DRAM_PJ_PER_BIT
-        return EYERISS_UNIT_PJ * sum(units[n] for n in ON_CHIP) + dram
-
-    mix = {n: sum(one.units[n] for one in pooling) for n in UNITS}
-    left_pj = energy_pj - sum(price(one.units) for one in layers)
-    left = {n: mix[n] * left_pj / price(mix) for n in UNITS}
-    return [*layers, EyerissLayer(None, 16, cycles - sum(one.cycles for one in layers), left)]
+            channels, outputs = _half(channels), _half(outputs)
+        channels, kernel = MAPS_BEFORE_CLASSIFIER.get((channels, outputs), (channels, row.kernel))
+        layers.append(blocked((channels, outputs, kernel, row.out_size, row.stride), row.batch))
+    pools = (_pooling_shape(*key) for key in POOLING if key[0] == name)
+    return layers + [pooled(shape, rows[0].batch) for shape in pools]
 
 
 @dataclass(frozen=True)
@@ -212,6 +221,7 @@ class Even:
 
 
 MAC = SYNTHESISED_MAC_PJ[16]
+ALL = Choice(same_width=True, pooling=False, dram_pj_per_bit=15.0, unit_pj=MAC, array=AREA_ARRAY, dram_stalls=True)
 CHOICES = {
     "as published": Choice(),
     "AlexNet and ResNet-18 as wide on BitFusion as on Eyeriss": Choice(same_width=True),
@@ -221,17 +231,17 @@ CHOICES = {
     f"Eyeriss's MAC at its synthesised {MAC} pJ (published: 3.2)": Choice(unit_pj=MAC),
     "the 168 PEs of the area compared (published: 256 run)": Choice(array=AREA_ARRAY),
     "DRAM stalls on Eyeriss too, 192 bits a cycle": Choice(dram_stalls=True),
+    "without Eyeriss's pooling (BitFusion ran none)": Choice(pooling=False),
+    "every layer at 8 bits on BitFusion": Choice(bitfusion_bits=8),
     "speed per mm² (2.14 against 5.87 mm²)": Choice(per_area=True),
     f"DRAM at 15 pJ for both, MAC at {MAC} pJ": Choice(dram_pj_per_bit=15.0, unit_pj=MAC),
     "DRAM at 15 pJ for both, an 8-bit Eyeriss at its synthesised price": Choice(
         dram_pj_per_bit=15.0, unit_pj=SYNTHESISED_MAC_PJ[8], word_bits=8
     ),
-    "all together: width, DRAM 15 pJ, MAC, 168 PEs, DRAM stalls": Choice(
-        same_width=True, dram_pj_per_bit=15.0, unit_pj=MAC, array=AREA_ARRAY, dram_stalls=True
-    ),
-    "all together, per mm²": Choice(
-        same_width=True, dram_pj_per_bit=15.0, unit_pj=MAC, array=AREA_ARRAY, dram_stalls=True, per_area=True
-    ),
+    "all together: width, DRAM 15 pJ, MAC, 168 PEs, DRAM stalls, no pooling": ALL,
+    "all together, per mm²": replace(ALL, per_area=True),
+    "all together, every layer at 8 bits on BitFusion": replace(ALL, bitfusion_bits=8),
+    "all together, both at 8 bits": replace(ALL, bitfusion_bits=8, word_bits=8, unit_pj=SYNTHESISED_MAC_PJ[8]),
 }
 
 
@@ -245,15 +255,19 @@ def made_even(listed: list[Network]) -> list[Even]:
 
 
 def headline_differences(listed: list[Network]) -> list[Difference]:
-    """Networks and means that are more than 1e-6 off the published headline."""
+    """Eyeriss's cycles that differ; ratios of networks and means more than 1e-6 off the published headline."""
+    means = next(c for c in shipped(HEADLINE_FILE) if c["network"] == MEANS)
     found = []
-    means = next(c for c in shipped("bitfusion_headline.csv") if c["network"] == "geomean")
+    for network in listed:
+        cycles = sum(one.cycles for one in network.eyeriss)
+        if cycles != network.published_eyeriss_cycles:
+            found.append(Difference(network.name, CYCLES, cycles, network.published_eyeriss_cycles))
     for column, ours, published in (
         ("speedup", [n.speedup for n in listed], [n.published_speedup for n in listed]),
         ("energy_ratio", [n.energy_ratio for n in listed], [n.published_energy_ratio for n in listed]),
     ):
         values = [*zip([n.name for n in listed], ours, published, strict=True)]
-        values.append(("geomean", geometric_mean(ours), float(means[column])))
+        values.append((MEANS, geometric_mean(ours), float(means[column])))
         found += [Difference(n, column, a, b) for n, a, b in values if not abs(a - b) <= 1e-6 * b]
     return found
 

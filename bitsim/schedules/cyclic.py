@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from bitsim.schedules.bits import Bits
+from bitsim.schedules.bits import MAX_QUANTISED_BITS, Bits
 
 LOWEST, HIGHEST, PERIODS, GRADIENT_BITS = 3, 8, 32, 8
 
@@ -28,7 +28,7 @@ class CyclicPrecision:
     gradient_bits: int = GRADIENT_BITS
 
     def __post_init__(self) -> None:
-        if not 1 <= self.lowest <= self.highest <= 31:
+        if not 1 <= self.lowest <= self.highest <= MAX_QUANTISED_BITS:
             raise ValueError(f"bits {self.lowest} to {self.highest}, allowed: 1 to 31, the lower first")
         if not 1 <= self.periods <= self.iterations:
             raise ValueError(f"periods: {self.periods}, allowed: 1 to {self.iterations}, the iterations")

@@ -131,24 +131,25 @@ def read_bytes(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
         raise InputError(f"{path}:1: cannot be read: {error.strerror}") from None
 
 
-def decode(path: Path, raw: bytes) -> str:
-    """UTF-8 text of `raw`; InputError if it is empty, binary or otherwise encoded."""
+def decode(path: Path, raw: bytes, first_line: int = 1) -> str:
+    """UTF-8 text of `raw`, which begins on `first_line` of its file; InputError if it is binary or otherwise encoded."""
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = raw[: error.start].count(b"\n") + 1
+        line = raw[: error.start].count(b"\n") + first_line
         raise InputError(f"{path}:{line}: not UTF-8 text") from None
-    if not text.strip():
-        raise InputError(f"{path}:1: empty file")
     if "\0" in text:
-        line = text[: text.index("\0")].count("\n") + 1
+        line = text[: text.index("\0")].count("\n") + first_line
         raise InputError(f"{path}:{line}: binary file, allowed: UTF-8 text")
     return text
 
 
 def read_text(path: Path, max_bytes: int = MAX_BYTES) -> str:
     """A text file as UTF-8; InputError for one that is missing, empty, too large, binary or otherwise encoded."""
-    return decode(path, read_bytes(path, max_bytes))
+    text = decode(path, read_bytes(path, max_bytes))
+    if not text.strip():
+        raise InputError(f"{path}:1: empty file")
+    return text
 
 
 def _value(path: Path, node: Any, prefix: str, lines: dict[str, int], faults: list[str]) -> Any:

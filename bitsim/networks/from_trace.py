@@ -11,9 +11,9 @@ def trace_network(trace: Trace) -> Network:
     """Layers, batch and iterations of `trace`; layers that were float throughout stay float."""
     quantised = {
         demand.layer_index
-        for demand in trace.demands()
-        for group in demand.groups
-        if min(group.widths.activation_bits, group.widths.weight_bits, group.widths.gradient_bits) < FLOAT_BITS
+        for demand in trace.groups()
+        for widths in (demand.group.widths,)
+        if min(widths.activation_bits, widths.weight_bits, widths.gradient_bits) < FLOAT_BITS
     }
     run = trace.run
     return Network(

@@ -1,6 +1,6 @@
-"""Precision traces: a folder of run.yaml, layers.csv and precision.csv, checked and reduced to what differs."""
+"""Precision traces: a folder of run.yaml, layers.csv and a precision table, checked and counted in one pass."""
 
-from bitsim.trace.demand import Demand, SampleGroup, Span
+from bitsim.trace.demand import BatchDemand, Demand, GroupDemand, SampleGroup, Span
 from bitsim.trace.reader import Trace, open_trace, summary
 
-__all__ = ["Demand", "SampleGroup", "Span", "Trace", "open_trace", "summary"]
+__all__ = ["BatchDemand", "Demand", "GroupDemand", "SampleGroup", "Span", "Trace", "open_trace", "summary"]

@@ -1,9 +1,10 @@
-"""CSV files of a trace as lists of text cells, with line numbers and every structural fault named."""
+"""CSV text of a trace as lists of cells, with line numbers and every structural fault named."""
 
 from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from bitsim.errors import InputError, unknown_key
 from bitsim.strict_yaml import MAX_FAULTS, read_text
 
 MAX_LAYERS_BYTES = 2**26
+NO_ROWS = "no rows below the header"
+_LINE = re.compile(r"([^\r\n]*)(\r\n|\r|\n|)(.*)", re.DOTALL)
 
 
 class Faults:
@@ -60,6 +63,41 @@ def check_columns(path: Path, header: Sequence[str], required: Sequence[str], op
     faults.check()
 
 
+def split_header(path: Path, text: str) -> tuple[list[str], str]:
+    """(names of columns in the first line, text below it).  InputError if that line is not CSV."""
+    line, _, rest = _LINE.fullmatch(text).groups()  # type: ignore[union-attr]
+    try:
+        cells = next(csv.reader([line], strict=True), [])
+    except csv.Error as error:
+        raise InputError(f"{path}:1: not CSV: {error}") from None
+    return [name.strip() for name in cells], rest
+
+
+def parse_rows(text: str, columns: int, first_line: int, faults: Faults) -> tuple[list[int], list[list[str]], int]:
+    """(line of each row, stripped cells of each row, line after the text); blank rows are skipped.
+
+    text: whole rows of `columns` cells; it begins on `first_line` of its file.  Ragged rows and torn quotes
+    are faults.
+    """
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    lines: list[int] = []
+    rows: list[list[str]] = []
+    try:
+        for cells in reader:
+            stripped = [cell.strip() for cell in cells]
+            if not any(stripped):
+                continue
+            line = reader.line_num + first_line - 1
+            if len(cells) != columns:
+                faults.add(line, f"{len(cells)} cells, the header has {columns}")
+                continue
+            lines.append(line)
+            rows.append(stripped)
+    except csv.Error as error:
+        faults.add(reader.line_num + first_line - 1, f"not CSV: {error}")
+    return lines, rows, reader.line_num + first_line
+
+
 def parse_cells(
     path: Path, text: str, required: Sequence[str], optional: Sequence[str]
 ) -> tuple[list[str], list[int], list[list[str]]]:
@@ -67,26 +105,12 @@ def parse_cells(
 
     InputError for unknown or missing columns, ragged rows, torn quotes, or no rows at all.
     """
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    header, rest = split_header(path, text)
+    check_columns(path, header, required, optional)
     faults = Faults(path)
-    lines: list[int] = []
-    rows: list[list[str]] = []
-    try:
-        header = [name.strip() for name in next(reader)]
-        check_columns(path, header, required, optional)
-        for cells in reader:
-            stripped = [cell.strip() for cell in cells]
-            if not any(stripped):
-                continue
-            if len(cells) != len(header):
-                faults.add(reader.line_num, f"{len(cells)} cells, the header has {len(header)}")
-                continue
-            lines.append(reader.line_num)
-            rows.append(stripped)
-    except csv.Error as error:
-        faults.add(reader.line_num, f"not CSV: {error}")
+    lines, rows, _ = parse_rows(rest, len(header), 2, faults)
     if not rows and not faults.count:
-        faults.add(1, "no rows below the header")
+        faults.add(1, NO_ROWS)
     faults.check()
     return header, lines, rows
 

@@ -1,4 +1,8 @@
-"""What a trace asks of one layer: groups of samples with their widths, over ranges of iterations."""
+"""What a trace asks of one layer: groups of samples with their widths, over ranges of iterations.
+
+The histograms of per-sample precision hardly ever repeat; what any policy of running them costs follows from
+their marginals, `GroupDemand` and `BatchDemand`, of which there are few.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +25,31 @@ class Demand:
 
     layer_index: int
     groups: tuple[SampleGroup, ...]
+    iterations: int
+    first_start: int
+
+
+@dataclass(frozen=True)
+class GroupDemand:
+    """A distinct (layer, group of a histogram), the number of iterations with it, and the first of them."""
+
+    layer_index: int
+    group: SampleGroup
+    iterations: int
+    first_start: int
+
+
+@dataclass(frozen=True)
+class BatchDemand:
+    """A distinct way a batch runs a layer, seen as a whole; iterations, first_start: as of a GroupDemand.
+
+    whole: all samples at the greatest of each width; groups: in the histogram; largest: samples of the largest group.
+    """
+
+    layer_index: int
+    whole: SampleGroup
+    groups: int
+    largest: int
     iterations: int
     first_start: int
 

@@ -131,12 +131,3 @@ def _check_shape(line: int, layer: Layer, batch: int, faults: Faults) -> None:
         faults.add(
             line, f"{layer.name}: {layer.macs(batch)} MACs a batch: counters would pass int64, allowed below 2^52"
         )
-
-
-def check_total(path: Path, layers: tuple[Layer, ...], batch: int, iterations: int) -> None:
-    """InputError if MACs over the whole run would pass int64."""
-    total = 3 * sum(layer.macs(batch) for layer in layers) * iterations
-    if total >= 2**63:
-        raise InputError(
-            f"{path}:1: {total} MACs in {iterations} iterations: counters would pass int64, allowed below 2^63"
-        )

@@ -1,8 +1,10 @@
-"""Opening a trace: three files, checked, and reduced to the distinct demands."""
+"""Opening a trace: three files, checked, and counted in one pass over the precision table."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,83 +13,143 @@ import numpy as np
 
 from bitsim import data
 from bitsim.errors import InputError
-from bitsim.strict_yaml import read_bytes
-from bitsim.trace.demand import Demand, Span
-from bitsim.trace.layers_file import check_total, read_layers
-from bitsim.trace.precision_file import PrecisionTable, find_precision, read_precision
+from bitsim.trace.demand import Demand, GroupDemand, SampleGroup, Span
+from bitsim.trace.layers_file import read_layers
+from bitsim.trace.precision_file import PrecisionFile, find_precision, unpacked
+from bitsim.trace.row_order import RowSorter
 from bitsim.trace.run_file import RunInfo, read_run
-from bitsim.trace.table_file import MAX_TABLE_BYTES
+from bitsim.trace.spans import Spans, UnsortedError, by_layer, join_rows
+from bitsim.trace.table_file import Stamp
+from bitsim.trace.tally import Tally
 from bitsim.workload import Layer, effective_macs
+
+_HASH_BYTES = 2**22
 
 
 @dataclass(frozen=True)
 class Trace:
-    """A checked trace; trace_hash is the sha256 of its three files."""
+    """A checked trace.  Its precision table stays in its file, which must not change.
+
+    trace_hash: sha256 of the three files; whole: counts over all iterations; sorter: None where the table is sorted
+    by iteration_start.
+    """
 
     name: str
     path: Path
     run: RunInfo
     layers: tuple[Layer, ...]
-    precision: PrecisionTable = field(repr=False)
+    precision: PrecisionFile = field(repr=False)
+    whole: Tally = field(repr=False)
+    sorter: RowSorter | None = field(repr=False)
     trace_hash: str
+
+    def tally(self, first: int, last: int) -> Tally:
+        """Counts over the iterations [first, last)."""
+        if (first, last) == self.whole.range:
+            return self.whole
+        counts = Tally(first, last)
+        for run in self.span_runs(first, last):
+            counts.add(run)
+        return counts
+
+    def groups(self) -> list[GroupDemand]:
+        """Distinct groups of samples over the whole run, in layer order, then by first use."""
+        return self.whole.groups()
+
+    def span_runs(self, first: int, last: int) -> Iterator[Spans]:
+        """All spans clipped to [first, last), run by run, by start, then layer order; the table is read again.
+
+        Raises InputError if it changed.
+        """
+        rows = self.precision.rows() if self.sorter is None else self.sorter.runs()
+        begun: list[Spans] = []  # spans that begin at `first` or before: at most one a layer
+        for run in join_rows(self.precision, rows, self.precision.faults()):
+            spans = run.spans
+            if spans["start"][0] >= last:
+                break
+            spans = spans[(spans["start"] < last) & (spans["end"] > first)]
+            spans["start"], spans["end"] = np.maximum(spans["start"], first), np.minimum(spans["end"], last)
+            later = int(np.searchsorted(spans["start"], first, side="right"))
+            if later:
+                begun.append(Spans(spans[:later], run.groups))
+            if later < len(spans):
+                if begun:
+                    yield by_layer(begun)
+                    begun = []
+                yield Spans(spans[later:], run.groups)
+        if begun:
+            yield by_layer(begun)
+
+    def spans(self, first: int, last: int) -> Iterator[Span]:
+        """Every range of every layer clipped to [first, last), by iteration_start, then layer order."""
+        group_of: dict[tuple[int, int], SampleGroup] = {}
+        for run in self.span_runs(first, last):
+            groups = []
+            for key in run.groups.tolist():
+                if key not in group_of:
+                    group_of[key] = SampleGroup(key[0], unpacked(key[1]))
+                groups.append(group_of[key])
+            for start, end, layer, at, count in run.spans.tolist():
+                yield Span(start, end, layer, tuple(groups[at : at + count]))
 
     def demands(self, iterations: tuple[int, int] | None = None) -> list[Demand]:
         """Distinct (layer, groups) with the iterations they apply to, in layer order, then by first use.
 
-        iterations: half-open range, default all.  A layer that did not run has no demand.
+        iterations: half-open range, default all.  A layer that did not run has no demand.  The list is as long as
+        there are different histograms; `tally` is short even where they never repeat.
         """
-        first, last = iterations or (0, self.run.iterations)
-        table = self.precision
-        length = np.minimum(table.end, last) - np.maximum(table.start, first)
-        inside = length > 0
-        key = table.layer * len(table.groups) + table.group
-        used, first_seen, inverse = np.unique(key[inside], return_index=True, return_inverse=True)
-        counts = np.zeros(len(used), np.int64)
-        np.add.at(counts, inverse, length[inside])
-        starts = np.maximum(table.start[inside][first_seen], first)  # spans are sorted: the first seen is the earliest
-        layers, groups = np.divmod(used, len(table.groups))
-        order = np.lexsort((starts, layers))
-        demands = (
-            Demand(layer, table.groups[group], count, start)
-            for layer, group, count, start in zip(
-                *(column[order].tolist() for column in (layers, groups, counts, starts)), strict=True
-            )
-        )
-        return [demand for demand in demands if demand.groups]
-
-    def spans(self, first: int, last: int) -> list[Span]:
-        """Every range of every layer clipped to [first, last), by iteration_start, then layer order."""
-        table = self.precision
-        start, end = np.maximum(table.start, first), np.minimum(table.end, last)
-        inside = np.flatnonzero(start < end)
-        order = inside[np.lexsort((table.layer[inside], start[inside]))]
-        return [
-            Span(a, b, layer, table.groups[group])
-            for a, b, layer, group in zip(
-                start[order].tolist(),
-                end[order].tolist(),
-                table.layer[order].tolist(),
-                table.group[order].tolist(),
-                strict=True,
-            )
-        ]
+        counts: dict[tuple[int, tuple[SampleGroup, ...]], list[int]] = {}
+        for span in self.spans(*(iterations or self.whole.range)):
+            if span.groups:
+                found = counts.setdefault((span.layer_index, span.groups), [0, span.iteration_start])
+                found[0] += span.iteration_end - span.iteration_start
+        demands = [Demand(layer, groups, *found) for (layer, groups), found in counts.items()]
+        return sorted(demands, key=lambda demand: (demand.layer_index, demand.first_start))
 
 
-def open_trace(name_or_path: str | Path) -> Trace:
+def open_trace(name_or_path: str | Path, progress: Callable[[int, float], None] | None = None) -> Trace:
     """Open a trace folder, or a shipped trace by name.
 
+    progress: called with (rows read, share of the table) as it is read, now and when it is read again.
     Raises InputError ``file:line: what is wrong, what is allowed`` with all faults of the file.
     """
     path = _locate(str(name_or_path))
     run = read_run(path / "run.yaml")
     layers = read_layers(path / "layers.csv", run.batch)
-    check_total(path / "layers.csv", layers, run.batch, run.iterations)
-    table = find_precision(path)
-    precision = read_precision(table, layers, run.batch, run.iterations)
+    stamp = Stamp.of(find_precision(path))
+    precision = PrecisionFile(stamp, layers, run.batch, run.iterations, progress)
+    with ThreadPoolExecutor(1) as pool:
+        digest = pool.submit(_digest, [path / "run.yaml", path / "layers.csv", stamp.path])
+        try:
+            whole, sorter = _count(precision, precision.rows()), None
+        except UnsortedError:
+            sorter = RowSorter(precision)
+            whole = _count(precision, sorter.runs())
+        trace_hash = digest.result()
+    stamp.check("at its end")
+    return Trace(path.resolve().name, path, run, layers, precision, whole, sorter, trace_hash)
+
+
+def _count(precision: PrecisionFile, runs: Iterator[np.ndarray]) -> Tally:
+    """Counts over all iterations.  Raises InputError for any fault of the table."""
+    counts, faults = Tally(0, precision.iterations), precision.faults()
+    for run in join_rows(precision, runs, faults):
+        counts.add(run)
+    faults.check()
+    return counts
+
+
+def _digest(paths: list[Path]) -> str:
+    """sha256 of files one after the other."""
     digest = hashlib.sha256()
-    for file in (path / "run.yaml", path / "layers.csv", table):
-        digest.update(read_bytes(file, MAX_TABLE_BYTES))
-    return Trace(path.resolve().name, path, run, layers, precision, digest.hexdigest())
+    for path in paths:
+        try:
+            with path.open("rb") as file:
+                while content := file.read(_HASH_BYTES):
+                    digest.update(content)
+        except OSError as error:
+            raise InputError(f"{path}:1: cannot be read: {error.strerror}") from None
+    return digest.hexdigest()
 
 
 def _locate(text: str) -> Path:
@@ -107,11 +169,10 @@ def summary(trace: Trace) -> dict[str, Any]:
     """Facts about a trace for `bitsim trace info`."""
     run = trace.run
     forward = sum(layer.macs(1) for layer in trace.layers)
-    demands = trace.demands()
+    groups = trace.groups()
     effective = sum(
-        demand.iterations * effective_macs(trace.layers[demand.layer_index], group.widths, group.samples)
-        for demand in demands
-        for group in demand.groups
+        demand.iterations * effective_macs(trace.layers[demand.layer_index], demand.group.widths, demand.group.samples)
+        for demand in groups
     )
     return {
         "model": run.model,
@@ -124,7 +185,7 @@ def summary(trace: Trace) -> dict[str, Any]:
         "forward MACs a sample": forward,
         "training MACs an iteration": run.batch * sum(layer.macs(1) * len(layer.passes()) for layer in trace.layers),
         "effective MACs an iteration": f"{effective / run.iterations:.6g} (mean)",
-        "trace ranges": len(trace.precision.start),
-        "distinct demands": len(demands),
+        "trace ranges": trace.whole.spans,
+        "distinct layers, widths and samples": len(groups),
         "trace hash": trace.trace_hash,
     }

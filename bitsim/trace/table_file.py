@@ -1,38 +1,48 @@
-"""A precision table (.csv, .csv.gz, .parquet) as columns of integers.
+"""A precision table (.csv, .csv.gz, .parquet) as runs of rows, each a column of integers: never the whole table.
 
-Plain CSV goes through pyarrow's typed reader: a million rows in 0.4 s.  Whatever that refuses or could
-misjudge (quotes, blank lines, 8.0, hexadecimal, any fault) is read again cell by cell, which names lines.
+Assumptions
+    - A file that is replaced, resized or written to between two looks at it shows so in its inode, size or times.
 """
 
 from __future__ import annotations
 
-import gzip
-import io
 import re
-import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from bitsim.errors import InputError
-from bitsim.strict_yaml import decode, read_bytes
-from bitsim.trace.cells import Faults, check_columns, parse_cells
+from bitsim.trace.cells import Faults
 
 BLANK = -1
-MAX_TABLE_BYTES = 2**30
 MAX_NUMBER = 2**53
+# Rows of a run: its columns stay in a second-level cache or two, and a hundred runs a second cost nothing.
+RUN_ROWS = 2**18
 _WHOLE = re.compile(r"\+?([0-9]{1,18})(?:\.0*)?", re.ASCII)
+_Item = TypeVar("_Item")
+
+
+@dataclass(frozen=True)
+class Columns:
+    """What a table may have beside the text column `layer`: {column of whole numbers: what it may hold, in words}."""
+
+    allowed: dict[str, str]
+    required: tuple[str, ...]
+    optional: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Table:
-    """numbers: (rows,) int64 a column, BLANK where empty; layer of row i is ``names[name_of_row[i]]``.
+    """Rows that follow each other in a file.
 
     header: columns of the file, in its order.
-    lines: line of each row in its file (parquet: row, from 1), which `row_word` names in faults.
+    numbers: (rows,) integers of each column of the header but `layer`, BLANK where empty.
+    Layer of row i is ``names[name_of_row[i]]``; its line (parquet: row, from 1) is ``lines[i]``.
+    share: of the file read up to here.
     """
 
     header: list[str]
@@ -40,139 +50,63 @@ class Table:
     names: list[str]
     name_of_row: np.ndarray
     lines: np.ndarray
-    row_word: str
+    share: float
 
 
-def read_table(
-    path: Path, numbers: Sequence[str], required: Sequence[str], optional: Sequence[str], allowed: dict[str, str]
-) -> Table:
-    """Read a table with a text column `layer` and whole-number columns `numbers`.
+@dataclass(frozen=True)
+class Stamp:
+    """What tells one state of a file from another."""
 
-    allowed: what a column may hold, for messages.  InputError with every fault and its line.
-    """
-    if path.suffix == ".parquet":
-        return _read_parquet(path, numbers, required, optional, allowed)
-    raw = read_bytes(path, MAX_TABLE_BYTES)
-    if path.suffix == ".gz":
+    path: Path
+    state: tuple[int, ...]
+
+    @classmethod
+    def of(cls, path: Path) -> Stamp:
+        """The stamp of a regular file.  InputError if it is none."""
         try:
-            with gzip.GzipFile(fileobj=io.BytesIO(raw)) as file:
-                raw = file.read(MAX_TABLE_BYTES + 1)
-        except (OSError, EOFError, zlib.error) as error:
-            raise InputError(f"{path}:1: not a whole gzip file: {error}") from None
-        if len(raw) > MAX_TABLE_BYTES:
-            raise InputError(f"{path}:1: more than {MAX_TABLE_BYTES} bytes of text, allowed: less, or .parquet")
-    return _plain_csv(raw, numbers, required, optional) or _any_csv(path, raw, numbers, required, optional, allowed)
+            if path.exists() and not path.is_file():
+                raise InputError(f"{path}:1: is a {'folder' if path.is_dir() else 'device or pipe'}, allowed: a file")
+            return cls(path, _state(path))
+        except OSError as error:
+            raise InputError(f"{path}:1: cannot be read: {error.strerror}") from None
+
+    def check(self, place: str) -> None:
+        """InputError, naming the place, if the file is no longer in this state."""
+        try:
+            same = _state(self.path) == self.state
+        except OSError:
+            same = False
+        if not same:
+            raise InputError(f"{self.path}: {place}: changed while it was read, allowed: a file that stays as it is")
 
 
-def _plain_csv(raw: bytes, numbers: Sequence[str], required: Sequence[str], optional: Sequence[str]) -> Table | None:
-    """The table, if it is so plain that nothing can be misread and no line is out of count; else None."""
-    import pyarrow as pa
-    from pyarrow import csv
+def read_table(stamp: Stamp, columns: Columns, faults: Faults) -> Iterator[Table]:
+    """The rows of a table, run by run; the next is read while one is worked on.
 
-    end = raw.find(b"\n")
-    header = raw[:end].decode("utf-8", "replace").rstrip("\r").split(",")
-    whole = set(required) <= set(header) <= {*required, *optional} and len(set(header)) == len(header)
-    if not whole or b'"' in raw or b"0x" in raw or b"0X" in raw:
-        return None
-    types: dict[str, Any] = dict.fromkeys(numbers, pa.int64())
-    types["layer"] = pa.dictionary(pa.int32(), pa.string())
-    try:
-        table = csv.read_csv(
-            pa.BufferReader(raw),
-            read_options=csv.ReadOptions(column_names=header, skip_rows=1),
-            convert_options=csv.ConvertOptions(column_types=types, null_values=[""], strings_can_be_null=False),
-        )
-    except pa.ArrowException:
-        return None
-    rows = table.num_rows
-    if not rows or rows + 1 != raw.count(b"\n") + (not raw.endswith(b"\n")):
-        return None
-    columns = {name: np.full(rows, BLANK, np.int64) for name in numbers}
-    for name in (n for n in numbers if n in header):
-        column = table[name]
-        if column.null_count < rows:
-            if int(np.min(column.drop_null().to_numpy())) < 0:
-                return None
-            columns[name] = column.fill_null(BLANK).to_numpy()
-        if name.startswith("iteration") and column.null_count:
-            return None
-    codes = table["layer"].unify_dictionaries().combine_chunks()
-    names = [str(name).strip() for name in codes.dictionary.to_pylist()]
-    return Table(header, columns, names, codes.indices.to_numpy(), np.arange(2, rows + 2), "")
+    Cells that are no number are noted in `faults`; runs with any are left out.  InputError for faults of structure,
+    and for a file that is cut off, damaged or changed since the stamp.
+    """
+    from bitsim.trace import csv_table, parquet_table
+
+    module = parquet_table if is_parquet(stamp.path) else csv_table
+    return ahead(module.read(stamp, columns, faults))
 
 
-def _any_csv(
-    path: Path,
-    raw: bytes,
-    numbers: Sequence[str],
-    required: Sequence[str],
-    optional: Sequence[str],
-    allowed: dict[str, str],
-) -> Table:
-    header, line_list, rows = parse_cells(path, decode(path, raw), required, optional)
-    lines, faults = np.array(line_list), Faults(path)
-    columns = {}
-    for name in numbers:
-        if name in header:
-            at = header.index(name)
-            columns[name] = _whole_numbers((row[at] for row in rows), name, lines, faults, allowed)
-        else:
-            columns[name] = np.full(len(rows), BLANK, np.int64)
-    faults.check()
-    at = header.index("layer")
-    names, codes = _factorize(row[at] for row in rows)
-    return Table(header, columns, names, codes, lines, "")
+def is_parquet(path: Path) -> bool:
+    """Whether faults of a table name rows (Parquet), not lines."""
+    return path.suffix == ".parquet"
 
 
-def _read_parquet(
-    path: Path, numbers: Sequence[str], required: Sequence[str], optional: Sequence[str], allowed: dict[str, str]
-) -> Table:
-    import pyarrow.parquet as pq
-
-    if not path.is_file():
-        raise InputError(f"{path}:1: is not a file, allowed: a parquet file")
-    try:
-        table = pq.ParquetFile(path).read()
-        header = [name for name in table.column_names if not name.startswith("__index_level_")]
-        check_columns(path, header, required, optional)
-        rows = table.num_rows
-        lines, faults = np.arange(1, rows + 1), Faults(path, "row")
-        if not rows:
-            raise InputError(f"{path}:1: no rows")
-        columns = {name: np.full(rows, BLANK, np.int64) for name in numbers}
-        for name in (n for n in numbers if n in header):
-            columns[name] = _parquet_numbers(table[name], name, lines, faults, allowed)
-        names, codes = _factorize(
-            "" if v is None else v.strip() if isinstance(v, str) else repr(v) for v in table["layer"].to_pylist()
-        )
-    except InputError:
-        raise
-    except Exception as error:  # pyarrow has a family of its own for torn files
-        raise InputError(f"{path}:1: not a parquet table: {str(error).splitlines()[0][:200]}") from None
-    faults.check()
-    return Table(header, columns, names, codes, lines, "row")
+def ahead(items: Iterator[_Item]) -> Iterator[_Item]:
+    """`items`, the next made in a thread while one is worked on."""
+    with ThreadPoolExecutor(1) as pool:
+        pending = pool.submit(next, items, None)
+        while (item := pending.result()) is not None:
+            pending = pool.submit(next, items, None)
+            yield item
 
 
-def _parquet_numbers(column: Any, name: str, lines: np.ndarray, faults: Faults, allowed: dict[str, str]) -> np.ndarray:
-    import pyarrow as pa
-
-    kind = column.type
-    if pa.types.is_floating(kind) or (pa.types.is_integer(kind) and kind != pa.uint64()):
-        values = column.to_numpy()  # nulls become NaN
-        if values.dtype.kind == "f":
-            blank = np.isnan(values)
-            sound = blank | ((values >= 0) & (values < MAX_NUMBER) & (values == np.floor(values)))
-            if sound.all():
-                return np.where(blank, BLANK, np.where(blank, 0, values)).astype(np.int64)
-        elif values.min() >= 0:
-            return values.astype(np.int64)
-    texts = ("" if v is None or v != v else str(v) for v in column.to_pylist())
-    return _whole_numbers(texts, name, lines, faults, allowed)
-
-
-def _whole_numbers(
-    texts: Iterable[str], name: str, lines: np.ndarray, faults: Faults, allowed: dict[str, str]
-) -> np.ndarray:
+def whole_numbers(texts: Iterable[str], name: str, lines: np.ndarray, faults: Faults, allowed: str) -> np.ndarray:
     """(rows,) int64 of texts, BLANK where empty; what is not a whole number is a fault."""
     known: dict[str, int] = {"": BLANK}
     numbers = np.empty(len(lines), np.int64)
@@ -188,12 +122,22 @@ def _whole_numbers(
             if len(shown) < 32:
                 shown[row] = repr(text[:40]) if text else "blank"
         numbers[row] = number
-    faults.add_rows(np.array(bad, np.int64), lines, lambda row: f"{name}: {shown[row]}, allowed: {allowed[name]}")
+    faults.add_rows(np.array(bad, np.int64), lines, lambda row: f"{name}: {shown[row]}, allowed: {allowed}")
     return numbers
 
 
-def _factorize(texts: Iterable[str]) -> tuple[list[str], np.ndarray]:
+def factorize(texts: Iterable[str]) -> tuple[list[str], np.ndarray]:
     """(distinct texts, their number for each row)."""
     numbers: dict[str, int] = {}
     codes = np.fromiter((numbers.setdefault(text, len(numbers)) for text in texts), np.int64)
     return list(numbers), codes
+
+
+def _state(path: Path) -> tuple[int, ...]:
+    found = path.stat()
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+def first_line_of(error: Any) -> str:
+    """An error of a library, short enough for one line."""
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]

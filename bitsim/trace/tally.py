@@ -1,0 +1,194 @@
+"""Iterations of a trace counted by what runs in them: marginals of its histograms, few even where those never repeat.
+
+Two tables hold all that any policy of running samples asks: how often a group of so many samples at such widths
+stands in a layer, and how often a batch of so many samples, in so many groups, the largest so large, with such
+greatest widths.  Both are hash tables with open addressing, so that a run of rows costs no more than a look-up each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from bitsim.kernels.compile import compiled
+from bitsim.trace.demand import BatchDemand, GroupDemand, SampleGroup
+from bitsim.trace.precision_file import WIDTH_BITS, unpacked
+from bitsim.trace.spans import Spans, small_or_compiled
+
+# groups: in the batch, 0 for an entry of one group; iterations 0: a free slot.
+ENTRY = np.dtype(
+    [("layer", "i8"), ("samples", "i8"), ("groups", "i8"), ("largest", "i8"), ("widths", "i8")]
+    + [("iterations", "i8"), ("first_start", "i8")]
+)
+_FIRST_SLOTS = 2**10 - 1
+
+
+class Tally:
+    """Counts over the iterations [first, last)."""
+
+    def __init__(self, first: int, last: int) -> None:
+        self.range = (first, last)
+        self.spans = 0
+        self._groups, self._batches = np.zeros(_FIRST_SLOTS, ENTRY), np.zeros(_FIRST_SLOTS, ENTRY)
+        self._used = np.zeros(2, np.int64)
+
+    def add(self, run: Spans) -> None:
+        """Count spans, as far as they lie in the range."""
+        at, size = 0, len(run.spans)
+        kernel = small_or_compiled(count_spans, size)
+        self.spans += size
+        while True:
+            at = kernel(run.spans, run.groups, at, *self.range, self._groups, self._batches, self._used)
+            if at == size:
+                return
+            self._groups, self._batches = (
+                _room(table, used) for table, used in zip((self._groups, self._batches), self._used, strict=True)
+            )
+
+    def groups(self) -> list[GroupDemand]:
+        """Distinct groups in layer order, then by first use."""
+        return [
+            GroupDemand(layer, SampleGroup(samples, unpacked(widths)), iterations, start)
+            for layer, samples, _, _, widths, iterations, start in self._entries(self._groups)
+        ]
+
+    def batches(self) -> list[BatchDemand]:
+        """Distinct batches in layer order, then by first use."""
+        return [
+            BatchDemand(layer, SampleGroup(samples, unpacked(widths)), groups, largest, iterations, start)
+            for layer, samples, groups, largest, widths, iterations, start in self._entries(self._batches)
+        ]
+
+    def find(self, run: Spans) -> tuple[np.ndarray, np.ndarray]:
+        """(number of each span's batch in `batches`, of each group in `groups`); -1 for spans without groups.
+
+        All spans must lie in the range and have been counted.
+        """
+        of_batch, of_group = np.full(len(run.spans), -1, np.int64), np.empty(len(run.groups), np.int64)
+        kernel = small_or_compiled(find_spans, len(run.spans))
+        kernel(run.spans, run.groups, self._groups, self._batches, of_batch, of_group)
+        ranks = [_ranks(table) for table in (self._batches, self._groups)]
+        return np.where(of_batch < 0, -1, ranks[0][of_batch]), ranks[1][of_group]
+
+    def _entries(self, table: np.ndarray) -> Iterator[tuple[int, ...]]:
+        return iter(table[_order(table)].tolist())
+
+
+def _order(table: np.ndarray) -> np.ndarray:
+    """Used slots in layer order, then by first use, then by what they hold."""
+    used = np.flatnonzero(table["iterations"])
+    found = table[used]
+    return used[
+        np.lexsort([found[n] for n in ("widths", "largest", "groups", "samples", "first_start", "layer")])
+    ]
+
+
+def _ranks(table: np.ndarray) -> np.ndarray:
+    """(slots,) place of each used slot in that order."""
+    ranks = np.full(len(table), -1, np.int64)
+    order = _order(table)
+    ranks[order] = np.arange(len(order))
+    return ranks
+
+
+def _room(table: np.ndarray, used: int) -> np.ndarray:
+    """The table itself, or twice as large where it is half full."""
+    if 2 * used < len(table):
+        return table
+    larger = np.zeros(2 * len(table) + 1, ENTRY)
+    small_or_compiled(move_entries, used)(table, larger)
+    return larger
+
+
+@compiled
+def count_spans(spans, groups, at, first, last, group_table, batch_table, used):  # type: ignore[no-untyped-def]
+    """Number of spans counted from `at` on before either table is half full.
+
+    used: (2,) slots taken in the two tables.
+    """
+    while at < len(spans) and 2 * used[0] < len(group_table) and 2 * used[1] < len(batch_table):
+        span = spans[at]
+        start, end, layer = max(span["start"], first), min(span["end"], last), span["layer"]
+        if start < end and span["groups"] > 0:
+            stop = span["first_group"] + span["groups"]
+            batch, largest, widths = merged(groups, span["first_group"], stop)
+            used[1] += add(batch_table, layer, batch, span["groups"], largest, widths, end - start, start)
+            for place in range(span["first_group"], stop):
+                group = groups[place]
+                samples, widths = int(group["samples"]), int(group["widths"])
+                used[0] += add(group_table, layer, samples, 0, 0, widths, end - start, start)
+        at += 1
+    return at
+
+
+@compiled
+def find_spans(spans, groups, group_table, batch_table, of_batch, of_group):  # type: ignore[no-untyped-def]
+    """Write the slots of spans and of their groups."""
+    for at in range(len(spans)):
+        span = spans[at]
+        stop = span["first_group"] + span["groups"]
+        if span["groups"] > 0:
+            batch, largest, widths = merged(groups, span["first_group"], stop)
+            of_batch[at] = slot_of(batch_table, span["layer"], batch, span["groups"], largest, widths)
+        for place in range(span["first_group"], stop):
+            group = groups[place]
+            samples, widths = int(group["samples"]), int(group["widths"])
+            of_group[place] = slot_of(group_table, span["layer"], samples, 0, 0, widths)
+
+
+@compiled
+def move_entries(table, larger):  # type: ignore[no-untyped-def]
+    """Put all entries of a table into an empty, larger one."""
+    for entry in table:
+        if entry["iterations"] > 0:
+            slot = slot_of(
+                larger, entry["layer"], entry["samples"], entry["groups"], entry["largest"], entry["widths"]
+            )
+            larger[slot] = entry
+
+
+@compiled
+def merged(groups, first, stop):  # type: ignore[no-untyped-def]
+    """(samples of all groups, of the largest, each width at its greatest)."""
+    batch, largest, widths = 0, 0, 0
+    for place in range(first, stop):
+        samples, own = int(groups[place]["samples"]), int(groups[place]["widths"])
+        batch += samples
+        largest = max(largest, samples)
+        widest = 0
+        for shift in range(0, 5 * WIDTH_BITS, WIDTH_BITS):
+            field = (1 << WIDTH_BITS) - 1 << shift
+            widest |= max(widths & field, own & field)
+        widths = widest
+    return batch, largest, widths
+
+
+@compiled
+def add(table, layer, samples, groups, largest, widths, iterations, start):  # type: ignore[no-untyped-def]
+    """Slots newly taken, 0 or 1."""
+    slot = slot_of(table, layer, samples, groups, largest, widths)
+    taken = 0
+    if table[slot]["iterations"] == 0:
+        table[slot]["layer"], table[slot]["samples"], table[slot]["groups"] = layer, samples, groups
+        table[slot]["largest"], table[slot]["widths"], table[slot]["first_start"] = largest, widths, start
+        taken = 1
+    table[slot]["iterations"] += iterations
+    table[slot]["first_start"] = min(table[slot]["first_start"], start)
+    return taken
+
+
+@compiled
+def slot_of(table, layer, samples, groups, largest, widths):  # type: ignore[no-untyped-def]
+    """The slot that holds a key, or the free one where it belongs."""
+    # Odd factors spread the keys; the sum stays below 2^62 for 2^31 layers, 2^20 samples and 30 bits of widths.
+    slot = (layer * 1000003 + samples * 8191 + groups * 131071 + largest * 524287 + widths * 1048573) % len(table)
+    while table[slot]["iterations"] != 0 and (
+        table[slot]["layer"] != layer
+        or table[slot]["samples"] != samples
+        or table[slot]["groups"] != groups
+        or table[slot]["largest"] != largest
+        or table[slot]["widths"] != widths
+    ):
+        slot = slot + 1 if slot + 1 < len(table) else 0
+    return slot

@@ -2,7 +2,6 @@
 
 import gzip
 import io
-import itertools
 import time
 
 import numpy as np
@@ -13,14 +12,13 @@ from hypothesis import strategies as st
 
 import bitsim
 from bitsim.errors import InputError
-from bitsim.trace import precision_file, table_file
-from bitsim.trace.histogram import distinct_histograms
+from bitsim.trace import csv_table
+from bitsim.trace.cells import Faults
+from bitsim.trace.precision_file import COLUMNS
 from bitsim.trace.writer import write_trace
 from bitsim.workload import Layer
 from tests.conftest import PRECISION, RUN
 
-ALLOWED = dict.fromkeys(precision_file._NUMBERS, "a number")
-KINDS = (precision_file._NUMBERS, precision_file.REQUIRED, precision_file.OPTIONAL)
 HEADER = PRECISION.splitlines()[0]
 
 
@@ -42,18 +40,23 @@ table_rows = st.lists(st.tuples(cells, cells, texts, cells, cells, cells, cells)
 def test_typed_reader_equals_cell_by_cell(tmp_path_factory, rows, newline, last_newline, bom):
     text = newline.join([HEADER, *(",".join(row) for row in rows)]) + (newline if last_newline else "")
     raw = text.encode("utf-8-sig" if bom else "utf-8")
-    fast = table_file._plain_csv(raw, *KINDS)
+    header, body = HEADER.split(","), raw[raw.index(newline.encode()) + len(newline) :]
+    fast = csv_table.plain_rows(header, body, 2, COLUMNS)
     if fast is None:
         return
-    slow = table_file._any_csv(tmp_path_factory.getbasetemp() / "p.csv", raw, *KINDS, ALLOWED)
-    assert all(np.array_equal(fast.numbers[name], slow.numbers[name]) for name in precision_file._NUMBERS)
+    faults = Faults(tmp_path_factory.getbasetemp() / "p.csv")
+    slow, line = csv_table.any_rows(faults.path, header, body, 2, COLUMNS, 1.0, faults)
+    faults.check()
+    assert line == 2 + len(rows)
+    assert all(np.array_equal(fast.numbers[name], slow.numbers[name]) for name in header if name != "layer")
     assert [fast.names[i] for i in fast.name_of_row] == [slow.names[i] for i in slow.name_of_row]
     assert np.array_equal(fast.lines, slow.lines)
 
 
 def test_plain_files_take_the_typed_reader():
-    assert table_file._plain_csv(PRECISION.encode(), *KINDS) is not None
-    assert table_file._plain_csv(PRECISION.replace("conv", '"conv"').encode(), *KINDS) is None
+    header, body = HEADER.split(","), PRECISION.partition("\n")[2]
+    assert csv_table.plain_rows(header, body.encode(), 2, COLUMNS) is not None
+    assert csv_table.plain_rows(header, body.replace("conv", '"conv"').encode(), 2, COLUMNS) is None
 
 
 @pytest.mark.parametrize(
@@ -75,7 +78,7 @@ def test_other_ways_to_write_the_same(trace_folder, bend):
     plain = bitsim.open_trace(trace_folder())
     other = bitsim.open_trace(trace_folder(precision=bend(PRECISION), name="other"))
     assert other.demands() == plain.demands()
-    assert other.spans(0, 100) == plain.spans(0, 100)
+    assert list(other.spans(0, 100)) == list(plain.spans(0, 100))
     assert other.trace_hash != plain.trace_hash
 
 
@@ -167,31 +170,6 @@ def test_what_is_no_table(trace_folder, name):
     assert f"{name}:1: is " in fault(folder)
     (folder / "precision.csv.gz" if name == "precision.csv" else folder / "precision.csv").write_text(PRECISION)
     assert "2 precision tables" in fault(folder)
-
-
-rows_of_span = st.lists(st.tuples(st.integers(0, 3), *(st.integers(1, 2) for _ in range(5))), min_size=1, max_size=4)
-
-
-@given(st.lists(rows_of_span, min_size=1, max_size=8))
-def test_distinct_histograms_equal_counting(spans):
-    """The slow twin: add samples up in a dictionary, span by span."""
-    names = ("samples", "activation_bits", "weight_bits", "gradient_bits", "weight_gradient_bits", "output_bits")
-    rows = list(itertools.chain(*spans))
-    columns = {name: np.array([row[i] for row in rows], np.int64) for i, name in enumerate(names)}
-    columns["batch"] = np.zeros(len(rows), np.int64)
-    number = np.repeat(np.arange(len(spans)), [len(span) for span in spans])
-    group, groups = distinct_histograms(number, columns)
-    expected = []
-    for span in spans:
-        counts: dict = {}
-        for samples, *widths in span:
-            if samples:
-                counts[tuple(widths)] = counts.get(tuple(widths), 0) + samples
-        expected.append(counts)
-    fields = ("activation_bits", "weight_bits", "gradient_bits", "weight_gradient_bits", "output_bits")
-    got = [{tuple(getattr(g.widths, f) for f in fields): g.samples for g in groups[i]} for i in group]
-    assert got == expected
-    assert len(set(groups)) == len(groups)
 
 
 def test_first_start_and_clipping(trace_folder):

@@ -7,9 +7,10 @@ Assumptions
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -30,12 +31,32 @@ COLUMNS = Columns(
     REQUIRED,
     OPTIONAL,
 )
-# A row of one layer: widths are packed, samples is BLANK for the whole batch.
-ROW = np.dtype(
-    [("start", "i8"), ("end", "i8"), ("line", "i8"), ("layer", "i4"), ("samples", "i4"), ("batch", "i4"), ("widths", "i4")]
-)
 # A width is at most 32.
 WIDTH_BITS = 6
+
+
+class Rows(NamedTuple):
+    """Rows of one layer each, as arrays (rows,): start, end, line int64, the others int32.
+
+    samples is BLANK for the whole batch; widths are packed, see `unpacked`.
+    """
+
+    start: np.ndarray
+    end: np.ndarray
+    line: np.ndarray
+    layer: np.ndarray
+    samples: np.ndarray
+    batch: np.ndarray
+    widths: np.ndarray
+
+    def take(self, which: np.ndarray | slice) -> Rows:
+        """Some of the rows."""
+        return Rows(*(column[which] for column in self))
+
+
+def joined(runs: Sequence[Rows]) -> Rows:
+    """Runs of rows as one."""
+    return runs[0] if len(runs) == 1 else Rows(*(np.concatenate(columns) for columns in zip(*runs, strict=True)))
 
 
 @dataclass(frozen=True)
@@ -60,8 +81,8 @@ class PrecisionFile:
         """An empty list of its faults."""
         return Faults(self.path, "row" if is_parquet(self.path) else "")
 
-    def rows(self) -> Iterator[np.ndarray]:
-        """(rows,) ROW, run by run in the order of the file; a row of a gate stands once for each of its layers.
+    def rows(self) -> Iterator[Rows]:
+        """The rows, run by run in the order of the file; a row of a gate stands once for each of its layers.
 
         Raises InputError with the line (parquet: row) of each fault of a row by itself: no numbers, widths outside
         1..32, unknown layers, ranges outside the run; also for a layer covered both by name and by gate.
@@ -78,9 +99,8 @@ class PrecisionFile:
             if not faults.count:
                 rows = self._packed(table)
                 if of_layer is not None:
-                    rows = rows[of_layer]
-                rows["layer"] = layer
-                yield rows
+                    rows = rows.take(of_layer)
+                yield rows._replace(layer=layer)
         names.check(faults)
         faults.check()
 
@@ -113,24 +133,25 @@ class PrecisionFile:
             wrong = (sizes != BLANK) & ((sizes < 1) | (sizes > batch))
             refuse(wrong, lambda i: f"batch: {sizes[i]}, allowed 1 to {batch}, the batch of run.yaml")
 
-    def _packed(self, table: Table) -> np.ndarray:
-        """The rows as records but for their layer; blank optional cells take their defaults."""
-        numbers = table.numbers
-        rows = np.empty(len(table.lines), ROW)
-        rows["start"], rows["end"], rows["line"] = numbers["iteration_start"], numbers["iteration_end"], table.lines
-        rows["samples"] = numbers["samples"]
-        rows["batch"] = _or(numbers.get("batch"), self.batch)
-        activation, weight, gradient = (_or(numbers[name], 0) for name in WIDTHS)
-        second, output = (
-            _or(numbers.get(name), default)
-            for name, default in zip(OPTIONAL_WIDTHS, (gradient, activation), strict=True)
-        )
-        packed = activation.astype(np.int32)
+    def _packed(self, table: Table) -> Rows:
+        """The rows but for their layer; blank optional cells take their defaults."""
+        numbers, count = table.numbers, len(table.lines)
+        activation, weight, gradient = (_int32(numbers[name], 0) for name in WIDTHS)
+        second = _int32(numbers["weight_gradient_bits"], gradient) if "weight_gradient_bits" in numbers else gradient
+        output = _int32(numbers["output_bits"], activation) if "output_bits" in numbers else activation
+        packed = activation.copy()
         for bits in (weight, gradient, second, output):
             packed <<= WIDTH_BITS
-            packed |= bits.astype(np.int32)
-        rows["widths"] = packed
-        return rows
+            packed |= bits
+        return Rows(
+            start=numbers["iteration_start"].astype(np.int64, copy=False),
+            end=numbers["iteration_end"].astype(np.int64, copy=False),
+            line=table.lines,
+            layer=packed,
+            samples=numbers["samples"].astype(np.int32),
+            batch=_int32(numbers["batch"], self.batch) if "batch" in numbers else np.full(count, self.batch, np.int32),
+            widths=packed,
+        )
 
 
 class _Names:
@@ -162,14 +183,14 @@ class _Names:
                 found = name_of_row == code
                 if found.any():  # a dictionary may hold names of other runs of rows
                     self._first_line[name] = int(lines[np.argmax(found)])
-        flat = np.array([i for found in of_name for i in found], np.int64)
+        flat = np.array([i for found in of_name for i in found], np.int32)
         if (counts == 1).all():
             return None, flat[name_of_row]
         repeats = counts[name_of_row]
         rows = np.repeat(np.arange(len(lines)), repeats)
         within = np.arange(len(rows)) - np.repeat(np.cumsum(repeats) - repeats, repeats)
         offsets = np.cumsum(counts) - counts
-        return rows, flat[offsets[name_of_row[rows]] + within] if len(rows) else np.zeros(0, np.int64)
+        return rows, flat[offsets[name_of_row[rows]] + within] if len(rows) else np.zeros(0, np.int32)
 
     def check(self, faults: Faults) -> None:
         """Note every layer that is covered both by name and by gate."""
@@ -196,8 +217,8 @@ def unpacked(widths: int) -> Widths:
     return Widths(*(widths >> WIDTH_BITS * i & (1 << WIDTH_BITS) - 1 for i in reversed(range(5))))
 
 
-def _or(values: np.ndarray | None, default: np.ndarray | int) -> np.ndarray:
+def _int32(values: np.ndarray, default: np.ndarray | int) -> np.ndarray:
     """`values` with `default` where blank."""
-    if values is None:
-        return np.asarray(default)
-    return np.where(values == BLANK, default, values) if values.min() == BLANK else values
+    if values.min() == BLANK:
+        values = np.where(values == BLANK, default, values)
+    return values.astype(np.int32)

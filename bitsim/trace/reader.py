@@ -15,7 +15,7 @@ from bitsim import data
 from bitsim.errors import InputError
 from bitsim.trace.demand import Demand, GroupDemand, SampleGroup, Span
 from bitsim.trace.layers_file import read_layers
-from bitsim.trace.precision_file import PrecisionFile, find_precision, unpacked
+from bitsim.trace.precision_file import PrecisionFile, Rows, find_precision, unpacked
 from bitsim.trace.row_order import RowSorter
 from bitsim.trace.run_file import RunInfo, read_run
 from bitsim.trace.spans import Spans, UnsortedError, by_layer, join_rows
@@ -64,19 +64,18 @@ class Trace:
         rows = self.precision.rows() if self.sorter is None else self.sorter.runs()
         begun: list[Spans] = []  # spans that begin at `first` or before: at most one a layer
         for run in join_rows(self.precision, rows, self.precision.faults()):
-            spans = run.spans
-            if spans["start"][0] >= last:
+            if run.start[0] >= last:
                 break
-            spans = spans[(spans["start"] < last) & (spans["end"] > first)]
-            spans["start"], spans["end"] = np.maximum(spans["start"], first), np.minimum(spans["end"], last)
-            later = int(np.searchsorted(spans["start"], first, side="right"))
+            inside = run.take((run.start < last) & (run.end > first))
+            spans = inside._replace(start=np.maximum(inside.start, first), end=np.minimum(inside.end, last))
+            later = int(np.searchsorted(spans.start, first, side="right"))
             if later:
-                begun.append(Spans(spans[:later], run.groups))
-            if later < len(spans):
+                begun.append(spans.take(slice(later)))
+            if later < len(spans.start):
                 if begun:
                     yield by_layer(begun)
                     begun = []
-                yield Spans(spans[later:], run.groups)
+                yield spans.take(slice(later, None))
         if begun:
             yield by_layer(begun)
 
@@ -85,11 +84,12 @@ class Trace:
         group_of: dict[tuple[int, int], SampleGroup] = {}
         for run in self.span_runs(first, last):
             groups = []
-            for key in run.groups.tolist():
+            for key in zip(run.group_samples.tolist(), run.group_widths.tolist(), strict=True):
                 if key not in group_of:
                     group_of[key] = SampleGroup(key[0], unpacked(key[1]))
                 groups.append(group_of[key])
-            for start, end, layer, at, count in run.spans.tolist():
+            columns = (column.tolist() for column in run[:5])
+            for start, end, layer, at, count in zip(*columns, strict=True):
                 yield Span(start, end, layer, tuple(groups[at : at + count]))
 
     def demands(self, iterations: tuple[int, int] | None = None) -> list[Demand]:
@@ -130,7 +130,7 @@ def open_trace(name_or_path: str | Path, progress: Callable[[int, float], None] 
     return Trace(path.resolve().name, path, run, layers, precision, whole, sorter, trace_hash)
 
 
-def _count(precision: PrecisionFile, runs: Iterator[np.ndarray]) -> Tally:
+def _count(precision: PrecisionFile, runs: Iterator[Rows]) -> Tally:
     """Counts over all iterations.  Raises InputError for any fault of the table."""
     counts, faults = Tally(0, precision.iterations), precision.faults()
     for run in join_rows(precision, runs, faults):

@@ -13,9 +13,11 @@ from pathlib import Path
 import numpy as np
 
 from bitsim.errors import InputError
-from bitsim.trace.precision_file import ROW, PrecisionFile
+from bitsim.trace.precision_file import PrecisionFile, Rows, joined
 
 PIECE_ROWS = 2**21
+_RECORD = np.dtype([(name, "i8" if name in ("start", "end", "line") else "i4") for name in Rows._fields])
+_NONE = Rows(*(np.zeros(0, _RECORD[name]) for name in Rows._fields))
 
 
 class RowSorter:
@@ -26,70 +28,70 @@ class RowSorter:
         self._piece_rows = piece_rows
         self._folder = tempfile.TemporaryDirectory(prefix="bitsim-sort-")
         self._sizes: list[int] = []
-        self._only: np.ndarray | None = None
-        waiting: list[np.ndarray] = []
+        self._only: Rows | None = None
+        waiting = [_NONE]
         try:
             for rows in file.rows():
                 waiting.append(rows)
-                if sum(map(len, waiting)) >= piece_rows:
-                    self._keep(_sorted(np.concatenate(waiting)))
-                    waiting = []
-            last = _sorted(np.concatenate([*waiting, np.zeros(0, ROW)]))
+                if sum(len(run.line) for run in waiting) >= piece_rows:
+                    self._keep(_sorted(waiting))
+                    waiting = [_NONE]
             if self._sizes:
-                self._keep(last)
+                self._keep(_sorted(waiting))
             else:
-                self._only = last
+                self._only = _sorted(waiting)
         except OSError as error:
             raise InputError(
                 f"{file.path}: not sorted by iteration_start, and sorting it takes 40 bytes a row in "
                 f"{tempfile.gettempdir()}: {error.strerror}"
             ) from None
 
-    def runs(self) -> Iterator[np.ndarray]:
-        """(rows,) ROW, run by run in order."""
+    def runs(self) -> Iterator[Rows]:
+        """All rows, run by run in order."""
         if self._only is not None:
             yield self._only
             return
         slice_rows = max(1, 2 * self._piece_rows // len(self._sizes))
         read = [0] * len(self._sizes)
-        held = [np.zeros(0, ROW) for _ in self._sizes]
+        held = [_NONE] * len(self._sizes)
         while True:
-            for piece, size in enumerate(self._sizes):
-                if not len(held[piece]) and read[piece] < size:
-                    held[piece] = self._slice(piece, read[piece], slice_rows)
-                    read[piece] += len(held[piece])
-            if not any(map(len, held)):
+            for piece in range(len(self._sizes)):
+                if not len(held[piece].line):
+                    self._read_on(piece, held, read, slice_rows)
+            if not any(len(rows.line) for rows in held):
                 return
-            # Up to the least start at which an unfinished piece may go on; to its end there if that is all it holds.
-            unfinished = [h["start"][-1] for h, r, size in zip(held, read, self._sizes, strict=True) if r < size]
-            bound = min(unfinished, default=None)
-            ends = [len(h) if bound is None else int(np.searchsorted(h["start"], bound)) for h in held]
-            if not any(ends):
-                self._extend(held, read, bound)
+            # An unfinished piece may go on with more rows of the last start in sight: all before the least of those.
+            ends = zip(held, read, self._sizes, strict=True)
+            bound = min((int(rows.start[-1]) for rows, at, size in ends if at < size), default=None)
+            cuts = [len(h.line) if bound is None else int(np.searchsorted(h.start, bound)) for h in held]
+            if any(cuts):
+                yield _sorted([rows.take(slice(cut)) for rows, cut in zip(held, cuts, strict=True)])
+                held = [rows.take(slice(cut, None)) for rows, cut in zip(held, cuts, strict=True)]
                 continue
-            yield _sorted(np.concatenate([h[:end] for h, end in zip(held, ends, strict=True)]))
-            held = [h[end:] for h, end in zip(held, ends, strict=True)]
+            for piece in range(len(self._sizes)):  # all in sight is of one start: look further where it may go on
+                if len(held[piece].line) and held[piece].start[-1] == bound:
+                    self._read_on(piece, held, read, slice_rows)
 
-    def _extend(self, held: list[np.ndarray], read: list[int], bound: int) -> None:
-        """Read on in the pieces whose slice ends at `bound`, so that a later start comes in sight."""
-        for piece, size in enumerate(self._sizes):
-            if read[piece] < size and held[piece]["start"][-1] == bound:
-                more = self._slice(piece, read[piece], max(1, len(held[piece])))
-                held[piece] = np.concatenate([held[piece], more])
-                read[piece] += len(more)
+    def _read_on(self, piece: int, held: list[Rows], read: list[int], rows: int) -> None:
+        """Hold up to `rows` more rows of a piece."""
+        if read[piece] < self._sizes[piece]:
+            found = np.fromfile(self._path(piece), _RECORD, rows, offset=read[piece] * _RECORD.itemsize)
+            held[piece] = joined([held[piece], Rows(*(np.ascontiguousarray(found[name]) for name in Rows._fields))])
+            read[piece] += len(found)
 
-    def _keep(self, rows: np.ndarray) -> None:
-        if len(rows):
-            rows.tofile(self._path(len(self._sizes)))
-            self._sizes.append(len(rows))
-
-    def _slice(self, piece: int, first: int, rows: int) -> np.ndarray:
-        return np.fromfile(self._path(piece), ROW, rows, offset=first * ROW.itemsize)
+    def _keep(self, rows: Rows) -> None:
+        if len(rows.line):
+            records = np.empty(len(rows.line), _RECORD)
+            for name in Rows._fields:
+                records[name] = getattr(rows, name)
+            records.tofile(self._path(len(self._sizes)))
+            self._sizes.append(len(records))
 
     def _path(self, piece: int) -> Path:
         return Path(self._folder.name) / str(piece)
 
 
-def _sorted(rows: np.ndarray) -> np.ndarray:
+def _sorted(runs: list[Rows]) -> Rows:
     """Sorted by start; rows of one start keep the order of the file, which is that of their lines."""
-    return rows[np.lexsort((rows["line"], rows["start"]))]
+    rows = joined(runs)
+    return rows.take(np.lexsort((rows.line, rows.start)))

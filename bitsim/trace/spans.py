@@ -8,17 +8,15 @@ numbered rows that add up to its batch.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from bitsim.kernels.compile import Kernel, compiled
 from bitsim.trace.cells import Faults
-from bitsim.trace.precision_file import ROW, PrecisionFile
+from bitsim.trace.precision_file import PrecisionFile, Rows, joined
 from bitsim.trace.table_file import BLANK
 
-SPAN = np.dtype([("start", "i8"), ("end", "i8"), ("layer", "i8"), ("first_group", "i8"), ("groups", "i8")])
-GROUP = np.dtype([("samples", "i4"), ("widths", "i4")])
 # State of a layer: end and line of its spans so far; rows of the block at work as a chain.
 LAYER = np.dtype([("reached", "i8"), ("line", "i8"), ("head", "i8"), ("tail", "i8")])
 FAULT = np.dtype([("kind", "i8"), ("line", "i8"), ("layer", "i8"), ("one", "i8"), ("other", "i8")])
@@ -39,43 +37,51 @@ class UnsortedError(Exception):
     """Rows are not sorted by iteration_start."""
 
 
-@dataclass(frozen=True)
-class Spans:
+class Spans(NamedTuple):
     """Spans sorted by start, then layer.
 
-    spans: (spans,) SPAN; groups of span s are ``groups[first_group : first_group + groups]``, none where the layer
-    did not run.  groups: (groups,) GROUP by widths, each width combination once, no group of 0 samples.
+    start, end, layer, first_group, groups: (spans,) int64.  Groups of span s stand from ``first_group[s]`` on, as
+    many as ``groups[s]``, none where the layer did not run.
+    group_samples, group_widths: (groups,) int32, by widths, each combination once in a span, no group of 0 samples.
     """
 
-    spans: np.ndarray
+    start: np.ndarray
+    end: np.ndarray
+    layer: np.ndarray
+    first_group: np.ndarray
     groups: np.ndarray
+    group_samples: np.ndarray
+    group_widths: np.ndarray
+
+    def take(self, which: np.ndarray | slice) -> Spans:
+        """Some of the spans."""
+        return Spans(*(column[which] for column in self[:5]), self.group_samples, self.group_widths)
 
 
-def join_rows(file: PrecisionFile, runs: Iterator[np.ndarray], faults: Faults) -> Iterator[Spans]:
+def join_rows(file: PrecisionFile, runs: Iterator[Rows], faults: Faults) -> Iterator[Spans]:
     """Spans of rows sorted by iteration_start.  Faults of ranges and histograms are noted.
 
-    runs: (rows,) ROW each.  Raises UnsortedError at the first row that starts before the one above it.
+    Raises UnsortedError at the first row that starts before the one above it.
     """
     state = np.zeros(len(file.layers), LAYER)
     state["head"] = -1
     names = [layer.name for layer in file.layers]
     noted = np.zeros(32, FAULT)
-    left = np.zeros(0, ROW)
+    left: list[Rows] = []
     last_line = 1
-    for rows in runs:
-        if not len(rows):
+    for run in runs:
+        if not len(run.line):
             continue
-        last_line = max(last_line, int(rows["line"].max()))
-        rows = np.concatenate([left, rows]) if len(left) else rows
-        start = rows["start"]
-        if (start[1:] < start[:-1]).any():
+        last_line = max(last_line, int(run.line.max()))
+        rows = joined([*left, run])
+        if (rows.start[1:] < rows.start[:-1]).any():
             raise UnsortedError
-        whole = int(np.searchsorted(start, start[-1]))  # the last block may go on in the next run
-        left = rows[whole:].copy()
+        whole = int(np.searchsorted(rows.start, rows.start[-1]))  # the last block may go on in the next run
+        left = [rows.take(slice(whole, None))]
         if whole:
-            yield _joined(rows[:whole], state, names, noted, faults)
-    if len(left):
-        yield _joined(left, state, names, noted, faults)
+            yield _spans(rows.take(slice(whole)), state, names, noted, faults)
+    for rows in left:
+        yield _spans(rows, state, names, noted, faults)
     for name, reached, line in zip(names, state["reached"].tolist(), state["line"].tolist(), strict=True):
         if not line:
             faults.add(last_line, f"layer {name}: no range, needs 0 to {file.iterations} (or its gate group's)")
@@ -86,12 +92,10 @@ def join_rows(file: PrecisionFile, runs: Iterator[np.ndarray], faults: Faults) -
 
 def by_layer(runs: list[Spans]) -> Spans:
     """Spans of one start, in layer order, from any number of runs."""
-    offsets = np.cumsum([0, *(len(run.groups) for run in runs[:-1])])
-    moved = [run.spans.copy() for run in runs]
-    for spans, offset in zip(moved, offsets.tolist(), strict=True):
-        spans["first_group"] += offset
-    spans = np.concatenate(moved)
-    return Spans(spans[np.argsort(spans["layer"], kind="stable")], np.concatenate([run.groups for run in runs]))
+    offsets = np.cumsum([0, *(len(run.group_samples) for run in runs[:-1])]).tolist()
+    moved = [run._replace(first_group=run.first_group + offset) for run, offset in zip(runs, offsets, strict=True)]
+    spans = Spans(*(np.concatenate(columns) for columns in zip(*moved, strict=True)))
+    return spans.take(np.argsort(spans.layer, kind="stable"))
 
 
 def small_or_compiled(kernel: Kernel, rows: int) -> Kernel:
@@ -99,110 +103,125 @@ def small_or_compiled(kernel: Kernel, rows: int) -> Kernel:
     return kernel.py_func if rows < FEW_ROWS else kernel  # type: ignore[return-value]
 
 
-def _joined(rows: np.ndarray, state: np.ndarray, names: list[str], noted: np.ndarray, faults: Faults) -> Spans:
-    spans, groups = np.empty(len(rows), SPAN), np.empty(len(rows), GROUP)
-    after, touched = np.empty(len(rows), np.int64), np.empty(len(names), np.int64)
-    kernel = small_or_compiled(join_blocks, len(rows))
-    span_count, group_count, fault_count = kernel(rows, after, touched, state, spans, groups, noted)
+def _spans(rows: Rows, state: np.ndarray, names: list[str], noted: np.ndarray, faults: Faults) -> Spans:
+    count = len(rows.line)
+    spans = Spans(*(np.empty(count, np.int64) for _ in range(5)), *(np.empty(count, np.int32) for _ in range(2)))
+    after, touched = np.empty(count, np.int64), np.empty(len(names), np.int64)
+    kernel = small_or_compiled(join_blocks, count)
+    span_count, group_count, fault_count = kernel(rows, after, touched, state, spans, noted)
     for fault in noted[:fault_count]:
         kind, line, layer, one, other = fault.tolist()
         faults.add(line, f"layer {names[layer]}: {_MESSAGES[kind].format(one=one, other=other)}")
     faults.count += max(0, fault_count - len(noted))
-    return Spans(spans[:span_count], groups[:group_count])
+    trimmed = spans.take(slice(span_count))
+    return trimmed._replace(
+        group_samples=spans.group_samples[:group_count], group_widths=spans.group_widths[:group_count]
+    )
 
 
 @compiled
-def join_blocks(rows, after, touched, state, spans, groups, faults):  # type: ignore[no-untyped-def]
+def join_blocks(rows, after, touched, state, spans, faults):  # type: ignore[no-untyped-def]
     """(spans, groups, faults) made of rows sorted by start, in whole blocks of equal start.
 
-    after: (rows,) and touched: (layers,) are scratch; state: (layers,) LAYER goes from call to call; spans,
-    groups: room for one a row; of the faults only as many as there is room for are written.
+    rows: Rows; after: (rows,) and touched: (layers,) are scratch; state: (layers,) LAYER goes from call to call;
+    spans: Spans with room for one span and group a row; of the faults as many are written as there is room for.
     """
+    # Kernels below are handed single arrays: a tuple of seven would be counted in and out at each call, four times
+    # the time of all else.
+    starts, ends, lines, layers, samples, batches, widths = rows
+    span_start, span_end, span_layer, first_group, groups, group_samples, group_widths = spans
     at, span_count, group_count, fault_count = 0, 0, 0, 0
-    while at < len(rows):
-        stop, count = at, 0
-        while stop < len(rows) and rows[stop]["start"] == rows[at]["start"]:
-            layer = rows[stop]["layer"]
+    while at < len(starts):
+        start, stop, count = starts[at], at, 0
+        while stop < len(starts) and starts[stop] == start:
+            layer = layers[stop]
             after[stop] = -1
             if state[layer]["head"] < 0:
                 state[layer]["head"] = stop
-                place = count
-                while place > 0 and touched[place - 1] > layer:  # mostly in order already
-                    touched[place] = touched[place - 1]
-                    place -= 1
-                touched[place] = layer
+                insert(touched, count, layer)
                 count += 1
             else:
                 after[state[layer]["tail"]] = stop
             state[layer]["tail"] = stop
             stop += 1
         for layer in touched[:count]:
-            end = -1
-            while True:
-                end = next_end(rows, after, state[layer]["head"], end)
-                if end < 0:
-                    break
-                spans[span_count]["start"], spans[span_count]["end"] = rows[at]["start"], end
-                spans[span_count]["layer"], spans[span_count]["first_group"] = layer, group_count
-                fault_count = check_span(rows, after, layer, end, state, faults, fault_count)
-                group_count = add_groups(rows, after, state[layer]["head"], end, groups, group_count)
-                spans[span_count]["groups"] = group_count - spans[span_count]["first_group"]
+            head = state[layer]["head"]
+            end = next_end(ends, after, head, -1)
+            while end >= 0:
+                fault_count = check_span(
+                    start, end, layer, head, after, ends, lines, samples, batches, state, faults, fault_count
+                )
+                span_start[span_count], span_end[span_count], span_layer[span_count] = start, end, layer
+                first_group[span_count] = group_count
+                row = head
+                while row >= 0:
+                    number = batches[row] if samples[row] == BLANK else samples[row]
+                    if ends[row] == end and number > 0:
+                        group_count = add_group(
+                            group_samples, group_widths, first_group[span_count], group_count, number, widths[row]
+                        )
+                    row = after[row]
+                groups[span_count] = group_count - first_group[span_count]
                 span_count += 1
+                end = next_end(ends, after, head, end)
             state[layer]["head"] = -1
         at = stop
     return span_count, group_count, fault_count
 
 
 @compiled
-def next_end(rows, after, row, end):  # type: ignore[no-untyped-def]
+def insert(touched, count, layer):  # type: ignore[no-untyped-def]
+    """Put a layer into the sorted (count,) first of `touched`; they mostly come in order."""
+    place = count
+    while place > 0 and touched[place - 1] > layer:
+        touched[place] = touched[place - 1]
+        place -= 1
+    touched[place] = layer
+
+
+@compiled
+def next_end(ends, after, row, end):  # type: ignore[no-untyped-def]
     """The least end above `end` in a chain of rows, -1 if there is none."""
     found = -1
     while row >= 0:
-        if rows[row]["end"] > end and (found < 0 or rows[row]["end"] < found):
-            found = rows[row]["end"]
+        if ends[row] > end and (found < 0 or ends[row] < found):
+            found = ends[row]
         row = after[row]
     return found
 
 
 @compiled
-def add_groups(rows, after, row, end, groups, count):  # type: ignore[no-untyped-def]
-    """Number of groups after adding those of a chain's rows that end at `end`, in order of widths."""
-    first = count
-    while row >= 0:
-        samples = rows[row]["batch"] if rows[row]["samples"] == BLANK else rows[row]["samples"]
-        if rows[row]["end"] == end and samples > 0:
-            widths, place = rows[row]["widths"], count
-            while place > first and groups[place - 1]["widths"] > widths:
-                place -= 1
-            if place > first and groups[place - 1]["widths"] == widths:
-                groups[place - 1]["samples"] += samples
-            else:
-                for moved in range(count, place, -1):
-                    groups[moved] = groups[moved - 1]
-                groups[place]["samples"], groups[place]["widths"] = samples, widths
-                count += 1
-        row = after[row]
-    return count
+def add_group(group_samples, group_widths, first, count, samples, widths):  # type: ignore[no-untyped-def]
+    """Number of groups after one more in those from `first` on, which are sorted by widths."""
+    place = count
+    while place > first and group_widths[place - 1] > widths:
+        place -= 1
+    if place > first and group_widths[place - 1] == widths:
+        group_samples[place - 1] += samples
+        return count
+    for moved in range(count, place, -1):
+        group_samples[moved], group_widths[moved] = group_samples[moved - 1], group_widths[moved - 1]
+    group_samples[place], group_widths[place] = samples, widths
+    return count + 1
 
 
 @compiled
-def check_span(rows, after, layer, end, state, faults, count):  # type: ignore[no-untyped-def]
+def check_span(start, end, layer, row, after, ends, lines, samples, batches, state, faults, count):  # type: ignore[no-untyped-def]
     """Number of faults after checking the rows of a chain that end at `end`; the layer's state moves on."""
-    row = state[layer]["head"]
-    start, reached = rows[row]["start"], state[layer]["reached"]
     size, blanks, total, least, most, first_line, line = 0, 0, 0, 0, 0, 0, 0
     while row >= 0:
-        if rows[row]["end"] == end:
-            batch, line = rows[row]["batch"], rows[row]["line"]
+        if ends[row] == end:
+            batch, line = batches[row], lines[row]
             if size == 0:
                 least, most, first_line = batch, batch, line
             least, most = min(least, batch), max(most, batch)
-            if rows[row]["samples"] == BLANK:
+            if samples[row] == BLANK:
                 blanks += 1
             else:
-                total += rows[row]["samples"]
+                total += samples[row]
             size += 1
         row = after[row]
+    reached = state[layer]["reached"]
     if start > reached:
         count = note(faults, count, GAP, first_line, layer, reached, start)
     elif start < reached:

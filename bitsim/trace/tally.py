@@ -21,7 +21,7 @@ ENTRY = np.dtype(
     [("layer", "i8"), ("samples", "i8"), ("groups", "i8"), ("largest", "i8"), ("widths", "i8")]
     + [("iterations", "i8"), ("first_start", "i8")]
 )
-_FIRST_SLOTS = 2**10 - 1
+_FIRST_SLOTS = 2**10
 
 
 class Tally:
@@ -35,11 +35,11 @@ class Tally:
 
     def add(self, run: Spans) -> None:
         """Count spans, as far as they lie in the range."""
-        at, size = 0, len(run.spans)
+        at, size = 0, len(run.start)
         kernel = small_or_compiled(count_spans, size)
         self.spans += size
         while True:
-            at = kernel(run.spans, run.groups, at, *self.range, self._groups, self._batches, self._used)
+            at = kernel(run, at, *self.range, self._groups, self._batches, self._used)
             if at == size:
                 return
             self._groups, self._batches = (
@@ -65,9 +65,8 @@ class Tally:
 
         All spans must lie in the range and have been counted.
         """
-        of_batch, of_group = np.full(len(run.spans), -1, np.int64), np.empty(len(run.groups), np.int64)
-        kernel = small_or_compiled(find_spans, len(run.spans))
-        kernel(run.spans, run.groups, self._groups, self._batches, of_batch, of_group)
+        of_batch, of_group = np.full(len(run.start), -1, np.int64), np.full(len(run.group_samples), -1, np.int64)
+        small_or_compiled(find_spans, len(run.start))(run, self._groups, self._batches, of_batch, of_group)
         ranks = [_ranks(table) for table in (self._batches, self._groups)]
         return np.where(of_batch < 0, -1, ranks[0][of_batch]), ranks[1][of_group]
 
@@ -96,45 +95,43 @@ def _room(table: np.ndarray, used: int) -> np.ndarray:
     """The table itself, or twice as large where it is half full."""
     if 2 * used < len(table):
         return table
-    larger = np.zeros(2 * len(table) + 1, ENTRY)
+    larger = np.zeros(2 * len(table), ENTRY)
     small_or_compiled(move_entries, used)(table, larger)
     return larger
 
 
 @compiled
-def count_spans(spans, groups, at, first, last, group_table, batch_table, used):  # type: ignore[no-untyped-def]
+def count_spans(spans, at, first, last, group_table, batch_table, used):  # type: ignore[no-untyped-def]
     """Number of spans counted from `at` on before either table is half full.
 
     used: (2,) slots taken in the two tables.
     """
-    while at < len(spans) and 2 * used[0] < len(group_table) and 2 * used[1] < len(batch_table):
-        span = spans[at]
-        start, end, layer = max(span["start"], first), min(span["end"], last), span["layer"]
-        if start < end and span["groups"] > 0:
-            stop = span["first_group"] + span["groups"]
-            batch, largest, widths = merged(groups, span["first_group"], stop)
-            used[1] += add(batch_table, layer, batch, span["groups"], largest, widths, end - start, start)
-            for place in range(span["first_group"], stop):
-                group = groups[place]
-                samples, widths = int(group["samples"]), int(group["widths"])
+    starts, ends, layers, first_group, groups, group_samples, group_widths = spans
+    while at < len(starts) and 2 * used[0] < len(group_table) and 2 * used[1] < len(batch_table):
+        start, end, layer = max(starts[at], first), min(ends[at], last), layers[at]
+        if start < end and groups[at] > 0:
+            place, stop = first_group[at], first_group[at] + groups[at]
+            batch, largest, widths = merged(group_samples, group_widths, place, stop)
+            used[1] += add(batch_table, layer, batch, groups[at], largest, widths, end - start, start)
+            for group in range(place, stop):
+                samples, widths = int(group_samples[group]), int(group_widths[group])
                 used[0] += add(group_table, layer, samples, 0, 0, widths, end - start, start)
         at += 1
     return at
 
 
 @compiled
-def find_spans(spans, groups, group_table, batch_table, of_batch, of_group):  # type: ignore[no-untyped-def]
+def find_spans(spans, group_table, batch_table, of_batch, of_group):  # type: ignore[no-untyped-def]
     """Write the slots of spans and of their groups."""
-    for at in range(len(spans)):
-        span = spans[at]
-        stop = span["first_group"] + span["groups"]
-        if span["groups"] > 0:
-            batch, largest, widths = merged(groups, span["first_group"], stop)
-            of_batch[at] = slot_of(batch_table, span["layer"], batch, span["groups"], largest, widths)
-        for place in range(span["first_group"], stop):
-            group = groups[place]
-            samples, widths = int(group["samples"]), int(group["widths"])
-            of_group[place] = slot_of(group_table, span["layer"], samples, 0, 0, widths)
+    _, _, layers, first_group, groups, group_samples, group_widths = spans
+    for at in range(len(layers)):
+        place, stop = first_group[at], first_group[at] + groups[at]
+        if place < stop:
+            batch, largest, widths = merged(group_samples, group_widths, place, stop)
+            of_batch[at] = slot_of(batch_table, layers[at], batch, groups[at], largest, widths)
+        for group in range(place, stop):
+            samples, widths = int(group_samples[group]), int(group_widths[group])
+            of_group[group] = slot_of(group_table, layers[at], samples, 0, 0, widths)
 
 
 @compiled
@@ -149,11 +146,11 @@ def move_entries(table, larger):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def merged(groups, first, stop):  # type: ignore[no-untyped-def]
-    """(samples of all groups, of the largest, each width at its greatest)."""
+def merged(group_samples, group_widths, first, stop):  # type: ignore[no-untyped-def]
+    """(samples of the groups [first, stop), of the largest, each width at its greatest)."""
     batch, largest, widths = 0, 0, 0
-    for place in range(first, stop):
-        samples, own = int(groups[place]["samples"]), int(groups[place]["widths"])
+    for group in range(first, stop):
+        samples, own = int(group_samples[group]), int(group_widths[group])
         batch += samples
         largest = max(largest, samples)
         widest = 0
@@ -166,23 +163,23 @@ def merged(groups, first, stop):  # type: ignore[no-untyped-def]
 
 @compiled
 def add(table, layer, samples, groups, largest, widths, iterations, start):  # type: ignore[no-untyped-def]
-    """Slots newly taken, 0 or 1."""
+    """Slots newly taken, 0 or 1.  Spans come by start, so that the first of a key is its first use."""
     slot = slot_of(table, layer, samples, groups, largest, widths)
-    taken = 0
-    if table[slot]["iterations"] == 0:
-        table[slot]["layer"], table[slot]["samples"], table[slot]["groups"] = layer, samples, groups
-        table[slot]["largest"], table[slot]["widths"], table[slot]["first_start"] = largest, widths, start
-        taken = 1
     table[slot]["iterations"] += iterations
-    table[slot]["first_start"] = min(table[slot]["first_start"], start)
-    return taken
+    if table[slot]["iterations"] > iterations:
+        return 0
+    table[slot]["layer"], table[slot]["samples"], table[slot]["groups"] = layer, samples, groups
+    table[slot]["largest"], table[slot]["widths"], table[slot]["first_start"] = largest, widths, start
+    return 1
 
 
 @compiled
 def slot_of(table, layer, samples, groups, largest, widths):  # type: ignore[no-untyped-def]
-    """The slot that holds a key, or the free one where it belongs."""
+    """The slot that holds a key, or the free one where it belongs.  A table has a power of two of slots."""
     # Odd factors spread the keys; the sum stays below 2^62 for 2^31 layers, 2^20 samples and 30 bits of widths.
-    slot = (layer * 1000003 + samples * 8191 + groups * 131071 + largest * 524287 + widths * 1048573) % len(table)
+    code = layer * 1000003 + samples * 8191 + groups * 131071 + largest * 524287 + widths * 1048573
+    mask = len(table) - 1
+    slot = (code ^ code >> 13 ^ code >> 29) & mask
     while table[slot]["iterations"] != 0 and (
         table[slot]["layer"] != layer
         or table[slot]["samples"] != samples
@@ -190,5 +187,5 @@ def slot_of(table, layer, samples, groups, largest, widths):  # type: ignore[no-
         or table[slot]["largest"] != largest
         or table[slot]["widths"] != widths
     ):
-        slot = slot + 1 if slot + 1 < len(table) else 0
+        slot = slot + 1 & mask
     return slot

@@ -20,7 +20,7 @@ import numpy as np
 
 from bitsim.kernels.program import CLASSES, FENCE, FLAGS, Nest
 from bitsim.simulation.cost import CostModel
-from bitsim.simulation.rows import Demanded, Row, RowsByDemand, RowsByRange
+from bitsim.simulation.rows import Row, RowsByDemand, RowsByRange
 from bitsim.workload import DGRAD, DGRAD_SECOND, FORWARD, WGRAD
 
 WRITES_GRADIENTS = (DGRAD, DGRAD_SECOND)
@@ -37,29 +37,28 @@ class Step:
 
 def overlapped(model: CostModel, barrier: RowsByDemand) -> RowsByRange:
     """The rows of `barrier` with their neighbours' costs in them; each distinct iteration is timed once."""
-    timed: dict[frozenset[tuple[int, Demanded]], list[Row]] = {}
+    timed: dict[tuple[int, ...], list[Row]] = {}
     ranges = []
     for start, end, running in _iterations(barrier):
-        key = frozenset(running.items())
+        rows = [row for layer in sorted(running) for row in running[layer]]
+        key = tuple(map(id, rows))  # rows live as long as `barrier`
         if key not in timed:
-            rows = [row for layer in sorted(running) for row in barrier.rows_of.get(running[layer], [])]
             timed[key] = _time(model, rows)
         ranges.append((start, end, timed[key]))
     return RowsByRange(ranges)
 
 
-def _iterations(barrier: RowsByDemand) -> Iterator[tuple[int, int, dict[int, Demanded]]]:
-    """(start, end, {layer index: what is asked of it}) of each range of iterations in which nothing changes."""
-    spans = barrier.trace.spans(*barrier.iteration_range)
-    edges = sorted({edge for s in spans for edge in (s.iteration_start, s.iteration_end)})
-    running: dict[int, Demanded] = {}
-    at = 0
-    for start, end in itertools.pairwise(edges):
+def _iterations(barrier: RowsByDemand) -> Iterator[tuple[int, int, dict[int, list[Row]]]]:
+    """(start, end, {layer index: its rows}) of each range of iterations in which nothing changes."""
+    running: dict[int, list[Row]] = {}
+    begun = None
+    for start, _, layer, rows in barrier.layer_spans():
+        if begun is not None and start > begun:
+            yield begun, start, dict(running)
         # Every iteration of every layer lies in one span, so a span that begins replaces the one before.
-        while at < len(spans) and spans[at].iteration_start == start:
-            running[spans[at].layer_index] = (spans[at].layer_index, spans[at].groups)
-            at += 1
-        yield start, end, dict(running)
+        begun, running[layer] = start, rows
+    if begun is not None:
+        yield begun, barrier.tally.range[1], dict(running)
 
 
 def in_order(rows: list[Row]) -> list[Step]:

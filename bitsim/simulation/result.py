@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from bitsim import __version__
 from bitsim.accelerators.registry import Machine
 from bitsim.energy import PriceList
-from bitsim.errors import InputError
 from bitsim.simulation.cost import COST_COLUMNS
 from bitsim.simulation.rows import RunRows
 from bitsim.trace import Trace
@@ -17,7 +17,6 @@ from bitsim.trace import Trace
 if TYPE_CHECKING:
     import pandas as pd
 
-INT64_MAX = 2**63 - 1
 # Quantities that add up over occurrences and iterations.
 _NOT_SUMMED = frozenset(
     {
@@ -68,13 +67,12 @@ class Result:
             merged.setdefault(key, [row, 0])[1] += iterations
         return [row.record(count) for _, (row, count) in sorted(merged.items(), key=lambda item: item[0][0])]
 
-    def by_trace_row(self) -> list[dict[str, Any]]:
-        """One record per trace range, layer and pass, sorted by iteration_start, then layer order."""
-        records = []
+    def by_trace_row(self) -> Iterator[dict[str, Any]]:
+        """One record per trace range, layer and pass, by iteration_start, then layer order; as many as the trace."""
         for start, end, rows in self.run_rows.spans():
             place = {"iteration_start": start, "iteration_end": end}
-            records += [place | row.record(end - start) for row in rows]
-        return records
+            for row in rows:
+                yield place | row.record(end - start)
 
     @cached_property
     def rows(self) -> pd.DataFrame:
@@ -85,27 +83,20 @@ class Result:
 
     @cached_property
     def totals(self) -> dict[str, int | float]:
-        """Sum of every additive column over occurrences and iterations; integers stay exact."""
+        """Sum of every additive column over occurrences and iterations; integers stay exact, beyond 64 bits too."""
         summed = [name for name in self.columns if name not in _NOT_SUMMED and name not in _HEAD]
         total: dict[str, int | float] = dict.fromkeys(summed, 0)
         for record in self.distinct():
             times = record["occurrences"] * record["iterations"]
             for name in summed:
                 total[name] += record[name] * times
-        over = [
-            f"{name}: {value} would pass int64, allowed {INT64_MAX}"
-            for name, value in total.items()
-            if value > INT64_MAX
-        ]
-        if over:
-            raise InputError([f"{self.trace.name}: {fault}; choose fewer --iterations" for fault in over])
         total["latency_s"] = float(total.get("cycles", 0) / self.machine.clock_hz)
         total["energy_j"] = total.get("energy_pj", 0) * 1e-12
         return total
 
     @property
     def total(self) -> pd.DataFrame:
-        """Totals of the run as a frame of one row."""
+        """Totals of the run as a frame of one row; integers beyond 64 bits are Python's."""
         import pandas as pd
 
         return pd.DataFrame([self.totals])
@@ -115,31 +106,28 @@ class Result:
 
         Columns iteration_start, iteration_end, cycles, latency_s, energy_j and the energy parts in pJ.
         """
-        import numpy as np
         import pandas as pd
 
-        spans = list(self.run_rows.spans())
-        edges = np.unique([edge for start, end, _ in spans for edge in (start, end)] or self.iteration_range)
-        names = ["cycles", *[f"{b}_pj" for b in self.prices.buffers], "array_pj", "dram_pj", "dram_static_pj"]
-        names += ["leakage_pj", "energy_pj"]
-        steps = {name: np.zeros(len(edges), np.int64 if name == "cycles" else np.float64) for name in names}
-        cost_of: dict[int, dict[str, float]] = {}  # by list of rows: few lists serve many spans
-        starts = np.searchsorted(edges, [start for start, _, _ in spans]).tolist()
-        ends = np.searchsorted(edges, [end for _, end, _ in spans]).tolist()
-        for (_, _, rows), start, end in zip(spans, starts, ends, strict=True):
-            if id(rows) not in cost_of:
-                cost_of[id(rows)] = {n: sum(r.cost.values[n] * r.occurrences for r in rows) for n in names}  # type: ignore[misc]
-            for name, value in cost_of[id(rows)].items():
-                steps[name][start] += value
-                steps[name][end] -= value
-        frame = pd.DataFrame({"iteration_start": edges[:-1], "iteration_end": edges[1:]})
-        running = np.cumsum(steps["cycles"])[:-1] > 0
-        for name in names:
-            # Sums of floats going up and down leave a residue, such as -1e-11 pJ where nothing runs.
-            frame[name] = np.where(running, np.maximum(np.cumsum(steps[name])[:-1], 0), 0)
-        frame.insert(3, "latency_s", frame["cycles"] / float(self.machine.clock_hz))
-        frame["energy_j"] = frame["energy_pj"] * 1e-12
-        return frame
+        return pd.concat(self.iteration_runs(), ignore_index=True)
+
+    def iteration_runs(self) -> Iterator[pd.DataFrame]:
+        """`per_iteration` in pieces, for runs of more ranges than memory should hold."""
+        import pandas as pd
+
+        names = self.energy_columns
+        for run in self.run_rows.iterations(names):
+            frame = pd.DataFrame({"iteration_start": run.start, "iteration_end": run.end, "cycles": run.cycles})
+            frame["latency_s"] = frame["cycles"] / float(self.machine.clock_hz)
+            for place, name in enumerate(names):
+                frame[name] = run.energies_pj[:, place]
+            frame["energy_j"] = frame["energy_pj"] * 1e-12
+            yield frame
+
+    @property
+    def energy_columns(self) -> list[str]:
+        """Columns of energy in pJ: each buffer, array, DRAM, its static power, leakage, and their sum."""
+        parts = ("array_pj", "dram_pj", "dram_static_pj", "leakage_pj", "energy_pj")
+        return [*(f"{name}_pj" for name in self.prices.buffers), *parts]
 
     def summary(self) -> dict[str, Any]:
         """The JSON object of one run, without rows."""

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from bitsim.simulation.cost import PassCost
-from bitsim.trace import SampleGroup, Trace
+import numpy as np
 
-Demanded = tuple[int, tuple[SampleGroup, ...]]  # (layer index, groups of samples)
+from bitsim.simulation.cost import PassCost
+from bitsim.simulation.iterations import CostTable, IterationSums, RunningSums, group_order
+from bitsim.trace import Tally, Trace
 
 
 @dataclass(frozen=True)
@@ -38,29 +39,60 @@ class RunRows(Protocol):
     def spans(self) -> Iterator[tuple[int, int, list[Row]]]:
         """(iteration_start, iteration_end, rows) by start, then layer order."""
 
+    def iterations(self, names: list[str]) -> Iterator[IterationSums]:
+        """Cycles and energies (columns `names`) of an iteration in each range over which nothing changes, by start."""
+
 
 @dataclass(frozen=True)
 class RowsByDemand:
     """Rows that follow from what the trace asks of their layer alone: a barrier between any two.
 
-    rows_of: {(layer index, groups): rows}; it may lack layers that did not run.
+    of_batches, of_groups: rows of each of ``tally.batches()`` and ``tally.groups()``; the second is empty where
+    batches run whole.
     """
 
     trace: Trace
-    iteration_range: tuple[int, int]
-    rows_of: dict[Demanded, list[Row]]
+    tally: Tally
+    of_batches: list[list[Row]]
+    of_groups: list[list[Row]]
 
     def counts(self) -> Iterator[tuple[Row, int]]:
         """See RunRows."""
-        for demand in self.trace.demands(iterations=self.iteration_range):
-            for row in self.rows_of[demand.layer_index, demand.groups]:
+        found = [*zip(self.tally.groups(), self.of_groups, strict=False)]
+        found += zip(self.tally.batches(), self.of_batches, strict=True)  # type: ignore[arg-type]
+        for demand, rows in sorted(found, key=lambda pair: pair[0].layer_index):
+            for row in rows:
                 yield row, demand.iterations
 
     def spans(self) -> Iterator[tuple[int, int, list[Row]]]:
         """See RunRows; a span is one trace row's."""
-        for span in self.trace.spans(*self.iteration_range):
-            rows = self.rows_of.get((span.layer_index, span.groups), [])
-            yield span.iteration_start, span.iteration_end, rows
+        for start, end, _, rows in self.layer_spans():
+            yield start, end, rows
+
+    def layer_spans(self) -> Iterator[tuple[int, int, int, list[Row]]]:
+        """(iteration_start, iteration_end, layer index, rows) by start, then layer order; the trace is read again."""
+        for run in self.trace.span_runs(*self.tally.range):
+            batches, groups = (numbers.tolist() for numbers in self.tally.find(run))
+            columns = (column.tolist() for column in run[:5])
+            for (start, end, layer, first, count), batch in zip(zip(*columns, strict=True), batches, strict=True):
+                rows: list[Row] = self.of_batches[batch] if batch >= 0 else []
+                if self.of_groups and count:
+                    by_pass = zip(*(self.of_groups[g] for g in groups[first : first + count]), strict=True)
+                    rows = [row for of_pass in by_pass for row in of_pass] + rows
+                yield start, end, layer, rows
+
+    def iterations(self, names: list[str]) -> Iterator[IterationSums]:
+        """See RunRows; the trace is read again."""
+        of_batches, of_groups = (cost_table(rows, names) for rows in (self.of_batches, self.of_groups))
+        sums = RunningSums(len(self.trace.layers), len(names))
+        for run in self.trace.span_runs(*self.tally.range):
+            batches, groups = self.tally.find(run)
+            cycles, energies = of_batches.take(batches)
+            if self.of_groups:
+                for total, part in zip((cycles, energies), of_groups.take(groups), strict=True):
+                    np.add.at(total, np.repeat(np.arange(len(run.start)), run.groups), part[group_order(run)])
+            yield from sums.add(run.start, run.layer, cycles, energies)
+        yield from sums.finish(self.tally.range[1])
 
 
 @dataclass(frozen=True)
@@ -78,3 +110,19 @@ class RowsByRange:
     def spans(self) -> Iterator[tuple[int, int, list[Row]]]:
         """See RunRows."""
         return iter(self.ranges)
+
+    def iterations(self, names: list[str]) -> Iterator[IterationSums]:
+        """See RunRows."""
+        table = cost_table([rows for _, _, rows in self.ranges], names)
+        starts, ends = (np.array([place[i] for place in self.ranges], np.int64) for i in (0, 1))
+        yield IterationSums(starts, ends, *table.take(np.arange(len(self.ranges))))
+
+
+def cost_table(lists: list[list[Row]], names: list[str]) -> CostTable:
+    """Cycles and energies of lists of rows, each row as often as it occurs."""
+    cycles, energies = np.zeros(len(lists) + 1, np.int64), np.zeros((len(lists) + 1, len(names)))
+    for place, rows in enumerate(lists):
+        for row in rows:
+            cycles[place] += int(row.cost.values["cycles"]) * row.occurrences
+            energies[place] += [float(row.cost.values[name]) * row.occurrences for name in names]
+    return CostTable(cycles, energies)

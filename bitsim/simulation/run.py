@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Any
 
 from bitsim.accelerators.registry import Machine
@@ -13,13 +12,14 @@ from bitsim.simulation.analytical import AnalyticalModel
 from bitsim.simulation.cost import CostModel, PassCost
 from bitsim.simulation.overlap import overlapped
 from bitsim.simulation.result import Result
-from bitsim.simulation.rows import Demanded, Row, RowsByDemand, RunRows
-from bitsim.trace import Demand, Trace
+from bitsim.simulation.rows import Row, RowsByDemand, RunRows
+from bitsim.simulation.samples import BATCH_MAX, SAMPLE_POLICIES, accumulations, of_batch, of_group
+from bitsim.trace import BatchDemand, GroupDemand, SampleGroup, Trace
 from bitsim.workload import DGRAD, DGRAD_SECOND, FORWARD, WGRAD, Layer, Widths
 
 ANALYTICAL = "analytical"
 ALLOWED = {
-    "samples": ("batch-max", "group", "one-by-one"),
+    "samples": SAMPLE_POLICIES,
     "timing": (*ENGINES, ANALYTICAL),
     "overlap": ("barrier", "overlap"),
 }
@@ -49,36 +49,67 @@ def simulate(
     """
     chosen = _check(trace, passes, iterations, samples=samples, timing=timing, overlap=overlap)
     first, last = iterations or (0, trace.run.iterations)
+    tally = trace.tally(first, last)
     model: CostModel | AnalyticalModel
     if timing == ANALYTICAL:
         _check_analytical(machine, chosen, objective, overlap)
         model = AnalyticalModel(machine)
     else:
         model = CostModel(machine, objective, timing)
-    costs: dict[tuple, PassCost] = {}
-    faults: list[str] = []
-    rows_of: dict[Demanded, list[Row]] = {}
-    for demand in trace.demands(iterations=(first, last)):
-        layer = trace.layers[demand.layer_index]
-        rows = []
-        for pass_name, count, occurrences, widths in _occurrences(layer, demand, chosen, samples):
-            key = (layer.name, pass_name, count, _relevant(pass_name, widths))
-            if key not in costs:
-                try:
-                    costs[key] = _cost(model, layer, pass_name, count, widths)
-                except InputError as error:
-                    faults += error.faults
-                    continue
-            rows.append(Row(demand.layer_index, layer.name, pass_name, count, occurrences, costs[key]))
-        rows_of[demand.layer_index, demand.groups] = rows
-    if faults:
-        raise InputError(list(dict.fromkeys(faults)))
-    barrier = RowsByDemand(trace, (first, last), rows_of)
+    rows = _RowMaker(trace, model, chosen, samples)
+    of_batches = [rows.of_batch(demand) for demand in tally.batches()]
+    of_groups = [rows.of_group(demand) for demand in tally.groups()] if samples != BATCH_MAX else []
+    if rows.faults:
+        raise InputError(list(dict.fromkeys(rows.faults)))
+    barrier = RowsByDemand(trace, tally, of_batches, of_groups)
     run_rows: RunRows = barrier
     if overlap == "overlap":
         assert isinstance(model, CostModel)
         run_rows = overlapped(model, barrier)
     return Result(trace, machine, (first, last), run_rows, model.prices)
+
+
+class _RowMaker:
+    """Rows of demands; each distinct cost is computed once, and what cannot be mapped is kept as a fault."""
+
+    def __init__(
+        self, trace: Trace, model: CostModel | AnalyticalModel, chosen: frozenset[str], policy: str
+    ) -> None:
+        self.faults: list[str] = []
+        self._trace, self._model, self._chosen, self._policy = trace, model, chosen, policy
+        self._costs: dict[tuple, PassCost | None] = {}
+
+    def of_batch(self, demand: BatchDemand) -> list[Row]:
+        """Rows of a batch as a whole: all of them, or the accumulations between its groups."""
+        layer = demand.layer_index
+        together = of_batch(demand, self._policy)
+        if together is not None:
+            return self._passes(layer, 1, together)
+        count, sized_by = accumulations(demand, self._policy)
+        if not count or WGRAD not in self._chosen or WGRAD not in self._trace.layers[layer].passes():
+            return []
+        return self._row(layer, ACCUMULATE, count, sized_by)
+
+    def of_group(self, demand: GroupDemand) -> list[Row]:
+        """Rows of one group of a batch, one a pass."""
+        found = of_group(demand, self._policy)
+        return self._passes(demand.layer_index, *found) if found else []
+
+    def _passes(self, layer: int, occurrences: int, together: SampleGroup) -> list[Row]:
+        listed = [name for name in self._trace.layers[layer].passes() if name in self._chosen]
+        return [row for name in listed for row in self._row(layer, name, occurrences, together)]
+
+    def _row(self, index: int, pass_name: str, occurrences: int, together: SampleGroup) -> list[Row]:
+        layer, count, widths = self._trace.layers[index], together.samples, together.widths
+        key = (index, pass_name, count, _relevant(pass_name, widths))
+        if key not in self._costs:
+            try:
+                self._costs[key] = _cost(self._model, layer, pass_name, count, widths)
+            except InputError as error:
+                self.faults += error.faults
+                self._costs[key] = None
+        cost = self._costs[key]
+        return [Row(index, layer.name, pass_name, count, occurrences, cost)] if cost is not None else []
 
 
 def _check_analytical(machine: Machine, chosen: frozenset[str], objective: str, overlap: str) -> None:
@@ -124,31 +155,6 @@ def _check(trace: Trace, passes: Iterable[str], iterations: tuple[int, int] | No
     if faults:
         raise InputError(faults)
     return chosen | ({DGRAD_SECOND} if DGRAD in chosen else set())
-
-
-def _occurrences(
-    layer: Layer, demand: Demand, chosen: frozenset[str], samples: str
-) -> list[tuple[str, int, int, Widths]]:
-    """(pass, samples together, occurrences, widths) of one layer in one iteration, in the order they run."""
-    groups = [(g.samples, 1, g.widths) for g in demand.groups]
-    if samples == "batch-max":
-        groups = [(sum(count for count, _, _ in groups), 1, _widest([w for _, _, w in groups]))]
-    elif samples == "one-by-one":
-        groups = [(1, count, widths) for count, _, widths in groups]
-    listed = []
-    for pass_name in layer.passes():
-        if pass_name in chosen:
-            listed += [(pass_name, count, occurrences, widths) for count, occurrences, widths in groups]
-    runs = sum(occurrences for _, occurrences, _ in groups)
-    if WGRAD in chosen and WGRAD in layer.passes() and runs > 1:
-        widest = _widest([w for _, _, w in groups])
-        listed.append((ACCUMULATE, max(count for count, _, _ in groups), runs - 1, widest))
-    return listed
-
-
-def _widest(widths: list[Widths]) -> Widths:
-    fields = Widths.__dataclass_fields__
-    return replace(widths[0], **{name: max(getattr(w, name) for w in widths) for name in fields})
 
 
 def _relevant(pass_name: str, widths: Widths) -> Any:

@@ -2,5 +2,6 @@
 
 from bitsim.trace.demand import BatchDemand, Demand, GroupDemand, SampleGroup, Span
 from bitsim.trace.reader import Trace, open_trace, summary
+from bitsim.trace.tally import Tally
 
-__all__ = ["BatchDemand", "Demand", "GroupDemand", "SampleGroup", "Span", "Trace", "open_trace", "summary"]
+__all__ = ["BatchDemand", "Demand", "GroupDemand", "SampleGroup", "Span", "Tally", "Trace", "open_trace", "summary"]

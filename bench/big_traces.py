@@ -67,10 +67,9 @@ def _write(folder: Path, network: Network, rows_of_layer: int, rows: int, draw: 
     whole = {"iteration_start": 0, "iteration_end": iterations} | dict.fromkeys(WIDTHS, 8)
     write_trace(folder, run, network.layers, [whole | {"layer": name} for name in names])
     (folder / "precision.csv").unlink()
-    schema = pa.schema(
-        [("iteration_start", pa.int64()), ("iteration_end", pa.int64()), ("layer", pa.string())]
-        + [("samples", pa.int64()), *((name, pa.uint8()) for name in WIDTHS)]
-    )
+    numbers = [(name, pa.int64()) for name in ("iteration_start", "iteration_end", "samples")]
+    numbers += [(name, pa.uint8()) for name in WIDTHS]
+    schema = pa.schema([*numbers[:2], ("layer", pa.string()), *numbers[2:]])
     rng = np.random.default_rng(0)
     step = max(1, ROWS_OF_GROUP // rows_of_iteration)
     with pq.ParquetWriter(folder / "precision.parquet", schema, compression="zstd") as writer:

@@ -132,7 +132,7 @@ def read_bytes(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
 
 
 def decode(path: Path, raw: bytes, first_line: int = 1) -> str:
-    """UTF-8 text of `raw`, which begins on `first_line` of its file; InputError if it is binary or otherwise encoded."""
+    """UTF-8 text of `raw`, from `first_line` of its file on; InputError if it is binary or otherwise encoded."""
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:

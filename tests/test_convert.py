@@ -30,7 +30,7 @@ def test_shipped_traces_come_back_byte_for_byte(tmp_path, bitsim_command, name):
         status, out, err = bitsim_command("trace", "convert", source, folder, "--to", form)
         assert (status, err) == (0, "") and f"precision.{form}" in out
         written = bitsim.open_trace(folder)
-        assert same_table(written.precision, original.precision) and written.layers == original.layers
+        assert same_table(written, original) and written.layers == original.layers
         assert sorted(path.name for path in folder.iterdir()) == ["layers.csv", f"precision.{form}", "run.yaml"]
         source = folder
     for file in ("run.yaml", "layers.csv", "precision.csv"):

@@ -58,7 +58,7 @@ def compare(
     names = dict(zip(hw, (r.machine.name for r in results), strict=True))
     comparison = compare_results(results, names.get(baseline, baseline) if baseline else None)
     if out is not None:
-        folder.write_folder(out, results, [r.distinct() for r in results])
+        folder.write_folder(out, results)
     if format_ == "json":
         sys.stdout.write(json.dumps({"bitsim": __version__} | comparison.document(), indent=1) + "\n")
     elif format_ == "csv":
@@ -86,6 +86,6 @@ def demo(
     results = simulate_all(DEMO_TRACE, list(DEMO_MACHINES), None, None, "forward,dgrad,wgrad")
     console = Console()
     print_comparison(compare_results(results), console, layers=False)
-    folder.write_folder(out, results, [r.distinct() for r in results])
+    folder.write_folder(out, results)
     training_picture(results, out / "training.png")
     console.print(f"\npicture: {out / 'training.png'}   rows: {out / 'rows.parquet'}", highlight=False, soft_wrap=True)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
+import shutil
 import sys
+import tempfile
 from typing import Annotated, Literal
 
 import typer
@@ -22,6 +23,8 @@ from bitsim.cli.options import (
     TraceArgument,
     simulate_all,
 )
+
+SPOOLED_CHARACTERS = 2**25
 
 
 def run(
@@ -45,15 +48,17 @@ def run(
         folder.check_writable(out)
     choices = {"objective": objective, "samples": samples, "timing": timing, "overlap": overlap}
     results = simulate_all(trace, hw, set_, iterations, passes, **choices)
-    listed = [r.distinct() if rows == "distinct" else r.by_trace_row() for r in results]
-    if format_ == "json":
-        shown = json.dumps(folder.document(results, listed), indent=1) + "\n"
-    else:
-        shown = text.to_csv(results, listed) if format_ == "csv" else ""
-    if out is not None:
-        folder.write_folder(out, results, listed)
-    if shown:
-        sys.stdout.write(shown)
+    with tempfile.SpooledTemporaryFile(SPOOLED_CHARACTERS, "w+", encoding="utf-8", newline="") as shown:
+        if format_ == "json":
+            folder.write_json(results, rows, shown)
+        elif format_ == "csv":
+            text.write_csv(results, rows, shown)
+        if out is not None:
+            folder.write_folder(out, results, rows)
+        # Rows of a trace may be many, and a fault on the way must find nothing on stdout.
+        shown.seek(0)
+        shutil.copyfileobj(shown, sys.stdout)
+    if format_ != "table":
         return
     from rich.console import Console
 

@@ -5,18 +5,24 @@ A folder is written beside its place and renamed into it, so that it is there wh
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
 import tempfile
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, TYPE_CHECKING, Any
 
 from bitsim import __version__
 from bitsim.errors import InputError
-from bitsim.simulation.result import Result
+from bitsim.simulation.result import PLACE, Result
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 RUN_COPY = "run.yaml"
+RECORDS_OF_FRAME = 2**14
 
 
 def check_writable(folder: Path) -> None:
@@ -39,22 +45,30 @@ def check_writable(folder: Path) -> None:
         raise InputError(f"--out {folder}: {reason}, allowed: a new or empty folder") from None
 
 
-def document(results: list[Result], rows: list[list[dict[str, Any]]] | None) -> dict[str, Any]:
-    """The JSON object of `bitsim run`; rows None leaves them out."""
+def document(results: list[Result]) -> dict[str, Any]:
+    """The JSON object of `bitsim run` without rows."""
     runs = []
-    for i, result in enumerate(results):
+    for result in results:
         run = result.summary()
         del run["version"]
-        if rows is not None:
-            run["rows"] = rows[i]
         runs.append(run)
     return {"bitsim": __version__, "runs": runs}
 
 
-def write_folder(folder: Path, results: list[Result], rows: list[list[dict[str, Any]]]) -> None:
-    """Write a result folder atomically.  Raises InputError if it cannot be written."""
-    import pandas as pd
+def write_json(results: list[Result], rows: str, out: IO[str]) -> None:
+    """The JSON object of `bitsim run` with its rows (distinct or trace), one by one."""
+    head, runs = json.dumps(__version__), document(results)["runs"]
+    out.write(f'{{"bitsim": {head},\n"runs": [')
+    for number, (result, run) in enumerate(zip(results, runs, strict=True)):
+        out.write(("," if number else "") + "\n" + json.dumps(run)[:-1] + ', "rows": [')
+        for place, record in enumerate(result.records(rows)):
+            out.write(("," if place else "") + "\n" + json.dumps(record))
+        out.write("]}")
+    out.write("]}\n")
 
+
+def write_folder(folder: Path, results: list[Result], rows: str = "distinct") -> None:
+    """Write a result folder atomically, rows distinct or trace.  Raises InputError if it cannot be written."""
     check_writable(folder)
     if any(f"{result.machine.name}.yaml" == RUN_COPY for result in results):
         raise InputError("--out: a machine file named run.yaml would stand in for that of the trace; rename it")
@@ -65,20 +79,16 @@ def write_folder(folder: Path, results: list[Result], rows: list[list[dict[str, 
     except OSError as error:
         raise InputError(f"--out {folder}: {error.strerror}") from None
     try:
-        frames: list[pd.DataFrame] = []
-        iterations: list[pd.DataFrame] = []
-        for result, records in zip(results, rows, strict=True):
-            for target, frame in (
-                (frames, pd.DataFrame(records, columns=_columns(result, records))),
-                (iterations, result.per_iteration()),
-            ):
-                frame.insert(0, "hardware", result.machine.name)
-                target.append(frame)
+        for result in results:
             shutil.copyfile(result.machine.source.path, draft / f"{result.machine.name}.yaml")
-        _fill_absent(pd.concat(frames, ignore_index=True)).to_parquet(draft / "rows.parquet", index=False)
-        _fill_absent(pd.concat(iterations, ignore_index=True)).to_parquet(draft / "iterations.parquet", index=False)
+        placed = PLACE if rows == "trace" else ()
+        names = dict.fromkeys([*placed, *(name for result in results for name in result.columns)])
+        write_table(draft / "rows.parquet", list(names), ((r.machine.name, _frames(r, rows)) for r in results))
+        names = dict.fromkeys(name for result in results for name in result.iteration_columns)
+        runs = ((r.machine.name, r.iteration_runs()) for r in results)
+        write_table(draft / "iterations.parquet", list(names), runs)
         shutil.copyfile(results[0].trace.path / "run.yaml", draft / RUN_COPY)
-        (draft / "summary.json").write_text(json.dumps(document(results, None), indent=2) + "\n")
+        (draft / "summary.json").write_text(json.dumps(document(results), indent=2) + "\n")
         draft.chmod(0o755)
         draft.replace(place)  # an empty folder there is replaced too
     except OSError as error:
@@ -100,13 +110,31 @@ def write_text(path: Path, text: str) -> None:
         raise InputError(f"{path}: cannot be written: {error.strerror}") from None
 
 
-def _columns(result: Result, records: list[dict[str, Any]]) -> list[str]:
-    return list(records[0]) if records else result.columns
+def write_table(path: Path, columns: list[str], frames: Iterable[tuple[str, Iterable[pd.DataFrame]]]) -> None:
+    """Write frames of machines, frame by frame, to one Parquet file; a buffer that a machine lacks is 0.
+
+    frames: (machine, its frames); columns: of all of them, their types by name.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    texts = ("hardware", "layer", "pass", "orientation", "bound")
+    reals = ("utilisation", "effective_macs", "latency_s", "energy_j")
+    schema = pa.schema(
+        (name, pa.string() if name in texts else pa.float64() if name in reals or name[-3:] == "_pj" else pa.int64())
+        for name in ("hardware", *columns)
+    )
+    with pq.ParquetWriter(path, schema) as writer:
+        for machine, parts in frames:
+            for frame in parts:
+                whole = frame.reindex(columns=columns, fill_value=0)
+                whole.insert(0, "hardware", machine)
+                writer.write_table(pa.Table.from_pandas(whole, schema=schema, preserve_index=False))
 
 
-def _fill_absent(frame: Any) -> Any:
-    """A buffer that one machine lacks is 0 in a table of several."""
-    numbers = frame.select_dtypes("number").columns
-    whole = [n for n in numbers if n.endswith("_bits")]
-    frame[numbers] = frame[numbers].fillna(0)
-    return frame.astype(dict.fromkeys(whole, "int64"))
+def _frames(result: Result, rows: str) -> Iterator[pd.DataFrame]:
+    import pandas as pd
+
+    records = iter(result.records(rows))
+    while some := list(itertools.islice(records, RECORDS_OF_FRAME)):
+        yield pd.DataFrame(some)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import csv
-import io
 from collections.abc import Iterable
-from typing import Any
+from typing import IO, Any
 
 from bitsim.kernels.program import CLASSES
 from bitsim.simulation.compare import PASS_ORDER
@@ -83,16 +82,14 @@ def pass_table(result: Result) -> Any:
     return table
 
 
-def to_csv(results: list[Result], rows: list[list[dict[str, Any]]]) -> str:
-    """All rows of all machines as CSV; a buffer that a machine lacks is 0."""
-    placed = [name for name in PLACE if any(name in record for records in rows for record in records)]
+def write_csv(results: list[Result], rows: str, out: IO[str]) -> None:
+    """All rows of all machines (rows: distinct or trace) as CSV, one by one; a buffer that a machine lacks is 0."""
+    placed = PLACE if rows == "trace" else ()
     names = list(dict.fromkeys([*placed, *(name for result in results for name in result.columns)]))
-    out = io.StringIO()
     writer = csv.DictWriter(out, ["hardware", *names], restval=0, lineterminator="\n")
     writer.writeheader()
-    for result, records in zip(results, rows, strict=True):
-        writer.writerows({"hardware": result.machine.name, **record} for record in records)
-    return out.getvalue()
+    for result in results:
+        writer.writerows({"hardware": result.machine.name, **record} for record in result.records(rows))
 
 
 def key_values(title: str, pairs: Iterable[tuple[str, Any]]) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -74,6 +74,10 @@ class Result:
             for row in rows:
                 yield place | row.record(end - start)
 
+    def records(self, kind: str) -> Iterable[dict[str, Any]]:
+        """Rows as records, kind `distinct` or `trace`."""
+        return self.distinct() if kind == "distinct" else self.by_trace_row()
+
     @cached_property
     def rows(self) -> pd.DataFrame:
         """The distinct rows as a frame, units in the column names."""
@@ -122,6 +126,11 @@ class Result:
                 frame[name] = run.energies_pj[:, place]
             frame["energy_j"] = frame["energy_pj"] * 1e-12
             yield frame
+
+    @property
+    def iteration_columns(self) -> list[str]:
+        """Columns of `per_iteration`."""
+        return [*PLACE, "cycles", "latency_s", *self.energy_columns, "energy_j"]
 
     @property
     def energy_columns(self) -> list[str]:

@@ -72,9 +72,7 @@ def simulate(
 class _RowMaker:
     """Rows of demands; each distinct cost is computed once, and what cannot be mapped is kept as a fault."""
 
-    def __init__(
-        self, trace: Trace, model: CostModel | AnalyticalModel, chosen: frozenset[str], policy: str
-    ) -> None:
+    def __init__(self, trace: Trace, model: CostModel | AnalyticalModel, chosen: frozenset[str], policy: str) -> None:
         self.faults: list[str] = []
         self._trace, self._model, self._chosen, self._policy = trace, model, chosen, policy
         self._costs: dict[tuple, PassCost | None] = {}

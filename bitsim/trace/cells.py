@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,6 @@ from bitsim.strict_yaml import MAX_FAULTS, read_text
 
 MAX_LAYERS_BYTES = 2**26
 NO_ROWS = "no rows below the header"
-_LINE = re.compile(r"([^\r\n]*)(\r\n|\r|\n|)(.*)", re.DOTALL)
 
 
 class Faults:
@@ -63,14 +61,15 @@ def check_columns(path: Path, header: Sequence[str], required: Sequence[str], op
     faults.check()
 
 
-def split_header(path: Path, text: str) -> tuple[list[str], str]:
-    """(names of columns in the first line, text below it).  InputError if that line is not CSV."""
-    line, _, rest = _LINE.fullmatch(text).groups()  # type: ignore[union-attr]
+def split_header(path: Path, text: str) -> tuple[list[str], str, int]:
+    """(names of columns, text below them, its first line).  InputError if the first row is not CSV."""
+    stream = io.StringIO(text, newline="")
+    reader = csv.reader(stream, strict=True)
     try:
-        cells = next(csv.reader([line], strict=True), [])
+        cells = next(reader, [])
     except csv.Error as error:
-        raise InputError(f"{path}:1: not CSV: {error}") from None
-    return [name.strip() for name in cells], rest
+        raise InputError(f"{path}:{reader.line_num}: not CSV: {error}") from None
+    return [name.strip() for name in cells], stream.read(), reader.line_num + 1
 
 
 def parse_rows(text: str, columns: int, first_line: int, faults: Faults) -> tuple[list[int], list[list[str]], int]:
@@ -105,10 +104,10 @@ def parse_cells(
 
     InputError for unknown or missing columns, ragged rows, torn quotes, or no rows at all.
     """
-    header, rest = split_header(path, text)
+    header, rest, line = split_header(path, text)
     check_columns(path, header, required, optional)
     faults = Faults(path)
-    lines, rows, _ = parse_rows(rest, len(header), 2, faults)
+    lines, rows, _ = parse_rows(rest, len(header), line, faults)
     if not rows and not faults.count:
         faults.add(1, NO_ROWS)
     faults.check()

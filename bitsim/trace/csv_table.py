@@ -42,9 +42,9 @@ def read(stamp: Stamp, columns: Columns, faults: Faults) -> Iterator[Table]:
                     text = decode(path, block)
                     if not text.strip():
                         raise InputError(f"{path}:1: empty file")
-                    header, rest = split_header(path, text)
+                    header, rest, line = split_header(path, text)
                     check_columns(path, header, columns.required, columns.optional)
-                    body, line = rest.encode(), 2
+                    body = rest.encode()
                 share = raw.tell() / max(1, os.fstat(raw.fileno()).st_size)
                 table = plain_rows(header, body, line, columns, share)
                 if table is None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bitsim.errors import InputError
 from bitsim.trace.cells import Faults, read_cells
 from bitsim.workload import Layer
 

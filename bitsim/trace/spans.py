@@ -55,7 +55,7 @@ class Spans(NamedTuple):
 
     def take(self, which: np.ndarray | slice) -> Spans:
         """Some of the spans."""
-        return Spans(*(column[which] for column in self[:5]), self.group_samples, self.group_widths)
+        return Spans._make([*(column[which] for column in self[:5]), *self[5:]])
 
 
 def join_rows(file: PrecisionFile, runs: Iterator[Rows], faults: Faults) -> Iterator[Spans]:
@@ -94,7 +94,7 @@ def by_layer(runs: list[Spans]) -> Spans:
     """Spans of one start, in layer order, from any number of runs."""
     offsets = np.cumsum([0, *(len(run.group_samples) for run in runs[:-1])]).tolist()
     moved = [run._replace(first_group=run.first_group + offset) for run, offset in zip(runs, offsets, strict=True)]
-    spans = Spans(*(np.concatenate(columns) for columns in zip(*moved, strict=True)))
+    spans = Spans._make(np.concatenate(columns) for columns in zip(*moved, strict=True))
     return spans.take(np.argsort(spans.layer, kind="stable"))
 
 
@@ -105,7 +105,8 @@ def small_or_compiled(kernel: Kernel, rows: int) -> Kernel:
 
 def _spans(rows: Rows, state: np.ndarray, names: list[str], noted: np.ndarray, faults: Faults) -> Spans:
     count = len(rows.line)
-    spans = Spans(*(np.empty(count, np.int64) for _ in range(5)), *(np.empty(count, np.int32) for _ in range(2)))
+    kinds = (np.int64,) * 5 + (np.int32,) * 2
+    spans = Spans._make(np.empty(count, kind) for kind in kinds)
     after, touched = np.empty(count, np.int64), np.empty(len(names), np.int64)
     kernel = small_or_compiled(join_blocks, count)
     span_count, group_count, fault_count = kernel(rows, after, touched, state, spans, noted)

@@ -17,10 +17,7 @@ from bitsim.trace.precision_file import WIDTH_BITS, unpacked
 from bitsim.trace.spans import Spans, small_or_compiled
 
 # groups: in the batch, 0 for an entry of one group; iterations 0: a free slot.
-ENTRY = np.dtype(
-    [("layer", "i8"), ("samples", "i8"), ("groups", "i8"), ("largest", "i8"), ("widths", "i8")]
-    + [("iterations", "i8"), ("first_start", "i8")]
-)
+ENTRY = np.dtype([(n, "i8") for n in ("layer", "samples", "groups", "largest", "widths", "iterations", "first_start")])
 _FIRST_SLOTS = 2**10
 
 
@@ -43,7 +40,8 @@ class Tally:
             if at == size:
                 return
             self._groups, self._batches = (
-                _room(table, used) for table, used in zip((self._groups, self._batches), self._used, strict=True)
+                _room(table, used)
+                for table, used in zip((self._groups, self._batches), self._used.tolist(), strict=True)
             )
 
     def groups(self) -> list[GroupDemand]:
@@ -78,9 +76,7 @@ def _order(table: np.ndarray) -> np.ndarray:
     """Used slots in layer order, then by first use, then by what they hold."""
     used = np.flatnonzero(table["iterations"])
     found = table[used]
-    return used[
-        np.lexsort([found[n] for n in ("widths", "largest", "groups", "samples", "first_start", "layer")])
-    ]
+    return used[np.lexsort([found[n] for n in ("widths", "largest", "groups", "samples", "first_start", "layer")])]
 
 
 def _ranks(table: np.ndarray) -> np.ndarray:
@@ -139,9 +135,7 @@ def move_entries(table, larger):  # type: ignore[no-untyped-def]
     """Put all entries of a table into an empty, larger one."""
     for entry in table:
         if entry["iterations"] > 0:
-            slot = slot_of(
-                larger, entry["layer"], entry["samples"], entry["groups"], entry["largest"], entry["widths"]
-            )
+            slot = slot_of(larger, entry["layer"], entry["samples"], entry["groups"], entry["largest"], entry["widths"])
             larger[slot] = entry
 
 

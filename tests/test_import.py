@@ -105,7 +105,7 @@ def test_an_imported_topology_runs_at_its_default_schedule(tmp_path, bitsim_comm
         "trace", "synth", "cpt", "--model", tmp_path / "t", "--iterations", 64, "--periods", 2, "--out", tmp_path / "u"
     )
     assert status == 0, err
-    spans = bitsim.open_trace(tmp_path / "u").spans(0, 64)
+    spans = list(bitsim.open_trace(tmp_path / "u").spans(0, 64))
     assert {s.groups[0].widths.activation_bits for s in spans if s.layer_index == 2} == {32}
     assert {s.groups[0].widths.activation_bits for s in spans if s.layer_index == 0} == set(range(3, 9))
 

@@ -110,6 +110,7 @@ def simulate_all(
 ) -> list[Result]:
     """Simulate `trace` on every machine; faults of the trace and of all machines are raised together."""
     from bitsim.accelerators.registry import load_hardware
+    from bitsim.cli.progress import table_progress
     from bitsim.simulation.run import simulate
     from bitsim.trace import open_trace
 
@@ -123,7 +124,7 @@ def simulate_all(
         except InputError as error:
             faults += error.faults
     try:
-        opened = open_trace(trace)
+        opened = open_trace(trace, table_progress())
     except InputError as error:
         faults += error.faults
     if faults:
@@ -131,7 +132,6 @@ def simulate_all(
     chosen = [p.strip() for p in passes.split(",") if p.strip()]
     results = [simulate(opened, machine, passes=chosen, iterations=span, **choices) for machine in machines]
     for result in results:
-        result.totals  # noqa: B018  (kept by the result; an overflow is an error before anything is written)
         for note in result.prices.notes():
             print(f"note: {note}", file=sys.stderr)
     return results

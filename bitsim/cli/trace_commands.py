@@ -9,6 +9,7 @@ import typer
 
 from bitsim.cli import import_commands, synth_commands
 from bitsim.cli.options import TraceArgument
+from bitsim.cli.progress import table_progress
 
 app = typer.Typer(help="Look at, check and record precision traces.", no_args_is_help=True)
 app.command()(synth_commands.synth)
@@ -25,7 +26,7 @@ def info(trace: TraceArgument) -> None:
     from bitsim.report.text import key_values
     from bitsim.trace import open_trace, summary
 
-    opened = open_trace(trace)
+    opened = open_trace(trace, table_progress())
     Console().print(key_values(opened.name, summary(opened).items()))
 
 
@@ -34,7 +35,7 @@ def check(trace: TraceArgument) -> None:
     """Read a trace and every check there is; silent faults there are none."""
     from bitsim.trace import open_trace
 
-    opened = open_trace(trace)
+    opened = open_trace(trace, table_progress())
     typer.echo(f"{opened.path}: sound: {len(opened.layers)} layers, {opened.run.iterations} iterations")
 
 

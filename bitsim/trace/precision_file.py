@@ -63,7 +63,7 @@ def joined(runs: Sequence[Rows]) -> Rows:
 class PrecisionFile:
     """A precision table and what its rows must agree with.
 
-    progress: called with (rows read, share of the file) as rows are read.
+    progress: called with (rows read, share of the file) as rows are read; a share of 1 also where reading stops early.
     """
 
     stamp: Stamp
@@ -90,17 +90,21 @@ class PrecisionFile:
         faults = self.faults()
         names = _Names(self.layers)
         read = 0
-        for table in read_table(self.stamp, COLUMNS, faults):
-            self._check_values(table, faults)
-            of_layer, layer = names.resolve(table, faults)
-            read += len(table.lines)
+        try:
+            for table in read_table(self.stamp, COLUMNS, faults):
+                self._check_values(table, faults)
+                of_layer, layer = names.resolve(table, faults)
+                read += len(table.lines)
+                if self.progress is not None:
+                    self.progress(read, table.share)
+                if not faults.count:
+                    rows = self._packed(table)
+                    if of_layer is not None:
+                        rows = rows.take(of_layer)
+                    yield rows._replace(layer=layer)
+        finally:
             if self.progress is not None:
-                self.progress(read, table.share)
-            if not faults.count:
-                rows = self._packed(table)
-                if of_layer is not None:
-                    rows = rows.take(of_layer)
-                yield rows._replace(layer=layer)
+                self.progress(read, 1.0)
         names.check(faults)
         faults.check()
 

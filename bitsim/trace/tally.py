@@ -29,12 +29,14 @@ class Tally:
         self.spans = 0
         self._groups, self._batches = np.zeros(_FIRST_SLOTS, ENTRY), np.zeros(_FIRST_SLOTS, ENTRY)
         self._used = np.zeros(2, np.int64)
+        self._ranks: tuple[np.ndarray, np.ndarray] | None = None
 
     def add(self, run: Spans) -> None:
         """Count spans, as far as they lie in the range."""
         at, size = 0, len(run.start)
         kernel = small_or_compiled(count_spans, size)
         self.spans += size
+        self._ranks = None
         while True:
             at = kernel(run, at, *self.range, self._groups, self._batches, self._used)
             if at == size:
@@ -65,8 +67,9 @@ class Tally:
         """
         of_batch, of_group = np.full(len(run.start), -1, np.int64), np.full(len(run.group_samples), -1, np.int64)
         small_or_compiled(find_spans, len(run.start))(run, self._groups, self._batches, of_batch, of_group)
-        ranks = [_ranks(table) for table in (self._batches, self._groups)]
-        return np.where(of_batch < 0, -1, ranks[0][of_batch]), ranks[1][of_group]
+        if self._ranks is None:
+            self._ranks = _ranks(self._batches), _ranks(self._groups)
+        return np.where(of_batch < 0, -1, self._ranks[0][of_batch]), self._ranks[1][of_group]
 
     def _entries(self, table: np.ndarray) -> Iterator[tuple[int, ...]]:
         return iter(table[_order(table)].tolist())

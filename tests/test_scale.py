@@ -1,6 +1,7 @@
 """Tables at scale: run by run equals all at once; any order of rows; cut off, damaged or changed is never silent."""
 
 import io
+import itertools
 import os
 import random
 
@@ -31,7 +32,7 @@ def tables(draw):
     rows = []
     for layer in ("conv", "fc"):
         edges = sorted({0, iterations, *draw(st.lists(st.integers(0, iterations), max_size=6))})
-        for start, end in zip(edges[:-1], edges[1:], strict=True):
+        for start, end in itertools.pairwise(edges):
             cuts = sorted(draw(st.lists(st.integers(0, BATCH), max_size=3)))
             parts = np.diff([0, *cuts, BATCH]).tolist()
             idle = draw(st.booleans()) and len(parts) == 1
@@ -236,7 +237,7 @@ def test_changed_between_two_readings(tmp_path):
     trace = bitsim.open_trace(folder)
     with (folder / "precision.csv").open("a") as file:
         file.write("\n")
-    with pytest.raises(InputError, match=r"precision.csv: line 202: changed while it was read"):
+    with pytest.raises(InputError, match=r"precision.csv: before line 203: changed while it was read"):
         list(trace.spans(0, 100))
 
 

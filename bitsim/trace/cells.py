@@ -36,6 +36,11 @@ class Faults:
             self.listed.append((int(lines[row]), message(row)))
         self.count += len(rows)
 
+    def absorb(self, other: Faults) -> None:
+        """Note all faults of another list."""
+        self.listed = sorted([*self.listed, *other.listed])[:MAX_FAULTS]
+        self.count += other.count
+
     def check(self) -> None:
         """Raise InputError if there were any."""
         if self.count:

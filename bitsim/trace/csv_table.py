@@ -46,14 +46,15 @@ def read(stamp: Stamp, columns: Columns, faults: Faults) -> Iterator[Table]:
                     check_columns(path, header, columns.required, columns.optional)
                     body = rest.encode()
                 share = raw.tell() / max(1, os.fstat(raw.fileno()).st_size)
+                before = faults.count
                 table = plain_rows(header, body, line, columns, share)
                 if table is None:
                     table, line = any_rows(path, header, body, line, columns, share, faults)
                 else:
                     line += len(table.lines)
-                stamp.check(f"line {line}")
+                stamp.check(f"before line {line}")
                 rows += len(table.lines)
-                if len(table.lines) and not faults.count:
+                if len(table.lines) and faults.count == before:
                     yield table
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise InputError(f"{path}:{line}: not a whole gzip file: {first_line_of(error)}") from None

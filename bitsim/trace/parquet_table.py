@@ -44,11 +44,11 @@ def read(stamp: Stamp, columns: Columns, faults: Faults) -> Iterator[Table]:
         expected = before + file.metadata.row_group(group).num_rows
         try:
             for batch in file.iter_batches(RUN_ROWS, row_groups=[group], columns=header):
-                first, before = before + 1, before + batch.num_rows
+                known, first, before = faults.count, before + 1, before + batch.num_rows
                 lines = np.arange(first, before + 1)
                 table = _table(header, batch, lines, columns, before / total, faults)
                 stamp.check(place)
-                if len(lines) and not faults.count:
+                if len(lines) and faults.count == known:
                     yield table
         except InputError:
             raise

@@ -87,17 +87,17 @@ class PrecisionFile:
         Raises InputError with the line (parquet: row) of each fault of a row by itself: no numbers, widths outside
         1..32, unknown layers, ranges outside the run; also for a layer covered both by name and by gate.
         """
-        faults = self.faults()
+        faults, cells = self.faults(), self.faults()  # cells: noted in another thread
         names = _Names(self.layers)
         read = 0
         try:
-            for table in read_table(self.stamp, COLUMNS, faults):
+            for table in read_table(self.stamp, COLUMNS, cells):
                 self._check_values(table, faults)
                 of_layer, layer = names.resolve(table, faults)
                 read += len(table.lines)
                 if self.progress is not None:
                     self.progress(read, table.share)
-                if not faults.count:
+                if not faults.count and not cells.count:
                     rows = self._packed(table)
                     if of_layer is not None:
                         rows = rows.take(of_layer)
@@ -106,6 +106,7 @@ class PrecisionFile:
             if self.progress is not None:
                 self.progress(read, 1.0)
         names.check(faults)
+        faults.absorb(cells)
         faults.check()
 
     def _check_values(self, table: Table, faults: Faults) -> None:

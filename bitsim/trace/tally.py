@@ -37,14 +37,10 @@ class Tally:
         kernel = small_or_compiled(count_spans, size)
         self.spans += size
         self._ranks = None
-        while True:
-            at = kernel(run, at, *self.range, self._groups, self._batches, self._used)
-            if at == size:
-                return
-            self._groups, self._batches = (
-                _room(table, used)
-                for table, used in zip((self._groups, self._batches), self._used.tolist(), strict=True)
-            )
+        while (at := kernel(run, at, *self.range, self._groups, self._batches, self._used)) < size:
+            groups_used, batches_used = self._used.tolist()
+            self._groups = _room(self._groups, groups_used + int(run.groups[at]))
+            self._batches = _room(self._batches, batches_used + 1)
 
     def groups(self) -> list[GroupDemand]:
         """Distinct groups in layer order, then by first use."""
@@ -91,22 +87,27 @@ def _ranks(table: np.ndarray) -> np.ndarray:
 
 
 def _room(table: np.ndarray, used: int) -> np.ndarray:
-    """The table itself, or twice as large where it is half full."""
-    if 2 * used < len(table):
+    """The table itself, or one so large that `used` slots are at most half of it."""
+    slots = len(table)
+    while 2 * used > slots:
+        slots *= 2
+    if slots == len(table):
         return table
-    larger = np.zeros(2 * len(table), ENTRY)
+    larger = np.zeros(slots, ENTRY)
     small_or_compiled(move_entries, used)(table, larger)
     return larger
 
 
 @compiled
 def count_spans(spans, at, first, last, group_table, batch_table, used):  # type: ignore[no-untyped-def]
-    """Number of spans counted from `at` on before either table is half full.
+    """Number of spans counted before one would leave either table more than half full.
 
     used: (2,) slots taken in the two tables.
     """
     starts, ends, layers, first_group, groups, group_samples, group_widths = spans
-    while at < len(starts) and 2 * used[0] < len(group_table) and 2 * used[1] < len(batch_table):
+    while at < len(starts):
+        if 2 * (used[0] + groups[at]) > len(group_table) or 2 * (used[1] + 1) > len(batch_table):
+            break
         start, end, layer = max(starts[at], first), min(ends[at], last), layers[at]
         if start < end and groups[at] > 0:
             place, stop = first_group[at], first_group[at] + groups[at]

@@ -23,9 +23,8 @@ _NONE = Rows(*(np.zeros(0, _RECORD[name]) for name in Rows._fields))
 class RowSorter:
     """The rows of a file sorted by iteration_start, then as they stand; the pieces live as long as this object."""
 
-    def __init__(self, file: PrecisionFile, piece_rows: int = PIECE_ROWS) -> None:
+    def __init__(self, file: PrecisionFile) -> None:
         """Read and sort all rows.  Raises InputError for faults of rows, and where the pieces find no room."""
-        self._piece_rows = piece_rows
         self._folder = tempfile.TemporaryDirectory(prefix="bitsim-sort-")
         self._sizes: list[int] = []
         self._only: Rows | None = None
@@ -33,7 +32,7 @@ class RowSorter:
         try:
             for rows in file.rows():
                 waiting.append(rows)
-                if sum(len(run.line) for run in waiting) >= piece_rows:
+                if sum(len(run.line) for run in waiting) >= PIECE_ROWS:
                     self._keep(_sorted(waiting))
                     waiting = [_NONE]
             if self._sizes:
@@ -51,7 +50,7 @@ class RowSorter:
         if self._only is not None:
             yield self._only
             return
-        slice_rows = max(1, 2 * self._piece_rows // len(self._sizes))
+        slice_rows = max(1, 2 * PIECE_ROWS // len(self._sizes))
         read = [0] * len(self._sizes)
         held = [_NONE] * len(self._sizes)
         while True:

@@ -12,7 +12,9 @@ import typer
 from bitsim.errors import InputError
 
 if TYPE_CHECKING:
+    from bitsim.accelerators.registry import Machine
     from bitsim.simulation.result import Result
+    from bitsim.trace import Trace
 
 
 TraceArgument = Annotated[str, typer.Argument(help="Trace folder, or the name of a shipped one.")]
@@ -100,22 +102,13 @@ def parse_iterations(text: str | None) -> tuple[int, int] | None:
     return int(match[1]), int(match[2])
 
 
-def simulate_all(
-    trace: str,
-    hw: list[str],
-    settings: list[str] | None,
-    iterations: str | None,
-    passes: str,
-    **choices: str,
-) -> list[Result]:
-    """Simulate `trace` on every machine; faults of the trace and of all machines are raised together."""
+def open_all(trace: str, hw: list[str], settings: list[str] | None) -> tuple[Trace, list[Machine]]:
+    """Open a trace and load machines; faults of all are raised together."""
     from bitsim.accelerators.registry import load_hardware
     from bitsim.cli.progress import table_progress
-    from bitsim.simulation.run import simulate
     from bitsim.trace import open_trace
 
     overrides = parse_overrides(settings or [], hw)
-    span = parse_iterations(iterations)
     faults: list[str] = []
     machines = []
     for name in hw:
@@ -129,7 +122,28 @@ def simulate_all(
         faults += error.faults
     if faults:
         raise InputError(list(dict.fromkeys(faults)))
-    chosen = [p.strip() for p in passes.split(",") if p.strip()]
+    return opened, machines
+
+
+def parse_passes(text: str) -> list[str]:
+    """Names separated by commas."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def simulate_all(
+    trace: str,
+    hw: list[str],
+    settings: list[str] | None,
+    iterations: str | None,
+    passes: str,
+    **choices: str,
+) -> list[Result]:
+    """Simulate `trace` on every machine; faults of the trace and of all machines are raised together."""
+    from bitsim.simulation.run import simulate
+
+    span = parse_iterations(iterations)
+    opened, machines = open_all(trace, hw, settings)
+    chosen = parse_passes(passes)
     results = [simulate(opened, machine, passes=chosen, iterations=span, **choices) for machine in machines]
     for result in results:
         for note in result.prices.notes():

@@ -1,0 +1,210 @@
+"""Samples of different widths: each policy costs what a plain reading of it says, on random histograms."""
+
+import csv
+import io
+import itertools
+import json
+import re
+import shlex
+from functools import cache
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import bitsim
+from bitsim.simulation.cost import CostModel
+from bitsim.simulation.policies import compare_policies
+from bitsim.simulation.samples import SAMPLE_POLICIES
+from bitsim.trace.writer import write_trace
+from bitsim.workload import Layer, Widths
+
+BATCH = 6
+MACHINES = ("bitfusion_16x32_192b", "eyeriss_12x14_108k")
+LAYERS = (
+    Layer("conv", "conv", 1, 3, 8, 6, 6, 3, 3, 1, 1, 1, 1, 1, 1, needs_dgrad="false", gate_group="block"),
+    Layer("fc", "linear", 1, 40, 10, gate_group="block"),
+    Layer("attend", "matmul", 2, 16, 8, rows=4),
+)
+PAGE = Path(__file__).parent.parent / "docs" / "per_sample.md"
+
+histograms = st.lists(
+    st.tuples(st.integers(0, BATCH), *(st.sampled_from([2, 3, 4, 8]) for _ in range(3))), min_size=1, max_size=4
+)
+
+
+@cache
+def model(hardware):
+    return CostModel(bitsim.load_hardware(hardware))
+
+
+@cache
+def cost(hardware, layer, pass_name, samples, widths):
+    if pass_name == "wgrad_accumulate":
+        return model(hardware).accumulate_cost(LAYERS[layer], samples, Widths(*widths)).values
+    return model(hardware).pass_cost(LAYERS[layer], pass_name, samples, Widths(*widths)).values
+
+
+def reference(hardware, layer, histogram, policy):
+    """[(pass, samples, occurrences, cost)] of one layer in one iteration, sample by sample; {widths: samples}."""
+    samples = [widths for widths, count in histogram.items() for _ in range(count)]
+    if not samples:
+        return []
+    widest = tuple(max(values) for values in zip(*samples, strict=True))
+    if policy == "batch-max":
+        runs = [(len(samples), widest)]
+    elif policy == "group":
+        runs = [(len(list(same)), widths) for widths, same in itertools.groupby(sorted(samples))]
+    else:
+        runs = [(1, widths) for widths in samples]
+    rows = [(name, n, cost(hardware, layer, name, n, widths)) for name in LAYERS[layer].passes() for n, widths in runs]
+    if "wgrad" in LAYERS[layer].passes():
+        largest = max(n for n, _ in runs)
+        between = cost(hardware, layer, "wgrad_accumulate", largest, widest)
+        rows += [("wgrad_accumulate", largest, between)] * (len(runs) - 1)
+    return rows
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.lists(histograms, min_size=3, max_size=3), min_size=1, max_size=3), st.sampled_from(MACHINES))
+def test_policies_cost_what_they_say(tmp_path_factory, iterations, hardware):
+    rows, expected = [], {policy: [] for policy in SAMPLE_POLICIES}
+    for iteration, of_layers in enumerate(iterations):
+        ran = {policy: [] for policy in SAMPLE_POLICIES}
+        for layer, parts in enumerate(of_layers):
+            filled = [*parts, (BATCH - sum(n for n, *_ in parts), 2, 2, 2)]
+            if filled[-1][0] < 0:
+                filled = [(BATCH, *parts[0][1:])]
+            histogram = {}
+            for samples, a, w, g in filled:
+                rows.append((iteration, iteration + 1, LAYERS[layer].name, samples, a, w, g))
+                histogram[a, w, g, g, a] = histogram.get((a, w, g, g, a), 0) + samples
+            for policy in SAMPLE_POLICIES:
+                ran[policy] += [(layer, *row) for row in reference(hardware, layer, histogram, policy)]
+        for policy in SAMPLE_POLICIES:
+            expected[policy].append(ran[policy])
+    names = ["iteration_start", "iteration_end", "layer", "samples", "activation_bits", "weight_bits", "gradient_bits"]
+    run = {"schema": 1, "name": "t", "model": "m", "dataset": "d", "batch": BATCH, "iterations": len(iterations)}
+    trace = write_trace(
+        tmp_path_factory.mktemp("p") / "t",
+        run | {"source": "s", "synthetic": True},
+        LAYERS,
+        [dict(zip(names, row, strict=True)) for row in rows],
+    )
+    machine = bitsim.load_hardware(hardware)
+    for policy, of_iterations in expected.items():
+        result = bitsim.simulate(trace, machine, samples=policy)
+        flat = [row for ran in of_iterations for row in ran]
+        for name in ("cycles", "issue_cycles", "macs", "dram_read_bits", "dram_write_bits", "bit_ops"):
+            assert result.totals[name] == sum(values[name] for *_, values in flat), (policy, name)
+        assert result.totals["energy_pj"] == pytest.approx(sum(values["energy_pj"] for *_, values in flat))
+        frame = result.per_iteration()
+        assert frame["cycles"].tolist() == [sum(values["cycles"] for *_, values in ran) for ran in of_iterations]
+        assert frame["energy_pj"].tolist() == pytest.approx(
+            [sum(values["energy_pj"] for *_, values in ran) for ran in of_iterations]
+        )
+        listed = sorted(
+            (r["iteration_start"], r["layer"], r["pass"], r["samples"], r["cycles"])
+            for r in result.by_trace_row()
+            for _ in range(r["occurrences"])
+        )
+        assert listed == sorted(
+            (i, LAYERS[layer].name, name, n, values["cycles"])
+            for i, ran in enumerate(of_iterations)
+            for layer, name, n, values in ran
+        )
+        totals = {}
+        for r in result.distinct():
+            key = r["layer"], r["pass"], r["samples"]
+            totals[key] = totals.get(key, 0) + r["occurrences"] * r["iterations"]
+        counted = {}
+        for layer, name, n, _ in flat:
+            counted[LAYERS[layer].name, name, n] = counted.get((LAYERS[layer].name, name, n), 0) + 1
+        assert totals == counted
+
+
+@pytest.mark.parametrize("hardware", MACHINES)
+@pytest.mark.parametrize(("layer", "words"), [(0, 8 * 3 * 9), (1, 40 * 10)])
+def test_an_accumulation_reads_two_and_writes_one(hardware, layer, words):
+    """dW of the sum and of the group come in at accumulator width, their sum goes out; no MACs."""
+    values = cost(hardware, layer, "wgrad_accumulate", 4, (4, 4, 8, 8, 4))
+    bits = words * values["accumulator_bits"]
+    assert (values["dram_read_bits"], values["dram_write_bits"], values["macs"]) == (2 * bits, bits, 0)
+    assert sum(values[f"{name}_cycles"] for name in ("issue", "stall")) == values["cycles"]
+    rate = float(bitsim.load_hardware(hardware).rate)
+    assert values["cycles"] >= 3 * bits / rate
+
+
+def gated_trace(folder, gates=("gate.project.0", "gate.lstm@2")):
+    """conv, the gate's products, then the block they decide for."""
+    gate = [Layer(name, "linear", 1, 8, 4, needs_dgrad="false") for name in gates]
+    block = [Layer(name, "linear", 1, 40, 40, gate_group="block") for name in ("block.a", "investigate.b")]
+    layers = [Layer("conv", "linear", 1, 40, 40), *gate, *block]
+    place = {"iteration_start": 0, "iteration_end": 3}
+    rows = [place | {"layer": x.name} | dict.fromkeys(WIDTHS, 32) for x in layers if not x.gate_group]
+    for samples, bits in ((4, 2), (2, 8)):
+        rows.append(place | {"layer": "gate:block", "samples": samples} | dict.fromkeys(WIDTHS, bits))
+    run = {"schema": 1, "name": "t", "model": "m", "dataset": "d", "batch": BATCH, "iterations": 3, "source": "s"}
+    return write_trace(folder, run | {"synthetic": True}, layers, rows)
+
+
+WIDTHS = ("activation_bits", "weight_bits", "gradient_bits")
+
+
+def test_the_wait_is_the_forward_of_the_gates(tmp_path):
+    trace, machine = gated_trace(tmp_path / "t"), bitsim.load_hardware(MACHINES[0])
+    records = {r["samples"]: r for r in compare_policies(trace, machine)}
+    for policy, record in records.items():
+        rows = bitsim.simulate(trace, machine, samples=policy).distinct()
+        gates = [r for r in rows if r["layer"].startswith("gate.") and r["pass"] == "forward"]
+        assert record["gate_wait_cycles"] == sum(r["cycles"] * r["occurrences"] for r in gates) > 0
+    assert records["one-by-one"]["gate_wait_cycles"] > records["group"]["gate_wait_cycles"]
+    without = compare_policies(gated_trace(tmp_path / "u", gates=("delegate", "gates.x")), machine)
+    assert [r["gate_wait_cycles"] for r in without] == [None] * 3
+
+
+def test_needed_bits_are_those_of_each_sample(tmp_path):
+    """Of 6 samples 4 need 2x2 bits and 2 need 8x8: batch-max runs 6 at 8x8."""
+    trace, machine = gated_trace(tmp_path / "t", gates=()), bitsim.load_hardware(MACHINES[0])
+    peak = machine.accelerator.peak_bit_products_per_cycle
+    macs = 40 * 40 * 3
+    floats = 3 * 40 * 40 * BATCH * 16 * 16
+    for record in compare_policies(trace, machine):
+        needed = floats + 2 * macs * (4 * 2 * 2 + 2 * 8 * 8)
+        assert record["needed_utilisation"] == pytest.approx(needed / (record["cycles"] * peak))
+        ran = floats + 2 * macs * BATCH * 8 * 8 if record["samples"] == "batch-max" else needed
+        assert record["utilisation"] == pytest.approx(ran / (record["cycles"] * peak))
+
+
+def test_forms_of_the_table_agree(tmp_path, bitsim_command):
+    trace = gated_trace(tmp_path / "t")
+    command = ("run", trace.path, "--hw", MACHINES[0], "--hw", MACHINES[1], "--samples", "all")
+    listed = json.loads(bitsim_command(*command, "--format", "json")[1])["policies"]
+    rows = list(csv.DictReader(io.StringIO(bitsim_command(*command, "--format", "csv")[1])))
+    assert [(r["hardware"], r["samples"]) for r in rows] == [
+        (name, policy) for name in MACHINES for policy in SAMPLE_POLICIES
+    ]
+    assert [float(r["cycles"]) for r in rows] == [r["cycles"] for r in listed]
+    for policy, record in zip(SAMPLE_POLICIES, listed, strict=False):
+        _, text, _ = bitsim_command("run", trace.path, "--hw", MACHINES[0], "--samples", policy, "--format", "json")
+        assert json.loads(text)["runs"][0]["cycles_per_iteration"] == record["cycles"]
+    status, out, err = bitsim_command(*command, "--out", tmp_path / "out")
+    assert (status, out) == (2, "") and "--samples all: makes one table" in err
+    status, out, err = bitsim_command(*command, "--rows", "trace")
+    assert (status, out) == (2, "") and "--samples all: makes one table" in err
+
+
+def test_the_page_shows_what_its_commands_print(tmp_path, monkeypatch, bitsim_command):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "100")
+    fences = re.findall(r"^```bash\n(.*?)^```\n+(?:```text\n(.*?)^```)?", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    shown = 0
+    for commands, expected in fences:
+        for line in commands.splitlines():
+            status, out, err = bitsim_command(*shlex.split(line)[1:])
+            assert status == 0, (line, err)
+        if expected:
+            shown += 1
+            assert [row.rstrip() for row in out.splitlines()] == [row.rstrip() for row in expected.splitlines()]
+    assert shown >= 3

@@ -15,7 +15,7 @@ from bitsim.simulation.overlap import overlapped
 from bitsim.simulation.result import Result
 from bitsim.simulation.rows import Demanded, Row, RowsByDemand, RunRows
 from bitsim.trace import Demand, Trace
-from bitsim.workload import DGRAD, DGRAD_SECOND, FORWARD, WGRAD, Layer, Widths
+from bitsim.workload import DGRAD, DGRAD_SECOND, FORWARD, RECOMPUTE, WGRAD, Layer, Widths
 
 ANALYTICAL = "analytical"
 ALLOWED = {
@@ -40,8 +40,8 @@ def simulate(
 ) -> Result:
     """Cycles and energy of `trace` on `machine`.
 
-    objective: cycles, energy or edp, what each mapping minimises.  passes: of forward, dgrad
-    (attention: both gradients), wgrad.  iterations: half-open range, default all.
+    objective: cycles, energy or edp, what each mapping minimises.  passes: of forward (with
+    its recomputations), dgrad (attention: both gradients), wgrad.  iterations: half-open range, default all.
     samples: batch-max, group or one-by-one, how samples of one layer with different widths run.
     timing: collapsed, event or stepped, equal engines; or analytical, the published closed-form model of a
     machine that has one (see simulation.analytical).  overlap: barrier, or overlap, where the rows of an
@@ -62,10 +62,11 @@ def simulate(
         layer = trace.layers[demand.layer_index]
         rows = []
         for pass_name, count, occurrences, widths in _occurrences(layer, demand, chosen, samples):
-            key = (layer.name, pass_name, count, _relevant(pass_name, widths))
+            costed = FORWARD if pass_name == RECOMPUTE else pass_name  # the same product once more
+            key = (layer.name, costed, count, _relevant(costed, widths))
             if key not in costs:
                 try:
-                    costs[key] = _cost(model, layer, pass_name, count, widths)
+                    costs[key] = _cost(model, layer, costed, count, widths)
                 except InputError as error:
                     faults += error.faults
                     continue
@@ -93,8 +94,8 @@ def _check_analytical(machine: Machine, chosen: frozenset[str], objective: str, 
         for what, value, allowed in (("objective", objective, "cycles"), ("overlap", overlap, "barrier"))
         if value != allowed
     ]
-    if chosen - set(known):
-        unknown = ", ".join(sorted(chosen - set(known)))
+    if chosen - {*known, RECOMPUTE}:
+        unknown = ", ".join(sorted(chosen - {*known, RECOMPUTE}))
         faults.append(f"--timing analytical: the model has no {unknown}, allowed: --passes {','.join(known)}")
     if faults:
         raise InputError(faults)
@@ -123,7 +124,7 @@ def _check(trace: Trace, passes: Iterable[str], iterations: tuple[int, int] | No
             )
     if faults:
         raise InputError(faults)
-    return chosen | ({DGRAD_SECOND} if DGRAD in chosen else set())
+    return chosen | ({DGRAD_SECOND} if DGRAD in chosen else set()) | ({RECOMPUTE} if FORWARD in chosen else set())
 
 
 def _occurrences(
@@ -138,7 +139,8 @@ def _occurrences(
     listed = []
     for pass_name in layer.passes():
         if pass_name in chosen:
-            listed += [(pass_name, count, occurrences, widths) for count, occurrences, widths in groups]
+            times = layer.times(pass_name)
+            listed += [(pass_name, count, occurrences * times, widths) for count, occurrences, widths in groups]
     runs = sum(occurrences for _, occurrences, _ in groups)
     if WGRAD in chosen and WGRAD in layer.passes() and runs > 1:
         widest = _widest([w for _, _, w in groups])

@@ -12,7 +12,7 @@ from typing import Any
 
 from bitsim import strict_yaml
 from bitsim.errors import InputError
-from bitsim.trace.layers_file import OPTIONAL, REQUIRED
+from bitsim.trace.layers_file import OPTIONAL, OPTIONAL_PADDING, REQUIRED
 from bitsim.trace.precision_file import REQUIRED as PRECISION_COLUMNS
 from bitsim.trace.reader import Trace, open_trace
 from bitsim.workload import Layer
@@ -31,7 +31,8 @@ def write_trace(
     extra = dict.fromkeys(name for row in rows for name in row if name not in PRECISION_COLUMNS)
     with new_folder(folder) as draft:
         (draft / "run.yaml").write_text(strict_yaml.dump(run), encoding="utf-8")
-        _write_csv(draft / "layers.csv", (*REQUIRED, *OPTIONAL), [_layer_cells(layer) for layer in layers])
+        cells = [_layer_cells(layer) for layer in layers]
+        _write_csv(draft / "layers.csv", (*REQUIRED, *_optional_columns(cells)), cells)
         _write_csv(draft / "precision.csv", (*PRECISION_COLUMNS, *extra), rows)
         open_trace(draft)
     return open_trace(folder.absolute())
@@ -69,6 +70,11 @@ def _write_csv(path: Path, columns: Iterable[str], rows: Iterable[Mapping[str, A
         writer.writerows(rows)
 
 
+def _optional_columns(cells: list[dict[str, Any]]) -> list[str]:
+    """Paddings, and what some layer needs."""
+    return [name for name in OPTIONAL if name in OPTIONAL_PADDING or any(name in row for row in cells)]
+
+
 def _layer_cells(layer: Layer) -> dict[str, Any]:
     cells: dict[str, Any] = {
         "layer": layer.name,
@@ -78,6 +84,10 @@ def _layer_cells(layer: Layer) -> dict[str, Any]:
         "needs_dgrad": layer.needs_dgrad,
         "gate_group": layer.gate_group,
     }
+    if not layer.needs_wgrad:
+        cells["needs_wgrad"] = "false"
+    if layer.recomputes:
+        cells["recomputes"] = layer.recomputes
     if layer.kind != "linear":
         cells["groups"] = layer.groups
     if layer.kind != "conv":

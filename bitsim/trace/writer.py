@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,11 +20,15 @@ from bitsim.workload import Layer
 
 
 def write_trace(
-    folder: str | Path, run: Mapping[str, Any], layers: Iterable[Layer], precision: Iterable[Mapping[str, Any]]
+    folder: str | Path,
+    run: Mapping[str, Any],
+    layers: Iterable[Layer],
+    precision: Iterable[Mapping[str, Any]],
+    compress: bool = False,
 ) -> Trace:
     """Write a trace to `folder`, which must not exist, and open it.
 
-    run: keys of run.yaml; precision: rows of precision.csv, missing columns are blank.
+    run: keys of run.yaml; precision: rows of precision.csv, missing columns are blank; compress: as precision.csv.gz.
     Raises InputError, and leaves nothing behind, if the trace does not pass its own checks.
     """
     folder = Path(folder)
@@ -34,6 +39,8 @@ def write_trace(
         cells = [_layer_cells(layer) for layer in layers]
         _write_csv(draft / "layers.csv", (*REQUIRED, *_optional_columns(cells)), cells)
         _write_csv(draft / "precision.csv", (*PRECISION_COLUMNS, *extra), rows)
+        if compress:
+            _compress(draft / "precision.csv")
         open_trace(draft)
     return open_trace(folder.absolute())
 
@@ -61,6 +68,12 @@ def new_folder(folder: Path) -> Iterator[Path]:
         raise InputError(f"{folder}: cannot be written: {error.strerror}") from None
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+def _compress(path: Path) -> None:
+    """PATH becomes PATH.gz, with no time of day in it: the same table is the same file."""
+    path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes(), mtime=0))
+    path.unlink()
 
 
 def _write_csv(path: Path, columns: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> None:

@@ -2,6 +2,7 @@
 
 import importlib.util
 from collections import Counter, defaultdict
+from pathlib import Path
 
 import pytest
 
@@ -272,7 +273,7 @@ def test_gpt2(checkpointed):
     with torch.device("meta"):
         model = library.GPT2LMHeadModel(library.GPT2Config(attn_implementation="eager", use_cache=False))
     if checkpointed:
-        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        model.activation_checkpointing_enable({"use_reentrant": False})
         model.train()
     tag_nodes(model)
     # A mask of four dimensions is taken as it is; others would be looked into, and meta tensors hold nothing.
@@ -552,3 +553,20 @@ def test_bad_precisions_are_named(precision, message):
 def test_nothing_recorded(tmp_path):
     with pytest.raises(InputError, match="no products were recorded"):
         Recorder(nn.Identity(), 1, eight_bits).save(tmp_path / "t", dataset="none")
+
+
+def test_the_lines_of_the_page(tmp_path, monkeypatch):
+    page = (Path(__file__).parent.parent / "docs" / "traces.md").read_text()
+    code = page.split("<!-- test: the five lines -->")[1].split("```python")[1].split("```")[0]
+    model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 10))
+    batches = [(torch.zeros(n, 1, 8, 8), torch.zeros(n, dtype=torch.long)) for n in (32, 32, 7)]
+    monkeypatch.chdir(tmp_path)
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    exec(code, {"torch": torch, "model": model, "batches": batches, "optimizer": optimizer})
+    trace = bitsim.open_trace(tmp_path / "my_run")
+    assert [(x.name, x.passes()) for x in trace.layers] == [
+        ("0", (FORWARD, WGRAD)),
+        ("3", (FORWARD, DGRAD, WGRAD)),
+    ]
+    assert (trace.run.iterations, trace.run.batch) == (3, 32)
+    assert bitsim.simulate(trace, bitsim.load_hardware("bitfusion_16x32_192b")).totals["cycles"] > 0

@@ -30,7 +30,7 @@ BATCH = 128
 EPOCHS = 60
 LEARNING_RATE = 0.05
 WEIGHT_DECAY = 1e-4
-COST_WEIGHT = 1e-3  # of DFQ's cost term (FracTrain, Sec. 4.1)
+COST_WEIGHT = 0.1
 SPLIT = {"train": 1257, "validation": 270, "test": 270}
 
 

@@ -1,5 +1,6 @@
 """Recording a loop: the products recorded are those autograd issues, each in its layer and its orientation."""
 
+import functools
 import importlib.util
 from collections import Counter, defaultdict
 from pathlib import Path
@@ -421,6 +422,94 @@ def test_custom_functions_run_their_own_gradients():
         ("weight", (FORWARD, DGRAD, WGRAD)),
     ]
     assert macs_by_phase(recorder.layers, 5) == issued.macs
+
+
+class Forgetful(torch.autograd.Function):
+    """Scores of attention that are formed again in the backward pass, and a product that belongs to nothing."""
+
+    @staticmethod
+    def forward(ctx, q, k, stray):
+        ctx.save_for_backward(q, k)
+        ctx.stray = stray
+        return (q @ k.transpose(-1, -2)).sigmoid()
+
+    @staticmethod
+    def backward(ctx, gradient):
+        q, k = ctx.saved_tensors
+        y = (q @ k.transpose(-1, -2)).sigmoid()
+        if ctx.stray:
+            torch.zeros(7, 9) @ torch.zeros(9, 11)
+        gradient = gradient * y * (1 - y)
+        return gradient @ k, gradient.transpose(-1, -2) @ q, None
+
+
+@pytest.mark.parametrize("stray", [False, True])
+def test_custom_functions_may_form_their_product_again(tmp_path, stray):
+    class Net(nn.Module):
+        def forward(self, q, k):
+            return Forgetful.apply(q, k, stray)
+
+    inputs = {name: torch.zeros(6, 5, 4, requires_grad=True) for name in "qk"}
+    recorder, issued = record(Net(), inputs, 3)
+    (layer,) = recorder.layers
+    assert (layer.groups, layer.recomputes, layer.passes()[1:]) == (2, 1, (RECOMPUTE, DGRAD, DGRAD_SECOND))
+    assert sum(issued.macs.values()) == layer.training_macs(3) + 7 * 9 * 11 * stray
+    if stray:
+        with pytest.raises(InputError, match=r"backward pass, ForgetfulBackward \(mm\): cannot be said"):
+            recorder.save(tmp_path / "t", dataset="none")
+    else:
+        recorder.save(tmp_path / "t", dataset="none")
+
+
+def test_selective_checkpoints_run_again_what_they_did_not_keep():
+    def keep(context, op, *args, **kwargs):
+        policy = torch.utils.checkpoint.CheckpointPolicy
+        return policy.MUST_SAVE if op == torch.ops.aten.bmm.default else policy.PREFER_RECOMPUTE
+
+    class Net(Stack):
+        def forward(self, tokens):
+            contexts = functools.partial(torch.utils.checkpoint.create_selective_checkpoint_contexts, keep)
+            x = self.embed(tokens)
+            for block in self.blocks:
+                x = checkpoint(block, x, use_reentrant=False, context_fn=contexts)
+            return x
+
+    counter, recorder = FlopCounterMode(display=False), Recorder(Net(2), 4, eight_bits)
+    with counter, recorder.step():
+        recorder.model(tokens()).sum().backward()
+    assert 2 * sum(x.training_macs(4) for x in recorder.layers) == counter.get_total_flops()
+    assert {x.kind for x in recorder.layers if x.recomputes} == {"linear"}
+
+
+def test_checkpoints_inside_checkpoints_run_twice_more():
+    class Net(Stack):
+        def forward(self, tokens):
+            def pair(x):
+                for block in self.blocks:
+                    x = checkpoint(block, x, use_reentrant=False)
+                return x
+
+            return checkpoint(pair, self.embed(tokens), use_reentrant=False)
+
+    counter, recorder = FlopCounterMode(display=False), Recorder(Net(3), 4, eight_bits)
+    with counter, recorder.step():
+        recorder.model(tokens()).sum().backward()
+    assert 2 * sum(x.training_macs(4) for x in recorder.layers) == counter.get_total_flops()
+    assert next(x for x in recorder.layers if x.name == "blocks.0.qkv").recomputes == 2
+
+
+def test_experts_without_tokens_and_images_folded_into_the_batch(tmp_path):
+    model = nn.ModuleDict({"frames": nn.Conv2d(1, 2, 3), "expert": nn.Linear(2, 3)})
+    recorder = Recorder(model, 4, eight_bits)
+    for count in (5, 0):
+        with recorder.step():
+            y = model["frames"](torch.zeros(4 * 3, 1, 5, 5)).mean(dim=(2, 3))
+            (model["expert"](y[:count]).sum() + y.sum()).backward()
+    trace = recorder.save(tmp_path / "t", dataset="none")
+    assert trace.run.batch == 12  # samples that run together
+    runs = [(trace.layers[s.layer_index].name, [g.samples for g in s.groups]) for s in trace.spans(0, 2)]
+    assert runs == [("frames", [12]), ("expert", [1]), ("expert", [])]
+    assert trace.layers[1].rows == 5
 
 
 def test_forward_only_products_have_no_gradients():

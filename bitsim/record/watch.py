@@ -7,13 +7,12 @@ ties a product of the backward pass to the forward product it belongs to.
 Assumptions
     - What runs inside a node of the backward pass with gradients enabled is a checkpoint's recomputation,
       without them a gradient.
-    - A recomputation repeats a run of forward products in their order; where shared modules leave a
-      choice, it is the least often recomputed, then the latest.
+    - A recomputation repeats forward products in their order, one after the other unless a selective
+      checkpoint kept some; where shared modules leave a choice, it is the least often recomputed, then the latest.
 """
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -111,6 +110,8 @@ class Watch(TorchDispatchMode):
         operands: tuple[Any, Any] | None = None
         if op in products.MATRIX:
             operands = args[products.MATRIX[op]], args[products.MATRIX[op] + 1]
+            if not all(t.numel() for t in operands):
+                return  # an expert without tokens, say
             count, rows, reduced, columns = products.matrix_sizes(op, args)
             if count == 1:
                 if self._parameter(operands[0]) and not self._parameter(operands[1]):
@@ -160,6 +161,11 @@ class Watch(TorchDispatchMode):
                     # Square products fit both: what requires a gradient decides.
                     call.gradients.add(min(which & call.wanted or which))
                     return
+            again = [c for c in calls if c.product.sizes == (rows, reduced, columns)]
+            if again:  # a custom function forms once more what it did not keep
+                again[0].recomputes += 1
+            elif rows * reduced * columns:
+                self.unsupported.setdefault(f"backward pass, {node.name()}", op)
         elif op == products.CONVOLUTION_BACKWARD:
             for call in calls:
                 call.gradients |= {which for which, on in zip((FIRST, SECOND), args[10], strict=False) if on}
@@ -198,7 +204,7 @@ class Watch(TorchDispatchMode):
 
 
 def _repeated(calls: list[Call], again: list[Call]) -> list[Call]:
-    """The run of `calls` that `again` repeats."""
+    """Those of `calls` that `again` repeats."""
     shapes, names = [c.product for c in again], [c.name for c in again]
     fitting = []
     for start in range(len(calls) - len(again) + 1):
@@ -206,10 +212,22 @@ def _repeated(calls: list[Call], again: list[Call]) -> list[Call]:
         if all(c.product == shape for c, shape in zip(run, shapes, strict=True)):
             other_names = sum(c.name != name for c, name in zip(run, names, strict=True))
             fitting.append((other_names, sum(c.recomputes for c in run), -start))
-    if not fitting:
+    if fitting:
+        start = -min(fitting)[2]
+        return calls[start : start + len(again)]
+    found: list[Call] = []
+    before = len(calls)
+    for call in reversed(again):
+        before = next((i for i in reversed(range(before)) if _same(calls[i], call)), -1)
+        if before >= 0:
+            found.insert(0, calls[before])
+    if len(found) < len(again):
         raise InputError(
             f"{names[0]}: the backward pass runs a product with gradients enabled that repeats none of forward, "
             "allowed: checkpoints (gradients of gradients cannot be recorded)"
         )
-    start = -min(fitting)[2]
-    return list(itertools.islice(calls, start, start + len(again)))
+    return found
+
+
+def _same(call: Call, other: Call) -> bool:
+    return call.product == other.product and call.name == other.name

@@ -17,6 +17,7 @@ from torch.nn import functional
 from bitsim.record.policies import GATED_WEIGHT_BITS, cost_percent
 
 HIDDEN = 10
+START_SPREAD = 2.0  # of the weights of the choice: samples and blocks start with different candidates
 
 
 class Gate(nn.Module):
@@ -27,6 +28,7 @@ class Gate(nn.Module):
         self.project = nn.ModuleList(nn.Linear(c, HIDDEN) for c in channels)
         self.lstm = nn.LSTMCell(HIDDEN, HIDDEN)
         self.choose = nn.Linear(HIDDEN, len(candidates))
+        nn.init.normal_(self.choose.weight, std=START_SPREAD)
         self.register_buffer("bits", torch.tensor(candidates, dtype=torch.float32))
         costs = [cost_percent(a, GATED_WEIGHT_BITS, g) for a, g in candidates]
         self.register_buffer("costs", torch.tensor(costs))

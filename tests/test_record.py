@@ -7,7 +7,8 @@ import pytest
 
 import bitsim
 from bitsim import data
-from bitsim.record.policies import POLICIES, cost_percent
+from bitsim.record.policies import POLICIES
+from bitsim.schedules import Bits, DynamicPrecision
 
 needs_torch = pytest.mark.skipif(
     importlib.util.find_spec("torch") is None or importlib.util.find_spec("sklearn") is None,
@@ -51,7 +52,7 @@ def test_a_gated_run_records_each_sample_and_the_gate_itself(tmp_path, bitsim_co
         if layer.name in floats:
             assert widths == {(32, 32, 32)}
         else:
-            assert widths <= {(a, 4, g) for a, g in POLICIES["fractrain"].candidates}
+            assert widths <= {bits[:3] for bits in POLICIES["fractrain"]().candidates}
 
 
 def test_an_unknown_schedule_is_named(tmp_path, bitsim_command):
@@ -121,35 +122,28 @@ def test_the_convolution_quantises_what_its_widths_say():
 def test_the_gate_costs_what_it_picks_and_learns_towards_its_target():
     import torch
 
-    from bitsim.record.digits import COST_WEIGHT, _cost_term
+    from bitsim.record.digits import COST_SCALE, _cost_term
     from bitsim.record.resnet import ResNet
 
     torch.manual_seed(0)
-    policy = POLICIES["dfq"]
-    model = ResNet(8, 1, 10, policy.candidates)
+    model = ResNet(8, 1, 10, DynamicPrecision().candidates)
     x = torch.randn(16, 1, 8, 8)
-    for target, sign in ((100.0, -1), (0.0, 1)):
+    for target, sign in ((100.0, -1), (0.1, 1)):
         model(x)
         picked = [
             pair
             for block in model.blocks()
             for pair in zip(*(w.tolist() for w in block.conv1.widths[::2]), strict=True)
         ]
-        spent = sum(cost_percent(int(a), 4, int(g)) for a, g in picked) / len(picked)
+        spent = sum(Bits(int(a), 4, int(g)).cost_percent for a, g in picked) / len(picked)
         assert model.gate.cost().item() == pytest.approx(spent, rel=1e-6)
-        below = type(policy)(policy.source, candidates=policy.candidates, targets=(target,))
-        term = _cost_term(model, below, 0)
-        assert term.item() == pytest.approx(sign * COST_WEIGHT * spent, rel=1e-6)
+        term = _cost_term(model, DynamicPrecision(target=target))
+        assert term.item() == pytest.approx(sign * COST_SCALE * 1e-3 * spent, rel=1e-6)
         model.zero_grad()
         term.backward()
         # A step down the gradient makes dear candidates likelier below the target, and cheap ones above.
         dearest = int(model.gate.costs.argmax())
         assert sign * model.gate.choose.bias.grad[dearest] > 0
-
-
-def test_cost_is_the_mean_of_the_three_products():
-    assert cost_percent(32, 32, 32) == 100
-    assert cost_percent(3, 4, 6) == pytest.approx(100 * (12 + 24 + 18) / 3 / 1024)
 
 
 @pytest.mark.parametrize("schedule", list(POLICIES))
@@ -189,8 +183,8 @@ def mean_cost(trace, first, last):
         if layer.gate_group and layer.name.endswith("conv1"):
             length = span.iteration_end - span.iteration_start
             for g in span.groups:
-                cost = cost_percent(g.widths.activation_bits, g.widths.weight_bits, g.widths.gradient_bits)
-                spent += cost * g.samples * length
+                bits = Bits(g.widths.activation_bits, g.widths.weight_bits, g.widths.gradient_bits)
+                spent += bits.cost_percent * g.samples * length
                 samples += g.samples * length
     return spent / samples
 
@@ -198,7 +192,8 @@ def mean_cost(trace, first, last):
 @pytest.mark.parametrize("schedule", GATED)
 def test_shipped_gates_choose_for_each_sample_and_meet_their_target(schedule):
     trace = bitsim.open_trace(f"resnet20_digits_{schedule}")
-    candidates = {(a, 4, g) for a, g in POLICIES[schedule].candidates}
+    controller = POLICIES[schedule]()
+    candidates = {bits[:3] for bits in controller.candidates}
     used, mixed = set(), 0
     for block in BLOCKS:
         for _, groups in widths_over_time(trace, f"{block}.conv1"):
@@ -206,7 +201,7 @@ def test_shipped_gates_choose_for_each_sample_and_meet_their_target(schedule):
             mixed += len(groups) > 1
     assert used <= candidates and len(used) >= 3 and mixed > 100
     assert max(max(w) for w in used) <= 8 or schedule != "dfq8"
-    assert mean_cost(trace, 300, 600) == pytest.approx(POLICIES[schedule].targets[-1], rel=0.1)
+    assert mean_cost(trace, 300, 600) == pytest.approx(3.0, rel=0.1)
 
 
 @pytest.mark.parametrize("missing", ["torch", "sklearn"])

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bitsim.errors import InputError
-from bitsim.record.policies import ALPHA, EPS, Policy, policy_named
-from bitsim.schedules import ProgressivePrecision
+from bitsim.record.policies import Controller, controller_named, described
+from bitsim.schedules import DynamicPrecision
 from bitsim.trace.reader import Trace
 from bitsim.workload import FLOAT_BITS, Layer
 
@@ -30,8 +30,8 @@ BATCH = 128
 EPOCHS = 60
 LEARNING_RATE = 0.05
 WEIGHT_DECAY = 1e-4
-# Of DFQ's cost term. FracTrain's 1e-3 is for 64,000 iterations: in these 600 no gate left its first choice.
-COST_WEIGHT = 0.5
+# DFQ's cost term, 1e-3 in 64,000 iterations, times this: in these 600 no gate would leave its first choice.
+COST_SCALE = 500
 SPLIT = {"train": 1257, "validation": 270, "test": 270}
 
 
@@ -50,7 +50,9 @@ def record_digits(folder: str | Path, schedule: str = "pfq", seed: int = 0, epoc
     folder = Path(folder)
     if folder.exists():
         raise InputError(f"{folder}: exists already, allowed: a new folder")
-    policy = policy_named(schedule)
+    controller = controller_named(schedule)
+    source = f"recorded by bitsim trace record: {described(controller)}"
+    candidates = controller.candidates if isinstance(controller, DynamicPrecision) else ()
     _need("torch", "sklearn")
     import sklearn
     import torch
@@ -60,22 +62,22 @@ def record_digits(folder: str | Path, schedule: str = "pfq", seed: int = 0, epoc
 
     torch.set_num_threads(1)
     torch.manual_seed(seed)
-    model = ResNet(20, in_channels=1, classes=10, candidates=policy.candidates)
-    recorder = Recorder(model, BATCH, _precision_of(model), _gate_of if policy.candidates else lambda layer: "")
-    log = _train(model, policy, recorder, seed, epochs)
+    model = ResNet(20, in_channels=1, classes=10, candidates=candidates)
+    recorder = Recorder(model, BATCH, _precision_of(model), _gate_of if candidates else lambda layer: "")
+    log = _train(model, controller, recorder, seed, epochs)
     return recorder.save(
         folder,
         model="ResNet-20 (16-32-64 channels, 1x1 projections)",
         dataset="scikit-learn digits, 1797 images of 8x8",
-        compress=bool(policy.candidates),
-        source=f"recorded by bitsim trace record: {policy.source}",
+        compress=bool(candidates),
+        source=source,
         iterations_per_epoch=-(-SPLIT["train"] // BATCH),
         loss=log.loss,
         accuracy=log.accuracy,
         split=SPLIT,
         seed=seed,
         optimizer=f"SGD, learning rate {LEARNING_RATE} divided by 10 at half and three quarters, momentum 0.9, "
-        f"weight decay {WEIGHT_DECAY}" + (f", cost term {COST_WEIGHT}" if policy.candidates else ""),
+        f"weight decay {WEIGHT_DECAY}" + (f", cost term times {COST_SCALE}" if candidates else ""),
         command=f"bitsim trace record {folder.name} --schedule {schedule} --epochs {epochs} --seed {seed}",
         versions={
             "torch": str(torch.__version__),
@@ -133,27 +135,25 @@ def _data(seed: int) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
     return parts
 
 
-def _train(model: ResNet, policy: Policy, recorder: Recorder, seed: int, epochs: int) -> _Log:
+def _train(model: ResNet, controller: Controller, recorder: Recorder, seed: int, epochs: int) -> _Log:
     import torch
     from torch.nn import functional
 
     parts = _data(seed)
     images, labels = parts["train"]
-    # Of PFQ's controller only the stage is used: what a stage means is the policy's.
-    controller = ProgressivePrecision(((8, 8, 8),) * policy.stages, EPS, ALPHA)
     optimizer = torch.optim.SGD(model.parameters(), LEARNING_RATE, momentum=0.9, weight_decay=WEIGHT_DECAY)
     steps = torch.optim.lr_scheduler.MultiStepLR(optimizer, [max(epochs // 2, 1), max(epochs * 3 // 4, 2)])
     log = _Log()
     for _ in range(epochs):
-        if policy.widths:
-            model.set_widths(policy.widths[controller.stage])
+        if not isinstance(controller, DynamicPrecision):
+            model.set_widths(controller.bits()[:3])
         total, right = 0.0, 0
         for chosen in torch.randperm(len(labels)).split(BATCH):
             with recorder.step(len(chosen)):
                 logits = model(images[chosen])
                 loss = functional.cross_entropy(logits, labels[chosen])
                 optimizer.zero_grad()
-                (loss + _cost_term(model, policy, controller.stage)).backward()
+                (loss + _cost_term(model, controller)).backward()
             optimizer.step()
             total += loss.item() * len(chosen)
             right += int((logits.argmax(1) == labels[chosen]).sum())
@@ -168,12 +168,12 @@ def _train(model: ResNet, policy: Policy, recorder: Recorder, seed: int, epochs:
     return log
 
 
-def _cost_term(model: ResNet, policy: Policy, stage: int) -> torch.Tensor | float:
+def _cost_term(model: ResNet, controller: Controller) -> torch.Tensor | float:
     """DFQ's: the batch's cost, up or down, whichever leads to the target; nothing without a gate."""
-    if model.gate is None:
+    if model.gate is None or not isinstance(controller, DynamicPrecision):
         return 0.0
     cost = model.gate.cost()
-    return COST_WEIGHT * (1 if cost.item() > policy.targets[stage] else -1) * cost
+    return COST_SCALE * controller.cost_factor(cost.item()) * cost
 
 
 def _evaluate(model: torch.nn.Module, images: torch.Tensor, labels: torch.Tensor) -> tuple[float, float]:

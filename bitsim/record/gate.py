@@ -14,24 +14,25 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from bitsim.record.policies import GATED_WEIGHT_BITS, cost_percent
+from bitsim.schedules import Bits
 
 HIDDEN = 10
 START_SPREAD = 2.0  # of the weights of the choice: samples and blocks start with different candidates
 
 
 class Gate(nn.Module):
-    """candidates: (activation, gradient) bits; channels: of the input of each block."""
+    """candidates: bits it picks from; channels: of the input of each block."""
 
-    def __init__(self, candidates: tuple[tuple[int, int], ...], channels: list[int]) -> None:
+    def __init__(self, candidates: tuple[Bits, ...], channels: list[int]) -> None:
         super().__init__()
         self.project = nn.ModuleList(nn.Linear(c, HIDDEN) for c in channels)
         self.lstm = nn.LSTMCell(HIDDEN, HIDDEN)
         self.choose = nn.Linear(HIDDEN, len(candidates))
         nn.init.normal_(self.choose.weight, std=START_SPREAD)
-        self.register_buffer("bits", torch.tensor(candidates, dtype=torch.float32))
-        costs = [cost_percent(a, GATED_WEIGHT_BITS, g) for a, g in candidates]
-        self.register_buffer("costs", torch.tensor(costs))
+        self.weight_bits = candidates[0].weight_bits  # not the gate's to choose
+        pairs = [(float(b.activation_bits), float(b.gradient_bits)) for b in candidates]
+        self.register_buffer("bits", torch.tensor(pairs))
+        self.register_buffer("costs", torch.tensor([b.cost_percent for b in candidates]))
         self.start()
 
     def start(self) -> None:

@@ -7,8 +7,8 @@ from torch import nn
 from torch.nn import functional
 
 from bitsim.record.gate import Gate
-from bitsim.record.policies import GATED_WEIGHT_BITS
 from bitsim.record.quantise import QuantisedConv2d
+from bitsim.schedules import Bits
 
 
 def _conv(in_channels: int, out_channels: int, kernel: int, stride: int) -> QuantisedConv2d:
@@ -33,11 +33,9 @@ class Block(nn.Module):
 
 
 class ResNet(nn.Module):
-    """Depth 6n+2, widths 16, 32, 64.  candidates: (activation, gradient) bits a gate picks from; none: no gate."""
+    """Depth 6n+2, widths 16, 32, 64.  candidates: bits a gate picks from; none: no gate."""
 
-    def __init__(
-        self, depth: int, in_channels: int, classes: int, candidates: tuple[tuple[int, int], ...] = ()
-    ) -> None:
+    def __init__(self, depth: int, in_channels: int, classes: int, candidates: tuple[Bits, ...] = ()) -> None:
         super().__init__()
         self.conv1, self.bn1 = _conv(in_channels, 16, 3, 1), nn.BatchNorm2d(16)
         channels = 16
@@ -70,6 +68,6 @@ class ResNet(nn.Module):
             for number, block in enumerate(self.blocks()):
                 activation_bits, gradient_bits, share = self.gate(number, out)
                 for conv in (block.conv1, block.conv2):
-                    conv.widths = activation_bits, GATED_WEIGHT_BITS, gradient_bits
+                    conv.widths = activation_bits, self.gate.weight_bits, gradient_bits
                 out = block(out, share)
         return self.fc(out.mean(dim=(2, 3)))

@@ -632,6 +632,7 @@ def test_a_step_that_raises_is_not_recorded_and_leaves_no_hooks():
         ([(3, EIGHT)], "said of 3 samples, it ran on 4"),
         ("8", "3 to 5 widths"),
         ([], "said of 0 samples"),
+        ((8, None, 8), "3 to 5 widths"),
     ],
 )
 def test_bad_precisions_are_named(precision, message):
@@ -646,12 +647,15 @@ def test_nothing_recorded(tmp_path):
 
 def test_the_lines_of_the_page(tmp_path, monkeypatch):
     page = (Path(__file__).parent.parent / "docs" / "traces.md").read_text()
-    code = page.split("<!-- test: the five lines -->")[1].split("```python")[1].split("```")[0]
+    loop, controlled = (
+        part.split("```")[0] for part in page.split("<!-- test: the five lines -->")[1].split("```python")[1:]
+    )
     model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 10))
     batches = [(torch.zeros(n, 1, 8, 8), torch.zeros(n, dtype=torch.long)) for n in (32, 32, 7)]
     monkeypatch.chdir(tmp_path)
     optimizer = torch.optim.SGD(model.parameters(), 0.1)
-    exec(code, {"torch": torch, "model": model, "batches": batches, "optimizer": optimizer})
+    names = {"torch": torch, "model": model, "batches": batches, "optimizer": optimizer}
+    exec(loop, names)
     trace = bitsim.open_trace(tmp_path / "my_run")
     assert [(x.name, x.passes()) for x in trace.layers] == [
         ("0", (FORWARD, WGRAD)),
@@ -659,3 +663,7 @@ def test_the_lines_of_the_page(tmp_path, monkeypatch):
     ]
     assert (trace.run.iterations, trace.run.batch) == (3, 32)
     assert bitsim.simulate(trace, bitsim.load_hardware("bitfusion_16x32_192b")).totals["cycles"] > 0
+    exec(controlled, names)
+    exec(loop[loop.index("for images") :].replace("my_run", "controlled"), names)
+    controlled_trace = bitsim.open_trace(tmp_path / "controlled")
+    assert {g.widths.activation_bits for d in controlled_trace.demands() for g in d.groups} == {3, 32}

@@ -10,7 +10,8 @@ from bitsim.errors import InputError
 from bitsim.workload import Layer
 
 # (activation, weight, gradient[, weight gradient[, output]]) bits of a whole batch, or such widths with their samples.
-Precision = Sequence[int] | Sequence[tuple[int, Sequence[int]]]
+# Numbers not given may be None at the end, so that schedules.Bits can be handed on.
+Precision = Sequence[int | None] | Sequence[tuple[int, Sequence[int | None]]]
 Groups = tuple[tuple[int, tuple[int, ...]], ...]
 _WIDTHS = ("activation_bits", "weight_bits", "gradient_bits", "weight_gradient_bits", "output_bits")
 IDLE: Groups = ()
@@ -66,12 +67,12 @@ class Ranges:
 def groups_of(layer: Layer, samples: int, precision: Precision) -> Groups:
     """What a layer ran at, checked.  InputError unless there are three to five widths, and samples add up."""
     listed: list[Any] = list(precision)
-    whole = bool(listed) and all(isinstance(x, int) for x in listed)
+    whole = bool(listed) and all(isinstance(x, int | None) for x in listed)
     pairs: list[Any] = [(samples, listed)] if whole else listed
     try:
         merged: dict[tuple[int, ...], int] = {}
         for count, widths in pairs:
-            key = tuple(int(w) for w in widths)
+            key = tuple(int(w) for w in _without_blank_end(widths))
             if not 3 <= len(key) <= len(_WIDTHS):
                 raise ValueError
             merged[key] = merged.get(key, 0) + int(count)
@@ -84,6 +85,14 @@ def groups_of(layer: Layer, samples: int, precision: Precision) -> Groups:
     if total != samples:
         raise InputError(f"layer {layer.name}: the precision is said of {total} samples, it ran on {samples}")
     return groups
+
+
+def _without_blank_end(widths: Sequence[int | None]) -> Sequence[Any]:
+    """Optional widths left blank, as controllers do."""
+    said = list(widths)
+    while said and said[-1] is None:
+        said.pop()
+    return said
 
 
 def _rows(r: Range, said: str, batch: int) -> list[dict[str, Any]]:

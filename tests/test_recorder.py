@@ -512,6 +512,21 @@ def test_experts_without_tokens_and_images_folded_into_the_batch(tmp_path):
     assert trace.layers[1].rows == 5
 
 
+def test_a_graph_that_is_gone_through_twice_is_named(tmp_path):
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(18, 4))
+    recorder = Recorder(model, 3, eight_bits)
+    with recorder.step():
+        y = model(torch.zeros(3, 1, 5, 5))
+        y[:, 0].sum().backward(retain_graph=True)
+        y[:, 1].sum().backward()
+    with pytest.raises(InputError) as raised:
+        recorder.save(tmp_path / "t", dataset="none")
+    assert [fault.split(":")[0] for fault in raised.value.faults] == [
+        "backward pass, AddmmBackward0 (mm)",
+        "backward pass, ConvolutionBackward0 (convolution_backward)",
+    ]
+
+
 def test_forward_only_products_have_no_gradients():
     """A teacher without gradients, and a branch that does not reach the loss."""
     student, teacher, unused = nn.Linear(6, 6), nn.Linear(6, 6), nn.Linear(6, 6)

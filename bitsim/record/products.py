@@ -56,7 +56,7 @@ class Product:
     sizes: tuple[int, int, int] | None = None
     part: str = ""
 
-    def gradient_of(self, sizes: tuple[int, int, int]) -> set[str]:
+    def gradient_of(self, sizes: tuple[int, ...]) -> set[str]:
         """The operands of which a product of these sizes may be the gradient; either way round."""
         if self.sizes is None:
             return set()

@@ -150,29 +150,37 @@ class Watch(TorchDispatchMode):
         return Call(self._name(product, operands), product, node, torch.is_grad_enabled(), wanted)
 
     def _note_gradient(self, op: str, args: Any, node: Any) -> None:
+        if op in products.MATRIX:
+            _, *sizes = products.matrix_sizes(op, args)
+            noted = not all(sizes) or self._note_matrix_gradient(tuple(sizes), self._calls_of(node))
+        elif op == products.CONVOLUTION_BACKWARD:
+            wanted = {which for which, on in zip((FIRST, SECOND), args[10], strict=False) if on}
+            noted = _note_all(self._calls_of(node), "conv", ("",), wanted)
+        elif op.startswith(products.FUSED_ATTENTION):
+            noted = _note_all(self._calls_of(node), "matmul", ("qk", "av"), {FIRST, SECOND})
+        else:
+            return
+        if not noted:
+            self.unsupported.setdefault(f"backward pass, {node.name()}", op)
+
+    def _calls_of(self, node: Any) -> list[Call]:
+        """Calls that `node` may belong to, the latest first: a checkpoint on another thread counts its nodes anew."""
         # A product without a graph of its own can only belong to a custom function, which runs it in its forward.
         custom = isinstance(node, torch.autograd.function.BackwardCFunction)
-        calls = [c for c in self._of_node.get(node._sequence_nr(), []) if c.with_graph is not custom]
-        if op in products.MATRIX:
-            _, rows, reduced, columns = products.matrix_sizes(op, args)
-            for call in calls:
-                which = call.product.gradient_of((rows, reduced, columns)) - call.gradients
-                if which:
-                    # Square products fit both: what requires a gradient decides.
-                    call.gradients.add(min(which & call.wanted or which))
-                    return
-            again = [c for c in calls if c.product.sizes == (rows, reduced, columns)]
-            if again:  # a custom function forms once more what it did not keep
-                again[0].recomputes += 1
-            elif rows * reduced * columns:
-                self.unsupported.setdefault(f"backward pass, {node.name()}", op)
-        elif op == products.CONVOLUTION_BACKWARD:
-            for call in calls:
-                call.gradients |= {which for which, on in zip((FIRST, SECOND), args[10], strict=False) if on}
-        elif op.startswith(products.FUSED_ATTENTION):
-            for call in calls:
-                call.gradients |= {FIRST, SECOND}
-                call.recomputes += call.product.part == "qk"
+        return [c for c in reversed(self._of_node.get(node._sequence_nr(), [])) if c.with_graph is not custom]
+
+    def _note_matrix_gradient(self, sizes: tuple[int, ...], calls: list[Call]) -> bool:
+        for call in calls:
+            which = call.product.gradient_of(sizes) - call.gradients
+            if which:
+                # Square products fit both: what requires a gradient decides.
+                call.gradients.add(min(which & call.wanted or which))
+                return True
+        for call in calls:
+            if call.product.sizes == sizes:  # a custom function forms once more what it did not keep
+                call.recomputes += 1
+                return True
+        return False
 
     def _name(self, product: Product, operands: tuple[Any, Any] | None) -> str:
         path, module = self._modules[-1]
@@ -201,6 +209,17 @@ class Watch(TorchDispatchMode):
             self._modules.pop()
 
         return leave
+
+
+def _note_all(calls: list[Call], kind: str, parts: tuple[str, ...], gradients: set[str]) -> bool:
+    """Give the latest call of each part its gradients; False if one has them already, or there is none."""
+    for part in parts:
+        fitting = [c for c in calls if (c.product.layer.kind, c.product.part) == (kind, part) and not c.gradients]
+        if not fitting:
+            return False
+        fitting[0].gradients |= gradients
+        fitting[0].recomputes += part == "qk"  # fused attention keeps no scores
+    return True
 
 
 def _repeated(calls: list[Call], again: list[Call]) -> list[Call]:

@@ -169,10 +169,17 @@ def _train(model: ResNet, controller: Controller, recorder: Recorder, seed: int,
 
 
 def _cost_term(model: ResNet, controller: Controller) -> torch.Tensor | float:
-    """DFQ's: the batch's cost, up or down, whichever leads to the target; nothing without a gate."""
+    """DFQ's: the batch's cost, up or down, whichever leads to the target; nothing without a gate.
+
+    Nothing either where the target lies below the cheapest candidate, as FracTrain's first does, and every
+    sample runs it already: pushing on could only saturate the gate, which then stays there.
+    """
     if model.gate is None or not isinstance(controller, DynamicPrecision):
         return 0.0
     cost = model.gate.cost()
+    least = float(model.gate.costs.min())
+    if controller.target < least and cost.item() <= least * (1 + 1e-5):
+        return 0.0
     return COST_SCALE * controller.cost_factor(cost.item()) * cost
 
 

@@ -10,6 +10,8 @@ Assumptions
       since the next reader expects a whole tensor. ``zero-inserted`` is the alternative: one
       product over the gradient with ``stride - 1`` zeros between its rows and columns.
     - An attention product (``matmul``) is ``batch * heads`` independent products: groups.
+    - A layer inside an activation checkpoint runs its forward product again in the backward pass
+      (pass `recompute`): the same product at the same widths.
     - Padding is never stored: a tap outside the tensor multiplies nothing ("real" taps leave it out).
 """
 
@@ -22,6 +24,7 @@ from functools import lru_cache
 import numpy as np
 
 FORWARD, DGRAD, WGRAD, DGRAD_SECOND = "forward", "dgrad", "wgrad", "dgrad_second"
+RECOMPUTE = "recompute"
 PASSES = (FORWARD, DGRAD, WGRAD)
 FLOAT_BITS = 32
 MAX_BITS = 32
@@ -32,7 +35,8 @@ class Layer:
     """One row of layers.csv. Channels are totals over groups; linear and matmul have 1x1 kernels.
 
     needs_dgrad is ``true``, ``false``, or for a matmul also ``first`` or ``second``: which of its
-    operands needs a gradient.
+    operands needs a gradient.  needs_wgrad is False where the weights are frozen (matmul: no meaning).
+    recomputes: how often an iteration runs the forward product again, under activation checkpointing.
     """
 
     name: str
@@ -55,6 +59,8 @@ class Layer:
     rows: int = 1
     needs_dgrad: str = "true"
     gate_group: str = ""
+    needs_wgrad: bool = True
+    recomputes: int = 0
 
     @property
     def out_h(self) -> int:
@@ -79,13 +85,23 @@ class Layer:
 
     def passes(self) -> tuple[str, ...]:
         """The training products this layer has, in the order they run."""
-        if self.kind == "matmul":
-            return (
-                (FORWARD,)
-                + ((DGRAD,) if self.needs_dgrad in ("true", "first") else ())
-                + ((DGRAD_SECOND,) if self.needs_dgrad in ("true", "second") else ())
-            )
-        return (FORWARD,) + ((DGRAD,) if self.needs_dgrad == "true" else ()) + (WGRAD,)
+        matmul = self.kind == "matmul"
+        has = {
+            FORWARD: True,
+            RECOMPUTE: self.recomputes > 0,
+            DGRAD: self.needs_dgrad in ("true", "first"),
+            DGRAD_SECOND: matmul and self.needs_dgrad in ("true", "second"),
+            WGRAD: not matmul and self.needs_wgrad,
+        }
+        return tuple(name for name, runs in has.items() if runs)
+
+    def times(self, pass_name: str) -> int:
+        """How often one iteration runs a pass of `passes`."""
+        return self.recomputes if pass_name == RECOMPUTE else 1
+
+    def training_macs(self, batch: int) -> int:
+        """Nominal multiply-accumulates of all passes of one iteration."""
+        return self.macs(batch) * sum(self.times(name) for name in self.passes())
 
 
 @dataclass(frozen=True)
@@ -238,6 +254,8 @@ def lower(layer: Layer, pass_name: str, samples: int, zero_inserted: bool = Fals
     GEMM forms of ISCA 2018 for the forward pass.
     """
     channels, outputs = layer.in_channels // layer.groups, layer.out_channels // layer.groups
+    if pass_name == RECOMPUTE:
+        pass_name = FORWARD
     if layer.kind == "matmul":
         # Y[rows, out] = A[rows, in] B[in, out]; dA = dY B^T; dB^T = dY^T A, rows reduced.
         sizes = {
@@ -281,6 +299,7 @@ class Widths:
         """(input, weight, output) bits of a pass; output None = accumulator width (wgrad)."""
         return {
             FORWARD: (self.activation_bits, self.weight_bits, self.output_bits),
+            RECOMPUTE: (self.activation_bits, self.weight_bits, self.output_bits),
             DGRAD: (self.gradient_bits, self.weight_bits, self.gradient_bits),
             WGRAD: (self.activation_bits, self.weight_gradient_bits, None),
             DGRAD_SECOND: (self.gradient_bits, self.activation_bits, self.gradient_bits),
@@ -292,8 +311,11 @@ def effective_macs(layer: Layer, widths: Widths, samples: int) -> float:
 
     Source: FracTrain (NeurIPS 2020): a product of 32 x 32 bits is one.
     """
-    weights = (widths.operands(name)[:2] for name in layer.passes())
-    return layer.macs(samples) * sum(first * second for first, second in weights) / FLOAT_BITS**2
+    bit_products = 0
+    for name in layer.passes():
+        first, second, _ = widths.operands(name)
+        bit_products += layer.times(name) * first * second
+    return layer.macs(samples) * bit_products / FLOAT_BITS**2
 
 
 def required_accumulator_bits(input_bits: int, weight_bits: int, reduction: int) -> int:

@@ -60,3 +60,16 @@ def test_one_row_alone_costs_what_it_costs_behind_a_barrier():
     first = barrier.rows["layer"].iloc[-1]
     assert overlap.rows.set_index("layer").loc[first, "wait_load_cycles"].min() > 0  # nothing hides the first load
     assert len(overlap.rows) == len(barrier.rows)
+
+
+def test_a_recomputation_runs_before_the_gradients_of_its_layer():
+    rows = [row(0, "forward"), row(0, "wgrad"), row(1, "forward"), row(1, "recompute", 2), row(1, "dgrad")]
+    rows += [row(1, "wgrad"), row(2, "forward"), row(2, "dgrad")]
+    assert [(s.row.layer_index, s.row.pass_name, s.reads) for s in in_order(rows)][3:] == [
+        (2, "dgrad", 2),
+        (1, "recompute", 0),
+        (1, "recompute", 0),
+        (1, "dgrad", 3),
+        (1, "wgrad", 3),
+        (0, "wgrad", 6),
+    ]

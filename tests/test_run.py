@@ -18,7 +18,7 @@ from bitsim import data
 from bitsim.errors import InputError
 from bitsim.simulation.cost import CostModel
 from bitsim.workload import Layer, Widths
-from tests.conftest import PRECISION, RUN
+from tests.conftest import LAYERS, PRECISION, RUN
 
 MACHINES = data.names("hw_configs", ".yaml")
 TRACES = data.names("traces")
@@ -599,3 +599,23 @@ def test_large_products_are_quick():
     assert values["tiles"] > 2_000_000 and values["macs"] == 16 * 1024 * 1024 * 50257
     with pytest.raises(InputError, match="collapsed takes any number"):
         CostModel(model.machine, timing="event").pass_cost(layer, "dgrad", 16, Widths(8, 8, 8, 8, 8))
+
+
+def test_recomputed_products_are_rows_that_cost_what_forward_costs(trace_folder):
+    header, conv, *rest = LAYERS.splitlines()
+    layers = "\n".join([header + ",recomputes", conv + ",2", *(line + "," for line in rest)]) + "\n"
+    trace, machine = bitsim.open_trace(trace_folder(layers=layers)), bitsim.load_hardware("bitfusion_16x32_192b")
+    plain = bitsim.simulate(bitsim.open_trace(trace_folder(name="plain")), machine).totals
+    whole, forward = bitsim.simulate(trace, machine), bitsim.simulate(trace, machine, passes=["forward"])
+    rows = whole.rows.set_index(["layer", "pass"])
+    again, first = rows.loc[("conv", "recompute")], rows.loc[("conv", "forward")]
+    assert (again["occurrences"], first["occurrences"]) == (2, 1)
+    assert again["cycles"] == first["cycles"] and again["energy_pj"] == first["energy_pj"]
+    assert whole.totals["cycles"] == plain["cycles"] + 2 * first["cycles"] * 100
+    assert whole.totals["macs"] == 100 * sum(x.training_macs(8) for x in trace.layers)
+    assert set(forward.rows["pass"]) == {"forward", "recompute"}
+    assert "recompute" not in set(bitsim.simulate(trace, machine, passes=["dgrad", "wgrad"]).rows["pass"])
+    with pytest.raises(InputError, match="layer attend, forward"):  # the published model has no attention
+        bitsim.simulate(trace, machine, passes=["forward"], timing="analytical")
+    barrier, overlap = (bitsim.simulate(trace, machine, overlap=o).totals for o in ("barrier", "overlap"))
+    assert overlap["macs"] == barrier["macs"] and overlap["cycles"] <= barrier["cycles"]

@@ -130,6 +130,16 @@ BAD = [
     ("layers", LAYERS.replace("fc,linear", "conv,linear"), ["layers.csv:3: layer: conv stands twice"]),
     ("layers", LAYERS.replace(",1,true,block", ",1,maybe,block"), ["layers.csv:3: needs_dgrad: 'maybe'"]),
     ("layers", LAYERS.replace(",1,true,block", ",1,true"), ["layers.csv:3: 17 cells"]),
+    (
+        "layers",
+        LAYERS.replace("\n", ",,\n")
+        .replace("group,,", "group,needs_wgrad,recomputes")
+        .replace("true,,,", "true,,false,65"),
+        [
+            "layers.csv:4: needs_wgrad: 'false', allowed: blank",
+            "layers.csv:4: recomputes: '65', allowed: a whole number 0",
+        ],
+    ),
     ("layers", b"\x00\x01\x02", ["layers.csv:1: binary"]),
     ("precision", "", ["precision.csv:1: empty file"]),
     ("precision", None, ["no precision table"]),
@@ -214,3 +224,17 @@ def test_a_million_rows_reduce(tmp_path):
     (folder / "layers.csv").write_text("\n".join(LAYERS.splitlines()[i] for i in (0, 2)) + "\n")
     (folder / "precision.csv").write_text(PRECISION.splitlines()[0] + "\n" + rows + "\n")
     assert [d.iterations for d in bitsim.open_trace(folder).demands()] == [count // 2] * 2
+
+
+def test_recomputes_and_frozen_weights_are_read_and_written(trace_folder, tmp_path):
+    header, *rows = LAYERS.splitlines()
+    cells = {"conv": ",,2", "fc": ",false,", "attend": ",,1"}
+    rows = [row + cells[row.split(",")[0]] for row in rows]
+    layers = "\n".join([header + ",needs_wgrad,recomputes", *rows]) + "\n"
+    trace = bitsim.open_trace(trace_folder(layers=layers))
+    assert [(x.needs_wgrad, x.recomputes) for x in trace.layers] == [(True, 2), (False, 0), (True, 1)]
+    precision = [
+        dict(zip(PRECISION.splitlines()[0].split(","), r.split(","), strict=True)) for r in PRECISION.split()[1:]
+    ]
+    run = trace.run.model_dump(by_alias=True, exclude_none=True)
+    assert write_trace(tmp_path / "again", run, trace.layers, precision).layers == trace.layers

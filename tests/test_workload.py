@@ -11,6 +11,7 @@ from bitsim.workload import (
     DGRAD,
     DGRAD_SECOND,
     FORWARD,
+    RECOMPUTE,
     WGRAD,
     Layer,
     Widths,
@@ -120,3 +121,16 @@ def test_accumulator_width_at_the_edge(a, w, safe):
     greatest = 2 ** (a - 1) * 2 ** (w - 1)
     assert greatest * safe < 2**31 <= greatest * (safe + 1)
     assert required_accumulator_bits(a, w, safe) <= 32 < required_accumulator_bits(a, w, safe + 2)
+
+
+def test_checkpoints_run_forward_again_and_frozen_weights_need_no_gradient():
+    layer = Layer("fc", "linear", 1, 8, 4, rows=3, recomputes=2, needs_wgrad=False)
+    assert layer.passes() == (FORWARD, RECOMPUTE, DGRAD)
+    assert layer.training_macs(5) == 4 * layer.macs(5)
+    assert Layer("fc", "linear", 1, 8, 4).training_macs(1) == 3 * 32
+
+
+def test_a_recomputation_is_the_forward_product_once_more():
+    layer, widths = Layer("fc", "linear", 1, 8, 4, rows=3, needs_dgrad="false", recomputes=2), Widths(4, 4, 8, 8, 4)
+    assert lower(layer, RECOMPUTE, 5) == lower(layer, FORWARD, 5)
+    assert effective_macs(layer, widths, 5) == layer.macs(5) * (3 * 16 + 32) / 1024

@@ -42,11 +42,12 @@ def check(trace: TraceArgument) -> None:
 @app.command()
 def record(
     out: Annotated[Path, typer.Argument(help="Folder to write the trace to; must not exist.")],
+    schedule: Annotated[str, typer.Option(help="pfq, fw8bw8, dfq, dfq8 or fractrain.")] = "pfq",
     epochs: Annotated[int, typer.Option(min=1, max=10000, help="Epochs to train.")] = 60,
     seed: Annotated[int, typer.Option(min=0, help="Seed of weights, order and rounding.")] = 0,
 ) -> None:
-    """Train ResNet-20 on real digit images with progressive precision (PFQ) and record its trace (needs torch)."""
+    """Train ResNet-20 on real digit images at low precision and record its trace (needs torch)."""
     from bitsim.record import record_digits
 
-    record_digits(out, seed=seed, epochs=epochs)
+    record_digits(out, schedule, seed=seed, epochs=epochs)
     typer.echo(f"{out}: written")

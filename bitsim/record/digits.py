@@ -1,87 +1,109 @@
-"""Train ResNet-20 with progressive precision on scikit-learn's 1,797 digit images and record its trace.
+"""Train ResNet-20 at low precision on scikit-learn's 1,797 digit images and record its trace.
 
-Small but real: real images, real losses that decide when precision rises (PFQ), a short last batch.
+Small but real: real images, real losses that decide when precision rises, gates that choose for each sample,
+a short last batch.  It is recorded as any user's loop would be, through Recorder.
 """
 
 from __future__ import annotations
 
 import importlib
 import platform
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bitsim.errors import InputError
-from bitsim.schedules import ProgressivePrecision
-from bitsim.schedules.switching import ALPHA, EPS
+from bitsim.record.policies import Controller, controller_named, described
+from bitsim.schedules import DynamicPrecision
 from bitsim.trace.reader import Trace
-from bitsim.trace.writer import write_trace
 from bitsim.workload import FLOAT_BITS, Layer
 
 if TYPE_CHECKING:
     import torch
 
+    from bitsim.record.ranges import Precision
+    from bitsim.record.recorder import Recorder
+    from bitsim.record.resnet import ResNet
+
 BATCH = 128
 EPOCHS = 60
 LEARNING_RATE = 0.05
 WEIGHT_DECAY = 1e-4
+# DFQ's cost term, 1e-3 in 64,000 iterations, times this: in these 600 no gate would leave its first choice.
+COST_SCALE = 500
 SPLIT = {"train": 1257, "validation": 270, "test": 270}
 
 
 @dataclass
 class _Log:
-    losses: dict[str, list[float]]
-    accuracy: dict[str, list[float]]
-    ranges: list[tuple[int, int, int, tuple[int, int, int]]]  # first, last iteration, batch, widths
+    loss: dict[str, list[float]] = field(default_factory=lambda: {"train": [], "validation": []})
+    accuracy: dict[str, list[float]] = field(default_factory=lambda: {"train": [], "validation": [], "test": []})
 
 
-def record_digits(folder: str | Path, seed: int = 0, epochs: int = EPOCHS) -> Trace:
+def record_digits(folder: str | Path, schedule: str = "pfq", seed: int = 0, epochs: int = EPOCHS) -> Trace:
     """Train for `epochs` epochs and write the trace to `folder`, which must not exist.
 
-    Raises InputError if the folder exists, or without torch and scikit-learn.
+    schedule: a key of policies.POLICIES.  Raises InputError if the folder exists, for another schedule,
+    or without torch and scikit-learn.
     """
     folder = Path(folder)
     if folder.exists():
         raise InputError(f"{folder}: exists already, allowed: a new folder")
+    controller = controller_named(schedule)
+    source = f"recorded by bitsim trace record: {described(controller)}"
+    candidates = controller.candidates if isinstance(controller, DynamicPrecision) else ()
     _need("torch", "sklearn")
     import sklearn
     import torch
 
+    from bitsim.record.recorder import Recorder
     from bitsim.record.resnet import ResNet
-    from bitsim.record.shapes import layers_of
 
     torch.set_num_threads(1)
     torch.manual_seed(seed)
-    model = ResNet(20, in_channels=1, classes=10)
-    layers = layers_of(model, torch.zeros(1, 1, 8, 8))
-    controller = ProgressivePrecision()
-    log = _train(model, controller, seed, epochs)
-    per_epoch = -(-SPLIT["train"] // BATCH)
-    run = {
-        "schema": 1,
-        "name": folder.name,
-        "model": "ResNet-20 (16-32-64 channels, 1x1 projections)",
-        "dataset": "scikit-learn digits, 1797 images of 8x8",
-        "batch": BATCH,
-        "iterations": per_epoch * epochs,
-        "source": "recorded by bitsim trace record: PFQ, forward 3/4/6/8, backward 6/6/8/8, "
-        f"eps {EPS}, alpha {ALPHA}; the classifier is float",
-        "synthetic": False,
-        "iterations_per_epoch": per_epoch,
-        "loss": log.losses,
-        "accuracy": log.accuracy,
-        "split": SPLIT,
-        "seed": seed,
-        "optimizer": f"SGD, learning rate {LEARNING_RATE} divided by 10 at half and three quarters, momentum 0.9, "
-        f"weight decay {WEIGHT_DECAY}",
-        "command": f"bitsim trace record {folder.name} --epochs {epochs} --seed {seed}",
-        "versions": {
+    model = ResNet(20, in_channels=1, classes=10, candidates=candidates)
+    recorder = Recorder(model, BATCH, _precision_of(model), _gate_of if candidates else lambda layer: "")
+    log = _train(model, controller, recorder, seed, epochs)
+    return recorder.save(
+        folder,
+        model="ResNet-20 (16-32-64 channels, 1x1 projections)",
+        dataset="scikit-learn digits, 1797 images of 8x8",
+        compress=bool(candidates),
+        source=source,
+        iterations_per_epoch=-(-SPLIT["train"] // BATCH),
+        loss=log.loss,
+        accuracy=log.accuracy,
+        split=SPLIT,
+        seed=seed,
+        optimizer=f"SGD, learning rate {LEARNING_RATE} divided by 10 at half and three quarters, momentum 0.9, "
+        f"weight decay {WEIGHT_DECAY}" + (f", cost term times {COST_SCALE}" if candidates else ""),
+        command=f"bitsim trace record {folder.name} --schedule {schedule} --epochs {epochs} --seed {seed}",
+        versions={
             "torch": str(torch.__version__),
             "scikit-learn": str(sklearn.__version__),
             "python": platform.python_version(),
         },
-    }
-    return write_trace(folder, run, layers, _rows(layers, log))
+    )
+
+
+def _precision_of(model: ResNet) -> Callable[[Layer], Precision]:
+    """Widths of the quantised convolutions; what else there is, is float."""
+    from bitsim.record.quantise import QuantisedConv2d
+
+    modules = dict(model.named_modules())
+
+    def precision(layer: Layer) -> Precision:
+        module = modules.get(layer.name)
+        return module.precision() if isinstance(module, QuantisedConv2d) else (FLOAT_BITS,) * 3
+
+    return precision
+
+
+def _gate_of(layer: Layer) -> str:
+    """layer1.0.conv1 and layer1.0.conv2 follow the gate layer1.0."""
+    block, _, name = layer.name.rpartition(".")
+    return block if name in ("conv1", "conv2") else ""
 
 
 def _need(*modules: str) -> None:
@@ -113,42 +135,56 @@ def _data(seed: int) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
     return parts
 
 
-def _train(model: torch.nn.Module, controller: ProgressivePrecision, seed: int, epochs: int) -> _Log:
+def _train(model: ResNet, controller: Controller, recorder: Recorder, seed: int, epochs: int) -> _Log:
     import torch
     from torch.nn import functional
 
-    from bitsim.record.quantise import QuantisedConv2d
-
     parts = _data(seed)
     images, labels = parts["train"]
-    convs = [module for module in model.modules() if isinstance(module, QuantisedConv2d)]
     optimizer = torch.optim.SGD(model.parameters(), LEARNING_RATE, momentum=0.9, weight_decay=WEIGHT_DECAY)
     steps = torch.optim.lr_scheduler.MultiStepLR(optimizer, [max(epochs // 2, 1), max(epochs * 3 // 4, 2)])
-    log = _Log({"train": [], "validation": []}, {"validation": [], "test": []}, [])
-    iteration = 0
+    log = _Log()
     for _ in range(epochs):
-        for conv in convs:
-            conv.widths = controller.bits()[:3]
-        total = 0.0
+        if not isinstance(controller, DynamicPrecision):
+            model.set_widths(controller.bits()[:3])
+        total, right = 0.0, 0
         for chosen in torch.randperm(len(labels)).split(BATCH):
-            loss = functional.cross_entropy(model(images[chosen]), labels[chosen])
-            optimizer.zero_grad()
-            loss.backward()
+            with recorder.step(len(chosen)):
+                logits = model(images[chosen])
+                loss = functional.cross_entropy(logits, labels[chosen])
+                optimizer.zero_grad()
+                (loss + _cost_term(model, controller)).backward()
             optimizer.step()
             total += loss.item() * len(chosen)
-            log.ranges.append((iteration, iteration + 1, len(chosen), controller.bits()[:3]))
-            iteration += 1
+            right += int((logits.argmax(1) == labels[chosen]).sum())
         steps.step()
         validation_loss, validation_accuracy = _evaluate(model, *parts["validation"])
-        log.losses["train"].append(round(total / len(labels), 5))
-        log.losses["validation"].append(round(validation_loss, 5))
+        log.loss["train"].append(round(total / len(labels), 5))
+        log.loss["validation"].append(round(validation_loss, 5))
+        log.accuracy["train"].append(round(right / len(labels), 5))
         log.accuracy["validation"].append(round(validation_accuracy, 5))
         controller.update(total / len(labels))
     log.accuracy["test"].append(round(_evaluate(model, *parts["test"])[1], 5))
     return log
 
 
+def _cost_term(model: ResNet, controller: Controller) -> torch.Tensor | float:
+    """DFQ's: the batch's cost, up or down, whichever leads to the target; nothing without a gate.
+
+    Nothing either where the target lies below the cheapest candidate, as FracTrain's first does, and every
+    sample runs it already: pushing on could only saturate the gate, which then stays there.
+    """
+    if model.gate is None or not isinstance(controller, DynamicPrecision):
+        return 0.0
+    cost = model.gate.cost()
+    least = float(model.gate.costs.min())
+    if controller.target < least and cost.item() <= least * (1 + 1e-5):
+        return 0.0
+    return COST_SCALE * controller.cost_factor(cost.item()) * cost
+
+
 def _evaluate(model: torch.nn.Module, images: torch.Tensor, labels: torch.Tensor) -> tuple[float, float]:
+    """(loss, accuracy) at the widths of training."""
     import torch
     from torch.nn import functional
 
@@ -158,28 +194,3 @@ def _evaluate(model: torch.nn.Module, images: torch.Tensor, labels: torch.Tensor
     model.train()
     accuracy = (logits.argmax(1) == labels).float().mean()
     return functional.cross_entropy(logits, labels).item(), accuracy.item()
-
-
-def _rows(layers: list[Layer], log: _Log) -> list[dict[str, Any]]:
-    merged: list[list[Any]] = []
-    for first, last, batch, widths in log.ranges:
-        if merged and merged[-1][2:] == [batch, widths]:
-            merged[-1][1] = last
-        else:
-            merged.append([first, last, batch, widths])
-    rows = []
-    for first, last, batch, widths in merged:
-        for layer in layers:
-            activation, weight, gradient = widths if layer.kind == "conv" else (FLOAT_BITS,) * 3
-            rows.append(
-                {
-                    "iteration_start": first,
-                    "iteration_end": last,
-                    "layer": layer.name,
-                    "activation_bits": activation,
-                    "weight_bits": weight,
-                    "gradient_bits": gradient,
-                    "batch": "" if batch == BATCH else batch,
-                }
-            )
-    return rows

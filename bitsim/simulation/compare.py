@@ -19,7 +19,7 @@ from bitsim.simulation.result import Result
 if TYPE_CHECKING:
     import pandas as pd
 
-PASS_ORDER = ("forward", "dgrad", "dgrad_second", "wgrad", "wgrad_accumulate")
+PASS_ORDER = ("forward", "recompute", "dgrad", "dgrad_second", "wgrad", "wgrad_accumulate")
 TOTAL = "total"
 
 

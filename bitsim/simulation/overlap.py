@@ -2,10 +2,11 @@
 
 Assumptions (docs/microarchitecture.md, between rows)
     - Order: forward from the first layer to the last; then for each layer from the last to the first its
-      other passes.  Iterations are barriers: the weights change between them.
+      other passes, its recomputation before its gradients.  Iterations are barriers: the weights change between them.
     - Layers form a chain in the order of the trace: forward reads what the forward before wrote, the
       backward passes of a layer read the gradient that the layer after it wrote.  Where that was written by
       the row just before, or with less than two tiles in between, the first load waits for its stores.
+    - A recomputation reads what the forward product of its layer read: one layer a checkpoint.
     - Mappings are those chosen with barriers.
 """
 
@@ -21,10 +22,10 @@ import numpy as np
 from bitsim.kernels.program import CLASSES, FENCE, FLAGS, Nest
 from bitsim.simulation.cost import CostModel
 from bitsim.simulation.rows import Row, RowsByDemand, RowsByRange
-from bitsim.workload import DGRAD, DGRAD_SECOND, FORWARD, WGRAD
+from bitsim.workload import DGRAD, DGRAD_SECOND, FORWARD, RECOMPUTE, WGRAD
 
 WRITES_GRADIENTS = (DGRAD, DGRAD_SECOND)
-LAYER_PASSES = (FORWARD, *WRITES_GRADIENTS, WGRAD)
+LAYER_PASSES = (FORWARD, RECOMPUTE, *WRITES_GRADIENTS, WGRAD)
 
 
 @dataclass(frozen=True)
@@ -69,17 +70,18 @@ def in_order(rows: list[Row]) -> list[Step]:
         steps.extend([Step(row, reads)] * row.occurrences)
 
     written = -1
-    layer = -1
+    forward_reads: dict[int, int] = {}
     for row in (r for r in rows if r.pass_name == FORWARD):
-        if row.layer_index != layer:
-            layer, written = row.layer_index, len(steps) - 1
-        run(row, written)
+        run(row, forward_reads.setdefault(row.layer_index, len(steps) - 1))
     written = len(steps) - 1
     for index in sorted({row.layer_index for row in rows}, reverse=True):
         gradient = written
         for row in (r for r in rows if r.layer_index == index and r.pass_name != FORWARD):
             own = row.pass_name not in LAYER_PASSES  # adds up what this layer's passes wrote
-            run(row, len(steps) - 1 if own else gradient)
+            if row.pass_name == RECOMPUTE:
+                run(row, forward_reads.get(index, -1))
+            else:
+                run(row, len(steps) - 1 if own else gradient)
             if row.pass_name in WRITES_GRADIENTS:
                 written = len(steps) - 1
     return steps

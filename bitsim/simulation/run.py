@@ -15,7 +15,7 @@ from bitsim.simulation.result import Result
 from bitsim.simulation.rows import Row, RowsByDemand, RunRows
 from bitsim.simulation.samples import BATCH_MAX, SAMPLE_POLICIES, accumulations, of_batch, of_group
 from bitsim.trace import BatchDemand, GroupDemand, SampleGroup, Trace
-from bitsim.workload import DGRAD, DGRAD_SECOND, FORWARD, WGRAD, Layer, Widths
+from bitsim.workload import DGRAD, DGRAD_SECOND, FORWARD, RECOMPUTE, WGRAD, Layer, Widths
 
 ANALYTICAL = "analytical"
 ALLOWED = {
@@ -40,8 +40,8 @@ def simulate(
 ) -> Result:
     """Cycles and energy of `trace` on `machine`.
 
-    objective: cycles, energy or edp, what each mapping minimises.  passes: of forward, dgrad
-    (attention: both gradients), wgrad.  iterations: half-open range, default all.
+    objective: cycles, energy or edp, what each mapping minimises.  passes: of forward (with
+    its recomputations), dgrad (attention: both gradients), wgrad.  iterations: half-open range, default all.
     samples: batch-max, group or one-by-one, how samples of one layer with different widths run.
     timing: collapsed, event or stepped, equal engines; or analytical, the published closed-form model of a
     machine that has one (see simulation.analytical).  overlap: barrier, or overlap, where the rows of an
@@ -94,15 +94,17 @@ class _RowMaker:
         return self._passes(demand.layer_index, *found) if found else []
 
     def _passes(self, layer: int, occurrences: int, together: SampleGroup) -> list[Row]:
+        times = self._trace.layers[layer].times
         listed = [name for name in self._trace.layers[layer].passes() if name in self._chosen]
-        return [row for name in listed for row in self._row(layer, name, occurrences, together)]
+        return [row for name in listed for row in self._row(layer, name, occurrences * times(name), together)]
 
     def _row(self, index: int, pass_name: str, occurrences: int, together: SampleGroup) -> list[Row]:
         layer, count, widths = self._trace.layers[index], together.samples, together.widths
-        key = (index, pass_name, count, _relevant(pass_name, widths))
+        costed = FORWARD if pass_name == RECOMPUTE else pass_name  # the same product once more
+        key = (index, costed, count, _relevant(costed, widths))
         if key not in self._costs:
             try:
-                self._costs[key] = _cost(self._model, layer, pass_name, count, widths)
+                self._costs[key] = _cost(self._model, layer, costed, count, widths)
             except InputError as error:
                 self.faults += error.faults
                 self._costs[key] = None
@@ -122,8 +124,8 @@ def _check_analytical(machine: Machine, chosen: frozenset[str], objective: str, 
         for what, value, allowed in (("objective", objective, "cycles"), ("overlap", overlap, "barrier"))
         if value != allowed
     ]
-    if chosen - set(known):
-        unknown = ", ".join(sorted(chosen - set(known)))
+    if chosen - {*known, RECOMPUTE}:
+        unknown = ", ".join(sorted(chosen - {*known, RECOMPUTE}))
         faults.append(f"--timing analytical: the model has no {unknown}, allowed: --passes {','.join(known)}")
     if faults:
         raise InputError(faults)
@@ -152,7 +154,7 @@ def _check(trace: Trace, passes: Iterable[str], iterations: tuple[int, int] | No
             )
     if faults:
         raise InputError(faults)
-    return chosen | ({DGRAD_SECOND} if DGRAD in chosen else set())
+    return chosen | ({DGRAD_SECOND} if DGRAD in chosen else set()) | ({RECOMPUTE} if FORWARD in chosen else set())
 
 
 def _relevant(pass_name: str, widths: Widths) -> Any:

@@ -22,7 +22,8 @@ REQUIRED = (
     "needs_dgrad",
     "gate_group",
 )
-OPTIONAL = ("padding_h_end", "padding_w_end")
+OPTIONAL_PADDING = ("padding_h_end", "padding_w_end")
+OPTIONAL = (*OPTIONAL_PADDING, "needs_wgrad", "recomputes")
 # Columns a kind has; the others must be blank.
 _CONV = ("groups", "in_channels", "out_channels", "in_h", "in_w", *_WINDOW)
 _COLUMNS = {
@@ -33,7 +34,7 @@ _COLUMNS = {
 _MAY_BE_BLANK = {"groups": 1, "rows": 1}
 _MAX_SIZE = 2**31 - 1
 # Sizes along which tables are made: images up to 65,536 pixels a side, a million rows of a sample.
-_MOST = dict.fromkeys(("in_h", "in_w", *_WINDOW, *OPTIONAL), 2**16) | {"rows": 2**20}
+_MOST = dict.fromkeys(("in_h", "in_w", *_WINDOW, *OPTIONAL_PADDING), 2**16) | {"rows": 2**20, "recomputes": 64}
 _MAX_TAPS_OF_AN_AXIS = 2**22
 _MAX_WORDS = 2**42
 _MAX_BIT_OPS = 2**62
@@ -69,8 +70,8 @@ def _layer(line: int, cells: dict[str, str], faults: Faults) -> Layer | None:
         return None
     values: dict[str, int] = {}
     sound = True
-    columns = _COLUMNS[kind] + (OPTIONAL if kind == "conv" else ())
-    for column in (*REQUIRED[2:-2], *OPTIONAL):
+    columns = (*_COLUMNS[kind], *(OPTIONAL_PADDING if kind == "conv" else ()), "recomputes")
+    for column in (*REQUIRED[2:-2], *OPTIONAL_PADDING, "recomputes"):
         text = cells.get(column, "")
         if column not in columns:
             blank_too = kind == "linear" and column == "groups" and text == "1"
@@ -79,7 +80,7 @@ def _layer(line: int, cells: dict[str, str], faults: Faults) -> Layer | None:
             continue
         if not text and (column in _MAY_BE_BLANK or column in OPTIONAL):
             continue
-        least = 0 if column.startswith("padding") else 1
+        least = 0 if column.startswith("padding") or column == "recomputes" else 1
         number = int(text) if text.isascii() and text.isdecimal() and len(text) < 20 else -1
         most = _MOST.get(column, _MAX_SIZE)
         if not least <= number <= most:
@@ -89,6 +90,11 @@ def _layer(line: int, cells: dict[str, str], faults: Faults) -> Layer | None:
     grads = ("true", "false") + (("first", "second") if kind == "matmul" else ())
     if cells["needs_dgrad"] not in grads:
         faults.add(line, f"needs_dgrad: {cells['needs_dgrad']!r}, allowed: {', '.join(grads)}")
+        sound = False
+    needs_wgrad = cells.get("needs_wgrad", "")
+    if needs_wgrad not in (("",) if kind == "matmul" else ("", "true", "false")):
+        allowed = "blank: a matmul has none" if kind == "matmul" else "true, false, blank (true)"
+        faults.add(line, f"needs_wgrad: {needs_wgrad!r}, allowed: {allowed}")
         sound = False
     if not sound:
         return None
@@ -103,6 +109,7 @@ def _layer(line: int, cells: dict[str, str], faults: Faults) -> Layer | None:
         out_channels=values.pop("out_channels"),
         needs_dgrad=cells["needs_dgrad"],
         gate_group=cells["gate_group"],
+        needs_wgrad=needs_wgrad != "false",
         **values,
     )
 

@@ -183,7 +183,7 @@ def summary(trace: Trace) -> dict[str, Any]:
         "batch": run.batch,
         "iterations": run.iterations,
         "forward MACs a sample": forward,
-        "training MACs an iteration": run.batch * sum(layer.macs(1) * len(layer.passes()) for layer in trace.layers),
+        "training MACs an iteration": sum(layer.training_macs(run.batch) for layer in trace.layers),
         "effective MACs an iteration": f"{effective / run.iterations:.6g} (mean)",
         "trace ranges": trace.whole.spans,
         "distinct layers, widths and samples": len(groups),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,18 +13,22 @@ from typing import Any
 
 from bitsim import strict_yaml
 from bitsim.errors import InputError
-from bitsim.trace.layers_file import OPTIONAL, REQUIRED
+from bitsim.trace.layers_file import OPTIONAL, OPTIONAL_PADDING, REQUIRED
 from bitsim.trace.precision_file import REQUIRED as PRECISION_COLUMNS
 from bitsim.trace.reader import Trace, open_trace
 from bitsim.workload import Layer
 
 
 def write_trace(
-    folder: str | Path, run: Mapping[str, Any], layers: Iterable[Layer], precision: Iterable[Mapping[str, Any]]
+    folder: str | Path,
+    run: Mapping[str, Any],
+    layers: Iterable[Layer],
+    precision: Iterable[Mapping[str, Any]],
+    compress: bool = False,
 ) -> Trace:
     """Write a trace to `folder`, which must not exist, and open it.
 
-    run: keys of run.yaml; precision: rows of precision.csv, missing columns are blank.
+    run: keys of run.yaml; precision: rows of precision.csv, missing columns are blank; compress: as precision.csv.gz.
     Raises InputError, and leaves nothing behind, if the trace does not pass its own checks.
     """
     folder = Path(folder)
@@ -31,8 +36,11 @@ def write_trace(
     extra = dict.fromkeys(name for row in rows for name in row if name not in PRECISION_COLUMNS)
     with new_folder(folder) as draft:
         (draft / "run.yaml").write_text(strict_yaml.dump(run), encoding="utf-8")
-        _write_csv(draft / "layers.csv", (*REQUIRED, *OPTIONAL), [_layer_cells(layer) for layer in layers])
+        cells = [_layer_cells(layer) for layer in layers]
+        _write_csv(draft / "layers.csv", (*REQUIRED, *_optional_columns(cells)), cells)
         _write_csv(draft / "precision.csv", (*PRECISION_COLUMNS, *extra), rows)
+        if compress:
+            _compress(draft / "precision.csv")
         open_trace(draft)
     return open_trace(folder.absolute())
 
@@ -62,11 +70,22 @@ def new_folder(folder: Path) -> Iterator[Path]:
         shutil.rmtree(draft, ignore_errors=True)
 
 
+def _compress(path: Path) -> None:
+    """PATH becomes PATH.gz, with no time of day in it: the same table is the same file."""
+    path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes(), mtime=0))
+    path.unlink()
+
+
 def _write_csv(path: Path, columns: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, list(columns), restval="", lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
+
+
+def _optional_columns(cells: list[dict[str, Any]]) -> list[str]:
+    """Paddings, and what some layer needs."""
+    return [name for name in OPTIONAL if name in OPTIONAL_PADDING or any(name in row for row in cells)]
 
 
 def _layer_cells(layer: Layer) -> dict[str, Any]:
@@ -78,6 +97,10 @@ def _layer_cells(layer: Layer) -> dict[str, Any]:
         "needs_dgrad": layer.needs_dgrad,
         "gate_group": layer.gate_group,
     }
+    if not layer.needs_wgrad:
+        cells["needs_wgrad"] = "false"
+    if layer.recomputes:
+        cells["recomputes"] = layer.recomputes
     if layer.kind != "linear":
         cells["groups"] = layer.groups
     if layer.kind != "conv":

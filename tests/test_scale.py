@@ -3,6 +3,7 @@
 import io
 import itertools
 import os
+import pickle
 import random
 
 import numpy as np
@@ -239,6 +240,18 @@ def test_changed_between_two_readings(tmp_path):
         file.write("\n")
     with pytest.raises(InputError, match=r"precision.csv: before line 203: changed while it was read"):
         list(trace.spans(0, 100))
+
+
+def test_a_trace_goes_to_another_process(tmp_path, monkeypatch):
+    """As a sweep on several processes needs it, sorted pieces and progress or not."""
+    monkeypatch.setattr(row_order, "PIECE_ROWS", 64)
+    folder = write(tmp_path / "t", 200, simple_rows(200)[::-1])
+    trace = bitsim.open_trace(folder, TableProgress(Console(file=io.StringIO())))
+    other = pickle.loads(pickle.dumps(trace))
+    expected = list(trace.spans(3, 90))
+    assert list(other.spans(3, 90)) == expected
+    del other
+    assert list(trace.spans(3, 90)) == expected
 
 
 def test_sorting_cleans_up_after_itself(tmp_path, monkeypatch):

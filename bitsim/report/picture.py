@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import os
 import tempfile
 from pathlib import Path
@@ -66,16 +67,13 @@ def training_picture(results: list[Result], path: Path) -> None:
 
 def _stages(result: Result) -> tuple[list[int], tuple[list[int], list[int], list[int]]]:
     """Iterations at which the widest quantised widths change, and the widths from there on."""
-    edges: dict[int, list[tuple[int, int, int]]] = {}
-    for span in result.trace.spans(*result.iteration_range):
-        listed = edges.setdefault(span.iteration_start, [])
-        for group in span.groups:
-            w = group.widths
-            listed.append((w.activation_bits, w.weight_bits, w.gradient_bits))
     starts: list[int] = []
     widths: tuple[list[int], list[int], list[int]] = ([], [], [])
-    for start in sorted(edges):
-        quantised = [w for w in edges[start] if max(w) < 32] or edges[start]
+    by_start = itertools.groupby(result.trace.spans(*result.iteration_range), lambda span: span.iteration_start)
+    for start, spans in by_start:
+        groups = [group.widths for span in spans for group in span.groups]
+        listed = [(w.activation_bits, w.weight_bits, w.gradient_bits) for w in groups]
+        quantised = [w for w in listed if max(w) < 32] or listed
         if not quantised:
             continue
         now = [max(values) for values in zip(*quantised, strict=True)]

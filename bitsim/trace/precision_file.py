@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -71,6 +71,10 @@ class PrecisionFile:
     batch: int
     iterations: int
     progress: Callable[[int, float], None] | None = field(default=None, compare=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Another process has no terminal to show progress on."""
+        return self.__dict__ | {"progress": None}
 
     @property
     def path(self) -> Path:

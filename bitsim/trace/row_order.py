@@ -9,6 +9,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -25,7 +26,8 @@ class RowSorter:
 
     def __init__(self, file: PrecisionFile) -> None:
         """Read and sort all rows.  Raises InputError for faults of rows, and where the pieces find no room."""
-        self._folder = tempfile.TemporaryDirectory(prefix="bitsim-sort-")
+        self._folder: Any = tempfile.TemporaryDirectory(prefix="bitsim-sort-")
+        self._place = Path(self._folder.name)
         self._sizes: list[int] = []
         self._only: Rows | None = None
         waiting = [_NONE]
@@ -44,6 +46,10 @@ class RowSorter:
                 f"{file.path}: not sorted by iteration_start, and sorting it takes 40 bytes a row in "
                 f"{tempfile.gettempdir()}: {error.strerror}"
             ) from None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Another process reads the pieces; this one removes them."""
+        return self.__dict__ | {"_folder": None}
 
     def runs(self) -> Iterator[Rows]:
         """All rows, run by run in order."""
@@ -87,7 +93,7 @@ class RowSorter:
             self._sizes.append(len(records))
 
     def _path(self, piece: int) -> Path:
-        return Path(self._folder.name) / str(piece)
+        return self._place / str(piece)
 
 
 def _sorted(runs: list[Rows]) -> Rows:

@@ -12,6 +12,7 @@ import numpy as np
 
 import bitsim
 from bench.random_layers import random_nests
+from bitsim.analytical.bitfusion_isca18 import best_values
 from bitsim.kernels.collapsed import collapsed_cycles
 from bitsim.kernels.event import event_cycles
 from bitsim.kernels.program import PortTiming
@@ -43,6 +44,12 @@ def random_program(tiles: int) -> np.ndarray:
     return table
 
 
+def published_search() -> None:
+    """The 61 rows as of a new design point: none known from before."""
+    best_values.cache_clear()
+    bitfusion.rows()
+
+
 def main() -> None:
     """Print one figure a line."""
     trace = bitsim.open_trace("resnet38_cifar_pfq")
@@ -62,7 +69,7 @@ def main() -> None:
     tiles = sum(int(nest.counts.sum()) for nest in nests)
     print(f"collapsed, 10,000 random layers of {tiles / 1e4:.0f} tiles: {1e4 / collapsed:,.0f} layers/s")
     print(f"per-cycle model: {cycles / stepped / 1e6:.0f} Mcycle/s")
-    print(f"BitFusion's published search, 61 layers: {cpu_s(bitfusion.rows, 3):.2f} s")
+    print(f"BitFusion's published search, 61 layers: {cpu_s(published_search) * 1e3:.0f} ms")
     start = time.perf_counter()
     subprocess.run([sys.executable, "-m", "bitsim", "--help"], check=True, stdout=subprocess.DEVNULL)
     print(f"bitsim --help, process: {time.perf_counter() - start:.2f} s")

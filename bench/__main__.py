@@ -16,6 +16,7 @@ import bitsim
 from bench.big_traces import resnet50_trace
 from bench.random_layers import random_nests
 from bench.scale import large
+from bitsim.analytical.bitfusion_isca18 import best_values
 from bitsim.kernels.collapsed import collapsed_cycles
 from bitsim.kernels.event import event_cycles
 from bitsim.kernels.program import PortTiming
@@ -55,6 +56,12 @@ def million_rows_per_s() -> float:
         return rows / cpu_s(lambda: bitsim.open_trace(path), 3) / 1e6
 
 
+def published_search() -> None:
+    """The 61 rows as of a new design point: none known from before."""
+    best_values.cache_clear()
+    bitfusion.rows()
+
+
 def main() -> None:
     """Print one figure a line."""
     trace = bitsim.open_trace("resnet38_cifar_pfq")
@@ -74,7 +81,7 @@ def main() -> None:
     tiles = sum(int(nest.counts.sum()) for nest in nests)
     print(f"collapsed, 10,000 random layers of {tiles / 1e4:.0f} tiles: {1e4 / collapsed:,.0f} layers/s")
     print(f"per-cycle model: {cycles / stepped / 1e6:.0f} Mcycle/s")
-    print(f"BitFusion's published search, 61 layers: {cpu_s(bitfusion.rows, 3):.2f} s")
+    print(f"BitFusion's published search, 61 layers: {cpu_s(published_search) * 1e3:.0f} ms")
     print(f"2 million rows of ResNet-50, widths per sample: {million_rows_per_s():.1f} million rows a CPU second")
     start = time.perf_counter()
     subprocess.run([sys.executable, "-m", "bitsim", "--help"], check=True, stdout=subprocess.DEVNULL)

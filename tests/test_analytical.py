@@ -74,6 +74,32 @@ def test_what_the_model_cannot_say(bitsim_command, more, message):
     assert (status, out) == (2, "") and message in err
 
 
+def test_its_results_say_so(bitsim_command):
+    forward = ("--passes", "forward", *FLOAT)
+    status, out, _ = bitsim_command(*RUN, *forward)
+    assert status == 0 and "by the published analytical model" in " ".join(out.split())
+    exact = tuple(word for word in RUN if word not in ("--timing", "analytical"))
+    for arguments, timing in ((RUN, "analytical"), (exact, "exact")):
+        (run,) = json.loads(bitsim_command(*arguments, *forward, "--format", "json")[1])["runs"]
+        assert run["timing"] == timing
+
+
+def test_a_comparison_says_which_side_is_analytical():
+    trace = bitsim.open_trace("resnet38_cifar_fw8bw8")
+    results = [
+        bitsim.simulate(
+            trace,
+            bitsim.load_hardware(name, {"precision.float": 8}),
+            passes=["forward"],
+            iterations=(0, 1),
+            timing=timing,
+        )
+        for name, timing in ((MACHINE, "analytical"), ("int8_16x32_192b", "collapsed"))
+    ]
+    timings = bitsim.compare(results).differences()["timing"]
+    assert timings == {MACHINE: "analytical", "int8_16x32_192b": "exact"}
+
+
 def test_a_machine_without_a_model():
     trace, machine = bitsim.open_trace("resnet20_digits_pfq"), bitsim.load_hardware("eyeriss_12x14_108k")
     with pytest.raises(InputError, match="eyeriss_12x14_108k has no published model that costs a trace"):

@@ -130,11 +130,12 @@ def layer(row: Row) -> dict[str, int | float]:
     Besides them its number of tiles, and BUFFER_nj of each buffer.
     Raises InputError for what the model cannot run, and if no tile fits the buffers.
     """
-    return dict(_layer(row))
+    return dict(best_values(row))
 
 
 @lru_cache(maxsize=4096)  # networks repeat layers
-def _layer(row: Row) -> dict[str, int | float]:
+def best_values(row: Row) -> dict[str, int | float]:
+    """The same, kept for rows that come again: not to be changed."""
     if faults := list(row.faults()):
         raise InputError(faults)
     tiles = _tilings(row)

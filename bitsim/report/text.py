@@ -28,6 +28,8 @@ def summary_table(results: list[Result]) -> Any:
     first, last = one.iteration_range
     kind = "synthetic" if one.trace.run.synthetic else "recorded"
     title = f"{one.trace.name} ({kind}), iterations {first}:{last}"
+    if one.analytical:
+        title += ", by the published analytical model"
     table = Table(title=title, box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
     table.add_column("hardware", overflow="fold")
     for name in ("cycles/it.", "time/it.", "energy/it.", "time", "energy"):

@@ -48,6 +48,7 @@ class Comparison:
             gbit_per_s = float(machine.rate * machine.clock_hz) / 1e9
             latency_ns = float(machine.port.latency_cycles / machine.clock_hz) * 1e9
             for what, value in (
+                ("timing", result.timing),
                 ("clock", f"{float(machine.clock_hz) / 1e6:g} MHz"),
                 ("bandwidth", f"{gbit_per_s:g} Gbit/s"),
                 ("memory latency", f"{latency_ns:g} ns"),

@@ -48,6 +48,12 @@ class Result:
     iteration_range: tuple[int, int]
     run_rows: RunRows
     prices: PriceList
+    analytical: bool = False  # of a published closed-form model, not of the exact engine
+
+    @property
+    def timing(self) -> str:
+        """What gave the cycles: the engines are equal, a closed-form model is something else."""
+        return "analytical" if self.analytical else "exact"
 
     @property
     def iterations(self) -> int:
@@ -147,6 +153,7 @@ class Result:
             "config_hash": self.machine.source.config_hash,
             "trace_hash": self.trace.trace_hash,
             "overrides": self.machine.source.overrides,
+            "timing": self.timing,
             "iterations": count,
             "iteration_range": list(self.iteration_range),
             "cycles": totals.get("cycles", 0),

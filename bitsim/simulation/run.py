@@ -66,7 +66,7 @@ def simulate(
     if overlap == "overlap":
         assert isinstance(model, CostModel)
         run_rows = overlapped(model, barrier)
-    return Result(trace, machine, (first, last), run_rows, model.prices)
+    return Result(trace, machine, (first, last), run_rows, model.prices, timing == ANALYTICAL)
 
 
 class _RowMaker:

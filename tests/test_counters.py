@@ -13,10 +13,12 @@ from hypothesis import strategies as st
 
 from bitsim.accelerators.registry import load_hardware
 from bitsim.accelerators.seam import DIMENSIONS
+from bitsim.errors import InputError
 from bitsim.kernels.event import event_cycles
 from bitsim.kernels.program import FLAGS, ISSUE, LOAD_INPUT, LOAD_WEIGHT, NEW_OUTPUT, STORE
 from bitsim.mapping import Mapping, execute
 from bitsim.mapping.candidates import fitting, tilings
+from bitsim.mapping.program import beats
 from bitsim.mapping.record import ORDERS, dimension_sizes
 from bitsim.mapping.traffic import rank
 from bitsim.workload import lower
@@ -254,3 +256,19 @@ def test_a_phase_without_taps_stores_zeros_without_the_buffers(name):
     if name.startswith("bitfusion"):
         visits = cost.mappings[0].mapping.trips(lower(layer, "dgrad", 1)[0])["channels"]
         assert cost.values["output_buffer_write_bits"] == words * 32 * visits
+
+
+def test_beats_are_exact_or_refused():
+    """Where numpy would wrap, Python's integers count; what no int64 holds is refused."""
+    fine = Fraction(2**40 + 1, 2**40)
+    for bits in (1, 2**30, 2**59):
+        expected = -(-bits * fine.denominator // fine.numerator)
+        assert beats(np.array([bits]), fine, 1).tolist() == [expected]
+    assert beats(np.array([2**61]), Fraction(1), 1).tolist() == [2**61]
+    for bits, rate, tiles in (
+        (2**62, Fraction(1), 1),
+        (2**61, Fraction(2**10 + 1, 2**10), 1),
+        (2**40, Fraction(1), 2**25),
+    ):
+        with pytest.raises(InputError, match="cycles would pass int64"):
+            beats(np.array([bits]), rate, tiles)

@@ -91,6 +91,7 @@ def test_run_by_run_equals_iteration_by_iteration(tmp_path_factory, table, shuff
         patch.setattr(row_order, "PIECE_ROWS", 2 * size)
         patch.setattr(tally, "_FIRST_SLOTS", 2)
         patch.setattr(spans, "FEW_ROWS", 0 if compiled else 10**9)
+        patch.setattr(spans, "_COMPILED", set())
         trace = bitsim.open_trace(folder)
         first = data.draw(st.integers(0, iterations - 1))
         last = data.draw(st.integers(first + 1, iterations))

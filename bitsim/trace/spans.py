@@ -31,6 +31,7 @@ _MESSAGES = {
 }
 # Below so many rows a kernel runs as plain Python: sooner done than loading it compiled.
 FEW_ROWS = 10_000
+_COMPILED: set[int] = set()
 
 
 class UnsortedError(Exception):
@@ -67,21 +68,25 @@ def join_rows(file: PrecisionFile, runs: Iterator[Rows], faults: Faults) -> Iter
     state["head"] = -1
     names = [layer.name for layer in file.layers]
     noted = np.zeros(32, FAULT)
-    left: list[Rows] = []
+    open_block: list[Rows] = []  # rows of the last start so far: the next run may have more of it
     last_line = 1
     for run in runs:
         if not len(run.line):
             continue
         last_line = max(last_line, int(run.line.max()))
-        rows = joined([*left, run])
-        if (rows.start[1:] < rows.start[:-1]).any():
+        if (run.start[1:] < run.start[:-1]).any() or (open_block and run.start[0] < open_block[0].start[0]):
             raise UnsortedError
-        whole = int(np.searchsorted(rows.start, rows.start[-1]))  # the last block may go on in the next run
-        left = [rows.take(slice(whole, None))]
-        if whole:
-            yield _spans(rows.take(slice(whole)), state, names, noted, faults)
-    for rows in left:
-        yield _spans(rows, state, names, noted, faults)
+        more = int(np.searchsorted(run.start, open_block[0].start[0], "right")) if open_block else 0
+        open_block.append(run.take(slice(more)))
+        if more < len(run.line):
+            if len(open_block) > 1:
+                yield _spans(joined(open_block), state, names, noted, faults)
+            whole = int(np.searchsorted(run.start, run.start[-1]))
+            if more < whole:
+                yield _spans(run.take(slice(more, whole)), state, names, noted, faults)
+            open_block = [run.take(slice(max(more, whole), None))]
+    if open_block:
+        yield _spans(joined(open_block), state, names, noted, faults)
     for name, reached, line in zip(names, state["reached"].tolist(), state["line"].tolist(), strict=True):
         if not line:
             faults.add(last_line, f"layer {name}: no range, needs 0 to {file.iterations} (or its gate group's)")
@@ -99,8 +104,10 @@ def by_layer(runs: list[Spans]) -> Spans:
 
 
 def small_or_compiled(kernel: Kernel, rows: int) -> Kernel:
-    """The kernel as plain Python for few rows, which starts at once, else compiled."""
-    return kernel.py_func if rows < FEW_ROWS else kernel  # type: ignore[return-value]
+    """The kernel as plain Python for few rows, which starts at once, else compiled, and compiled from then on."""
+    if rows >= FEW_ROWS:
+        _COMPILED.add(id(kernel))
+    return kernel if id(kernel) in _COMPILED else kernel.py_func  # type: ignore[return-value]
 
 
 def _spans(rows: Rows, state: np.ndarray, names: list[str], noted: np.ndarray, faults: Faults) -> Spans:

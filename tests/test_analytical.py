@@ -5,7 +5,8 @@ import json
 import pytest
 
 import bitsim
-from bitsim.analytical.bitfusion_isca18 import COUNTERS, Row, layer
+from bitsim.analytical.bitfusion_isca18 import COUNTERS, layer
+from bitsim.analytical.isca18_row import Row
 from bitsim.errors import InputError
 
 MACHINE = "bitfusion_16x32_192b"

@@ -21,7 +21,6 @@ from bitsim.accelerators.seam import (
     INPUT,
     OUTPUT,
     WEIGHT,
-    AnalyticalCost,
     ArrayPrices,
     Buffer,
     Datapath,
@@ -33,6 +32,7 @@ from bitsim.accelerators.seam import (
 )
 from bitsim.accelerators.seam import Accelerator as Seam
 from bitsim.analytical import bitfusion_isca18, isca18_row
+from bitsim.analytical.cost import AnalyticalCost, unsaid
 from bitsim.errors import InputError
 from bitsim.hardware.schema import MachineConfig, Section, SizeBits, WidthOrError
 from bitsim.technology import logic
@@ -198,7 +198,7 @@ class Accelerator(Seam):
 
         A convolution whose input needs no gradient reads the network's input, and runs as im2col.
         """
-        faults = list(isca18_row.unsaid(layer))
+        faults = list(unsaid(layer))
         input_bits, weight_bits = (self._float(bits) for bits in (widths.activation_bits, widths.weight_bits))
         if max(input_bits, weight_bits) > self.max_bits:
             faults.append(

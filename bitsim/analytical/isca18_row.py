@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from bitsim.analytical.isca18_prices import Prices, prices
 from bitsim.technology import logic
-from bitsim.workload import Layer
 
 OUTPUT_BITS = 32
 MOST_BITS = 2**60
@@ -76,14 +75,3 @@ class Row:
         """Prices of the machine."""
         sizes = (self.weight_buffer_bytes, self.input_buffer_bytes, self.output_buffer_bytes)
         return prices(self.rows, self.cols, self.max_bits, self.min_bits, sizes)
-
-
-def unsaid(layer: Layer) -> Iterator[str]:
-    """What of a layer's forward pass the model has no words for."""
-    if layer.kind == "matmul" or layer.groups != 1:
-        yield "the model has no groups, nor attention products"
-    if (layer.dilation_h, layer.dilation_w) != (1, 1):
-        yield "the model has no dilation"
-    squares = ((layer.kernel_h, layer.kernel_w), (layer.stride_h, layer.stride_w), (layer.out_h, layer.out_w))
-    if layer.kind == "conv" and any(a != b for a, b in squares):
-        yield "the model has square kernels, strides and outputs only"

@@ -5,8 +5,12 @@ import json
 import pytest
 
 import bitsim
-from bitsim.analytical.bitfusion_isca18 import COUNTERS, Row, layer
+from bitsim.analytical.bitfusion_isca18 import COUNTERS, layer
+from bitsim.analytical.isca18_row import Row
 from bitsim.errors import InputError
+from bitsim.reproduce import beside
+from bitsim.reproduce.published_rows import shipped
+from bitsim.workload import Widths
 
 MACHINE = "bitfusion_16x32_192b"
 RUN = ("run", "resnet38_cifar_fw8bw8", "--hw", MACHINE, "--timing", "analytical", "--iterations", "0:1")
@@ -100,7 +104,60 @@ def test_a_comparison_says_which_side_is_analytical():
     assert timings == {MACHINE: "analytical", "int8_16x32_192b": "exact"}
 
 
-def test_a_machine_without_a_model():
+def test_published_rows_of_eyeriss_through_the_machine():
+    """All 37, by the costs of a trace on the shipped 256-PE machine: cycles, energy units, words of memory."""
+    machine = bitsim.load_hardware("eyeriss_16x16_128k").accelerator
+    rows = [cells for cells in shipped("eyeriss_256pe_layers.csv") if cells["kernel"]]
+    for cells in rows:
+        channels, outputs, kernel, size, stride = (
+            int(cells[n]) for n in ("in_channels", "out_channels", "kernel", "out_size", "stride")
+        )
+        layer = beside.convolution(channels, outputs, kernel, size, stride)
+        found = machine.analytical_cost(layer, "forward", int(cells["batch"]), Widths(16, 16, 16, 16, 16))
+        assert (found.compute_cycles, found.wait_cycles) == (int(cells["cycles"]), 0)
+        units = {name: float(cells[f"{name}_units"]) for name in ("alu", "rf", "noc", "glb", "dram")}
+        on_chip = sum(pj for name, pj in found.energy_pj.items() if name != "dram_pj")
+        assert on_chip == pytest.approx(3.2 * sum(units[name] for name in ("alu", "rf", "noc", "glb")))
+        assert found.energy_pj["dram_pj"] == pytest.approx(3.2 * 0.15 * units["dram"])
+        counters = found.counters
+        assert counters["dram_read_bits"] + counters["dram_write_bits"] == units["dram"] / 200 * 16
+        assert counters["global_buffer_read_bits"] + counters["global_buffer_write_bits"] == units["glb"] / 6 * 16
+        assert counters["dram_write_bits"] >= 16 * int(cells["batch"]) * outputs * size**2
+    assert len(rows) == 37
+
+
+@pytest.mark.parametrize(
+    ("hw", "more", "message"),
+    [
+        ("eyeriss_16x16_128k", (), "allowed: --passes forward"),
+        ("eyeriss_int8_12x14_108k_500mhz", ("--passes", "forward"), "precision.bits: 8, allowed: 16"),
+        (
+            "eyeriss_16x16_128k",
+            ("--passes", "forward", "--set", "precision.float=31"),
+            "layer fc, forward: precision: 31 bits, but the model has no passes",
+        ),
+    ],
+)
+def test_what_the_row_stationary_model_cannot_say(bitsim_command, hw, more, message):
+    run = ("run", "resnet20_digits_pfq", "--hw", hw, "--timing", "analytical", "--iterations", "0:1")
+    status, out, err = bitsim_command(*run, *more)
+    assert (status, out) == (2, "") and message in err
+
+
+def test_a_trace_on_the_row_stationary_model(bitsim_command):
+    run = ("run", "resnet20_digits_pfq", "--hw", "eyeriss_16x16_128k", "--timing", "analytical", "--passes", "forward")
+    status, out, err = bitsim_command(*run, "--iterations", "0:1", "--format", "json")
+    assert status == 0 and "not the exact engine" in err
+    (run,) = json.loads(out)["runs"]
+    assert run["timing"] == "analytical"
+    for row in run["rows"]:
+        assert row["cycles"] == row["issue_cycles"] and row["leakage_pj"] == 0
+        parts = [v for k, v in row.items() if k.endswith("_pj") and k != "energy_pj"]
+        assert sum(parts) == pytest.approx(row["energy_pj"])
+
+
+def test_a_machine_without_a_model(monkeypatch):
     trace, machine = bitsim.open_trace("resnet20_digits_pfq"), bitsim.load_hardware("eyeriss_12x14_108k")
+    monkeypatch.setattr(type(machine.accelerator), "analytical_passes", ())
     with pytest.raises(InputError, match="eyeriss_12x14_108k has no published model that costs a trace"):
         bitsim.simulate(trace, machine, timing="analytical", passes=["forward"])

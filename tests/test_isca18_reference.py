@@ -9,8 +9,9 @@ import math
 import numpy as np
 import pytest
 
-from bitsim.analytical.bitfusion_isca18 import COUNTERS, Row, layer
+from bitsim.analytical.bitfusion_isca18 import COUNTERS, layer
 from bitsim.analytical.isca18_prices import prices
+from bitsim.analytical.isca18_row import Row
 from bitsim.errors import InputError
 
 TOUCHES = {

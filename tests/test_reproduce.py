@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bitsim.analytical.bitfusion_isca18 import COUNTERS, ENERGIES, layer
-from bitsim.reproduce import bitfusion, headline
+from bitsim.reproduce import bitfusion, eyeriss_side, headline
 from bitsim.reproduce.published_rows import shipped
 
 ROWS = shipped("bitfusion_isca18_layers.csv")
@@ -33,9 +33,9 @@ def test_all_rows_and_the_headline():
 def test_eyeriss_is_blocked_anew_in_every_network():
     """Published rows come out as published, and the networks without any meet the headline's cycles and energy."""
     for network in networks():
-        again = [one.on(headline.ARRAY) for one in network.eyeriss]
+        again = [one.on(eyeriss_side.ARRAY) for one in network.eyeriss]
         assert [(one.cycles, one.units) for one in again] == [(one.cycles, one.units) for one in network.eyeriss]
-        assert sum(one.cycles for one in again) == network.published_eyeriss_cycles
+        assert sum(one.cycles for one in again) == network.published_cycles["eyeriss"]
         assert network.energy_ratio == pytest.approx(network.published_energy_ratio, rel=1e-9)
 
 
@@ -48,7 +48,7 @@ def test_choices_move_only_what_they_name():
         priced = network.even(headline.Choice(dram_pj_per_bit=40.0))
         assert priced[0] == speed
         narrow = network.even(headline.Choice(same_width=True))
-        assert (narrow == (speed, energy)) == (network.name not in headline.WIDE_NETWORKS)
+        assert (narrow == (speed, energy)) == (network.name not in eyeriss_side.WIDE_NETWORKS)
         assert network.even(headline.Choice(per_area=True))[0] == pytest.approx(speed * 5.87 / 2.14)
         dry = network.even(headline.Choice(pooling=False))
         assert (dry == (speed, energy)) == (not any(one.pools for one in network.eyeriss))
@@ -75,6 +75,7 @@ def alter_headline(monkeypatch, row, column, change):
         ("geomean", "energy_ratio", 0.001),
         ("VGG-7", "eyeriss_cycles_batch16", 1),
         ("RNN", "eyeriss_cycles_batch16", 1),
+        ("SVHN", "bitfusion_cycles_batch16", -1),
     ],
 )
 def test_an_altered_headline_is_missed(monkeypatch, row, column, change):

@@ -21,7 +21,6 @@ from bitsim.accelerators.seam import (
     INPUT,
     OUTPUT,
     WEIGHT,
-    AnalyticalCost,
     ArrayPrices,
     Buffer,
     Datapath,
@@ -32,7 +31,8 @@ from bitsim.accelerators.seam import (
     ceil_div,
 )
 from bitsim.accelerators.seam import Accelerator as Seam
-from bitsim.analytical import bitfusion_isca18 as isca18
+from bitsim.analytical import bitfusion_isca18, isca18_row
+from bitsim.analytical.cost import AnalyticalCost, unsaid
 from bitsim.errors import InputError
 from bitsim.hardware.schema import MachineConfig, Section, SizeBits, WidthOrError
 from bitsim.technology import logic
@@ -198,7 +198,7 @@ class Accelerator(Seam):
 
         A convolution whose input needs no gradient reads the network's input, and runs as im2col.
         """
-        faults = list(isca18.unsaid(layer))
+        faults = list(unsaid(layer))
         input_bits, weight_bits = (self._float(bits) for bits in (widths.activation_bits, widths.weight_bits))
         if max(input_bits, weight_bits) > self.max_bits:
             faults.append(
@@ -208,7 +208,7 @@ class Accelerator(Seam):
         if faults:
             raise InputError(faults)
         conv = layer.kind == "conv"
-        row = isca18.Row(
+        row = isca18_row.Row(
             kernel=layer.kernel_h,
             out_size=layer.out_h if conv else 1,
             stride=layer.stride_h,
@@ -227,8 +227,8 @@ class Accelerator(Seam):
             output_buffer_bytes=self.config.output_buffer // 8,
             port_bits_per_cycle=int(self.config.memory.rate_bits_per_cycle(self.config.clock)),
         )
-        found = isca18.layer(row)
-        moved = {name: int(found[name]) for name in isca18.COUNTERS if name.endswith("_bits")}
+        found = bitfusion_isca18.layer(row)
+        moved = {name: int(found[name]) for name in bitfusion_isca18.COUNTERS if name.endswith("_bits")}
         energy_pj = {f"{buffer.name}_pj": found[f"{buffer.name}_nj"] * 1e3 for buffer in self.buffers()}
         energy_pj |= {"array_pj": found["core_nj"] * 1e3, "dram_pj": found["dram_nj"] * 1e3}
         return AnalyticalCost(
@@ -236,7 +236,7 @@ class Accelerator(Seam):
             wait_cycles=int(found["memory_wait_cycles"]),
             input_hw_bits=self.slices(input_bits)[0],
             weight_hw_bits=self.slices(weight_bits)[0],
-            output_bits=isca18.OUTPUT_BITS,
+            output_bits=isca18_row.OUTPUT_BITS,
             counters=moved | {"tiles": int(found["tiles"])},
             energy_pj=energy_pj,
             source="released simulator of BitFusion (ISCA 2018)",

@@ -47,10 +47,12 @@ from bitsim.accelerators.seam import (
     ceil_div,
 )
 from bitsim.accelerators.seam import Accelerator as Seam
+from bitsim.analytical.cost import AnalyticalCost
+from bitsim.analytical.eyeriss_forward import WORD_BITS, forward_cost
 from bitsim.errors import InputError
 from bitsim.hardware.schema import MachineConfig, Section, SizeBits, Storage, WidthOrError, Words
 from bitsim.technology import logic
-from bitsim.workload import Product
+from bitsim.workload import FORWARD, Layer, Product, Widths
 
 # A word from PE to PE costs two MACs (ISCA 2016, Table IV's energy ladder 1, 2, 6, 200).
 NETWORK_WORD_IN_MACS = 2.0
@@ -94,6 +96,7 @@ class Accelerator(Seam):
     """Ph x Pw PEs with three spads each, a global buffer for inputs and psums, a filter buffer."""
 
     config_model: ClassVar[type[MachineConfig]] = Config
+    analytical_passes = (FORWARD,)
     config: Config
 
     def __init__(self, config: Any) -> None:
@@ -245,6 +248,16 @@ class Accelerator(Seam):
         channels, outputs, beside = sets_at_once(shape, fold, channel_sets)
         passes = ceil_div(groups, beside) * ceil_div(shape.channels, channels) * ceil_div(shape.outputs, outputs)
         return passes * shape.images * fold.segments * fold.height_folds * shape.filter_cols * shape.output_cols
+
+    def analytical_cost(self, layer: Layer, pass_name: str, samples: int, widths: Widths) -> AnalyticalCost:
+        """The blocking behind the Eyeriss rows of ISCA 2018, for least energy: spads as one file, buffers as one."""
+        config = self.config
+        if config.precision.bits != WORD_BITS:
+            raise InputError(f"precision.bits: {config.precision.bits}, allowed: {WORD_BITS}, the word of the model")
+        bits = max(self._float(bits) for bits in (widths.activation_bits, widths.weight_bits))
+        registers = config.input_spad + config.weight_spad + config.psum_spad
+        buffer_words = (config.global_buffer + config.filter_buffer) // WORD_BITS
+        return forward_cost(layer, samples, bits, (config.array.rows, config.array.cols), registers, buffer_words)
 
     def array_prices(self) -> ArrayPrices:
         unit = logic.unit_price(self.bits, self.bits)

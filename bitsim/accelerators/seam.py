@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from bitsim.analytical.cost import AnalyticalCost
 from bitsim.errors import InputError
 from bitsim.hardware.schema import MachineConfig
 from bitsim.workload import FLOAT_BITS, Layer, Product, Widths, required_accumulator_bits
@@ -168,24 +169,6 @@ class ArrayPrices:
     events: tuple[UnitEvent, ...]
     leakage_mw: float
     area_mm2: float
-    source: str
-
-
-@dataclass(frozen=True)
-class AnalyticalCost:
-    """What a published closed-form model says one pass of one layer costs.
-
-    counters: {BUFFER_read_bits, BUFFER_write_bits, dram_read_bits, dram_write_bits, tiles}; energy_pj:
-    {BUFFER_pj, array_pj, dram_pj}; source: of its equations and prices.
-    """
-
-    compute_cycles: int
-    wait_cycles: int
-    input_hw_bits: int
-    weight_hw_bits: int
-    output_bits: int
-    counters: dict[str, int]
-    energy_pj: dict[str, float]
     source: str
 
 

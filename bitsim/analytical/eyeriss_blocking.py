@@ -43,7 +43,10 @@ _OPTIONS = {
 
 @dataclass(frozen=True)
 class Blocking:
-    """The published columns: cycles of the batch, and energy units (MACs; words x 1, 2, 6, 200)."""
+    """The published columns: cycles of the batch, and energy units (MACs; words x 1, 2, 6, 200).
+
+    Besides them the words among these that are psums written, to the buffer and to DRAM; all others are reads.
+    """
 
     cycles: int
     alu_units: Fraction
@@ -51,6 +54,8 @@ class Blocking:
     noc_units: Fraction
     glb_units: Fraction
     dram_units: Fraction
+    buffer_write_words: Fraction
+    dram_write_words: Fraction
 
 
 def option_table() -> tuple[np.ndarray, np.ndarray]:
@@ -81,9 +86,10 @@ def cheapest(inner, outer, batch, words, held, capacity, option_count, options):
     inner, outer, batch: (n, 3) factor triples of the loops i, o, b.  words: (9,) once-through words
     W, buffer words H and fill words A of filter, input, output.  held: (6,) words a unit holds,
     registers then global buffer, of filter, input, output.  capacity: (2,) register and buffer words.
-    Returns (5,): energy (-1: nothing fits), tie key, DRAM, buffer and array words.
+    Returns (7,): energy (-1: nothing fits), tie key, words of DRAM, buffer and array, how often each psum is
+    written to the buffer and to DRAM.
     """
-    best = np.full(5, -1, np.int64)
+    best = np.full(7, -1, np.int64)
     for b in range(batch.shape[0]):
         b0, b1, b2 = batch[b]
         for i in range(inner.shape[0]):
@@ -122,6 +128,8 @@ def cheapest(inner, outer, batch, words, held, capacity, option_count, options):
                         key = (((b * 6 + order0) * 6 + order1) * inner.shape[0] + i) * outer.shape[0] + o
                         if best[0] < 0 or energy < best[0] or (energy == best[0] and key < best[1]):
                             best[0], best[1], best[2], best[3], best[4] = energy, key, dram, buffer, array
+                            best[6] = 1 if q0 == 0 else i0
+                            best[5] = best[6] if o1 * b1 == 1 else (i0 if q1 == 0 else i0 * i1)
     return best
 
 
@@ -238,7 +246,7 @@ def _least(candidates: list[Candidate], macs: int, scale: int, register_words: i
     if best is None:
         raise InputError(f"no blocking fits {register_words} register and {buffer_words} buffer words, allowed: more")
     _, one, found = best
-    dram, buffer, array = (int(v) for v in found[2:])
+    dram, buffer, array, buffer_writes, dram_writes = (int(v) for v in found[2:])
     return Blocking(
         cycles=one.cycles,
         alu_units=Fraction(macs, scale),
@@ -246,4 +254,6 @@ def _least(candidates: list[Candidate], macs: int, scale: int, register_words: i
         noc_units=Fraction(ARRAY_COST * array, scale),
         glb_units=Fraction(BUFFER_COST * buffer, scale),
         dram_units=Fraction(DRAM_COST * dram, scale),
+        buffer_write_words=Fraction(one.words[5] * buffer_writes, scale),
+        dram_write_words=Fraction(one.words[2] * dram_writes, scale),
     )

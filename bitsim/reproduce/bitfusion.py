@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bitsim.accelerators.registry import load_hardware
-from bitsim.analytical.bitfusion_isca18 import COUNTERS, ENERGIES, OUTPUT_BITS, Row, layer
+from bitsim.analytical.bitfusion_isca18 import COUNTERS, ENERGIES, layer
+from bitsim.analytical.isca18_row import OUTPUT_BITS, Row
 from bitsim.errors import InputError
 from bitsim.reproduce.beside import Beside, beside
 from bitsim.reproduce.published_rows import Difference, differences, given, raise_faults, shipped, whole_numbers

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bitsim.accelerators.eyeriss import fold_and_replicate
 from bitsim.accelerators.registry import load_hardware
+from bitsim.accelerators.row_stationary import fold_and_replicate
 from bitsim.reproduce.eyeriss import TRUNCATED
 from bitsim.reproduce.published_rows import Difference, shipped
 from bitsim.simulation.cost import CostModel

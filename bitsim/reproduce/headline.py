@@ -5,8 +5,6 @@ Held: the published figures to 1e-6.  Reported: what they become when something 
 Assumptions
     - Both sides are closed-form models: BitFusion's own (bitfusion_isca18), and the energy-minimising
       row-stationary blocking (eyeriss_blocking).  Cycles are of the same length on both.
-    - VGG-7 and ResNet-18 have no published Eyeriss rows: they are BitFusion's layers, ResNet-18 at its ordinary
-      width, and the pooling of reproduce.eyeriss.POOLING.  With them the published cycles are met exactly.
     - An 8-bit Eyeriss does the same accesses on words of half the width.
 """
 
@@ -15,60 +13,29 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field, replace
 
-from bitsim.analytical.bitfusion_isca18 import Row, layer
-from bitsim.analytical.eyeriss_blocking import best_blocking, best_pooling
+from bitsim.analytical.bitfusion_isca18 import layer
 from bitsim.analytical.isca18_prices import DRAM_NJ_PER_BIT
-from bitsim.reproduce.beside import Shape
-from bitsim.reproduce.eyeriss import DIMENSIONS, POOLING
-from bitsim.reproduce.eyeriss import LAYERS_FILE as EYERISS_FILE
+from bitsim.analytical.isca18_row import Row
+from bitsim.reproduce.eyeriss_side import (
+    ARRAY,
+    ON_CHIP,
+    WIDE_NETWORKS,
+    WORD_BITS,
+    EyerissLayer,
+    halved,
+    layers_like,
+    published_layers,
+)
 from bitsim.reproduce.published_rows import Difference, shipped
+from bitsim.technology import logic
 
-HEADLINE_FILE, MEANS, CYCLES = "bitfusion_headline.csv", "geomean", "eyeriss_cycles_batch16"
+HEADLINE_FILE, MEANS = "bitfusion_headline.csv", "geomean"
+CYCLES = {"bitfusion": "bitfusion_cycles_batch16", "eyeriss": "eyeriss_cycles_batch16"}  # columns
 # Eyeriss in the paper's comparison: 3.2 pJ a unit (a MAC), DRAM at 0.15 of its 200 units a word of 16 bits.
 EYERISS_UNIT_PJ, EYERISS_DRAM_PJ_PER_BIT = 3.2, 6.0
-DRAM_UNITS_PER_WORD, WORD_BITS = 200, 16
-SYNTHESISED_MAC_PJ = {16: 0.6027, 8: 0.2030}  # logic_synthesis_45nm.csv
-ARRAY, AREA_ARRAY = (16, 16), (12, 14)  # PEs that were run, and PEs whose area was compared
-REGISTER_WORDS, BUFFER_WORDS = 256, 65536
+AREA_ARRAY = (12, 14)  # PEs whose area was compared; ARRAY of them were run
 PORT_BITS_PER_CYCLE = 192
 AREA_MM2 = {"bitfusion": 2.14, "eyeriss": 5.87}  # as published
-ON_CHIP = ("alu_units", "rf_units", "noc_units", "glb_units")
-UNITS = (*ON_CHIP, "dram_units")
-WIDE_NETWORKS = ("AlexNet", "RESNET-18")
-CLASSES_AND_COLOURS = (3, 1000)  # channel counts that are not a choice of width
-# Shapes of networks without published Eyeriss rows that BitFusion's rows do not say: (in, out): (in, kernel).
-MAPS_BEFORE_CLASSIFIER = {(8192, 1024): (512, 4)}
-
-
-@dataclass(frozen=True)
-class EyerissLayer:
-    """One row of Eyeriss.  shape: in, out channels, kernel, output side, stride; of pooling in = out channels."""
-
-    shape: Shape
-    pools: bool
-    batch: int
-    cycles: int
-    units: dict[str, float] = field(hash=False)
-
-    def on(self, array: tuple[int, int]) -> EyerissLayer:
-        """The same layer on another array."""
-        return (pooled if self.pools else blocked)(self.shape, self.batch, array)
-
-    def dram_bits(self, word_bits: int = WORD_BITS) -> float:
-        """Bits to and from memory."""
-        return self.units["dram_units"] / DRAM_UNITS_PER_WORD * word_bits
-
-
-def blocked(shape: Shape, batch: int, array: tuple[int, int] = ARRAY) -> EyerissLayer:
-    """A convolution as the published blocking runs it."""
-    found = best_blocking(*shape, batch, *array, REGISTER_WORDS, BUFFER_WORDS)
-    return EyerissLayer(shape, False, batch, found.cycles, {name: float(getattr(found, name)) for name in UNITS})
-
-
-def pooled(shape: Shape, batch: int, array: tuple[int, int] = ARRAY) -> EyerissLayer:
-    """A pooling layer as the published blocking runs it."""
-    found = best_pooling(*shape[1:], batch, *array, REGISTER_WORDS, BUFFER_WORDS)
-    return EyerissLayer(shape, True, batch, found.cycles, {name: float(getattr(found, name)) for name in UNITS})
 
 
 @dataclass(frozen=True)
@@ -79,7 +46,7 @@ class Network:
     rows: list[Row]
     values: list[dict[str, int | float]]
     eyeriss: list[EyerissLayer]
-    published_eyeriss_cycles: int
+    published_cycles: dict[str, int] = field(hash=False)
     published_speedup: float
     published_energy_ratio: float
 
@@ -130,12 +97,9 @@ class Network:
         if self.name not in WIDE_NETWORKS:
             return self.rows
         return [
-            replace(row, in_channels=_half(row.in_channels), out_channels=_half(row.out_channels)) for row in self.rows
+            replace(row, in_channels=halved(row.in_channels), out_channels=halved(row.out_channels))
+            for row in self.rows
         ]
-
-
-def _half(channels: int) -> int:
-    return channels if channels in CLASSES_AND_COLOURS else channels // 2
 
 
 @dataclass(frozen=True)
@@ -159,17 +123,7 @@ class Choice:
 
 def networks(names: list[str], rows: list[Row], values: list[dict[str, int | float]]) -> list[Network]:
     """The eight networks.  names: network of each row; values: of bitfusion_isca18.layer."""
-    published: dict[str, list[EyerissLayer]] = {}
-    for cells in shipped(EYERISS_FILE):
-        pools = not cells["in_channels"]
-        if pools:
-            shape = _pooling_shape(cells["network"], cells["layer"])
-        else:
-            channels, outputs, kernel, size, stride, _ = (int(cells[name]) for name in DIMENSIONS)
-            shape = (channels, outputs, kernel, size, stride)
-        units = {name: float(cells[name]) for name in UNITS}
-        one = EyerissLayer(shape, pools, int(cells["batch"]), int(cells["cycles"]), units)
-        published.setdefault(cells["network"], []).append(one)
+    published = published_layers()
     listed = []
     for cells in shipped(HEADLINE_FILE):
         name = cells["network"]
@@ -177,28 +131,11 @@ def networks(names: list[str], rows: list[Row], values: list[dict[str, int | flo
             continue
         mine = [(row, v) for network, row, v in zip(names, rows, values, strict=True) if network == name]
         ratios = float(cells["speedup"]), float(cells["energy_ratio"])
+        cycles = {side: int(cells[column]) for side, column in CYCLES.items()}
         own = [row for row, _ in mine]
-        layers = published.get(name) or _unpublished(name, own)
-        listed.append(Network(name, own, [v for _, v in mine], layers, int(cells[CYCLES]), *ratios))
+        layers = published.get(name) or layers_like(name, own)
+        listed.append(Network(name, own, [v for _, v in mine], layers, cycles, *ratios))
     return listed
-
-
-def _pooling_shape(network: str, name: str) -> Shape:
-    channels, kernel, out_size, stride = POOLING[network, name]
-    return channels, channels, kernel, out_size, stride
-
-
-def _unpublished(name: str, rows: list[Row]) -> list[EyerissLayer]:
-    """BitFusion's layers at their ordinary width, and the network's pooling."""
-    layers = []
-    for row in rows:
-        channels, outputs = row.in_channels, row.out_channels
-        if name in WIDE_NETWORKS:
-            channels, outputs = _half(channels), _half(outputs)
-        channels, kernel = MAPS_BEFORE_CLASSIFIER.get((channels, outputs), (channels, row.kernel))
-        layers.append(blocked((channels, outputs, kernel, row.out_size, row.stride), row.batch))
-    pools = (_pooling_shape(*key) for key in POOLING if key[0] == name)
-    return layers + [pooled(shape, rows[0].batch) for shape in pools]
 
 
 @dataclass(frozen=True)
@@ -220,7 +157,7 @@ class Even:
         return geometric_mean(self.energy_ratios)
 
 
-MAC = SYNTHESISED_MAC_PJ[16]
+MAC, MAC_8_BITS = (logic.unit_price(bits, bits).active_pj_per_cycle for bits in (16, 8))
 ALL = Choice(same_width=True, pooling=False, dram_pj_per_bit=15.0, unit_pj=MAC, array=AREA_ARRAY, dram_stalls=True)
 CHOICES = {
     "as published": Choice(),
@@ -228,20 +165,20 @@ CHOICES = {
     "DRAM at 6 pJ a bit for both (published: 15 and 6)": Choice(dram_pj_per_bit=6.0),
     "DRAM at 15 pJ a bit for both": Choice(dram_pj_per_bit=15.0),
     "DRAM at 40 pJ a bit for both": Choice(dram_pj_per_bit=40.0),
-    f"Eyeriss's MAC at its synthesised {MAC} pJ (published: 3.2)": Choice(unit_pj=MAC),
+    f"Eyeriss's MAC at its synthesised {MAC:.4f} pJ (published: 3.2)": Choice(unit_pj=MAC),
     "the 168 PEs of the area compared (published: 256 run)": Choice(array=AREA_ARRAY),
     "DRAM stalls on Eyeriss too, 192 bits a cycle": Choice(dram_stalls=True),
     "without Eyeriss's pooling (BitFusion ran none)": Choice(pooling=False),
     "every layer at 8 bits on BitFusion": Choice(bitfusion_bits=8),
     "speed per mm² (2.14 against 5.87 mm²)": Choice(per_area=True),
-    f"DRAM at 15 pJ for both, MAC at {MAC} pJ": Choice(dram_pj_per_bit=15.0, unit_pj=MAC),
+    f"DRAM at 15 pJ for both, MAC at {MAC:.4f} pJ": Choice(dram_pj_per_bit=15.0, unit_pj=MAC),
     "DRAM at 15 pJ for both, an 8-bit Eyeriss at its synthesised price": Choice(
-        dram_pj_per_bit=15.0, unit_pj=SYNTHESISED_MAC_PJ[8], word_bits=8
+        dram_pj_per_bit=15.0, unit_pj=MAC_8_BITS, word_bits=8
     ),
     "all together: width, DRAM 15 pJ, MAC, 168 PEs, DRAM stalls, no pooling": ALL,
     "all together, per mm²": replace(ALL, per_area=True),
     "all together, every layer at 8 bits on BitFusion": replace(ALL, bitfusion_bits=8),
-    "all together, both at 8 bits": replace(ALL, bitfusion_bits=8, word_bits=8, unit_pj=SYNTHESISED_MAC_PJ[8]),
+    "all together, both at 8 bits": replace(ALL, bitfusion_bits=8, word_bits=8, unit_pj=MAC_8_BITS),
 }
 
 
@@ -255,13 +192,15 @@ def made_even(listed: list[Network]) -> list[Even]:
 
 
 def headline_differences(listed: list[Network]) -> list[Difference]:
-    """Eyeriss's cycles that differ; ratios of networks and means more than 1e-6 off the published headline."""
+    """Cycles of either side that differ; ratios of networks and means more than 1e-6 off the published headline."""
     means = next(c for c in shipped(HEADLINE_FILE) if c["network"] == MEANS)
     found = []
     for network in listed:
-        cycles = sum(one.cycles for one in network.eyeriss)
-        if cycles != network.published_eyeriss_cycles:
-            found.append(Difference(network.name, CYCLES, cycles, network.published_eyeriss_cycles))
+        sides = {"bitfusion": sum(int(v["cycles"]) for v in network.values)}
+        sides["eyeriss"] = sum(one.cycles for one in network.eyeriss)
+        for side, cycles in sides.items():
+            if cycles != network.published_cycles[side]:
+                found.append(Difference(network.name, CYCLES[side], cycles, network.published_cycles[side]))
     for column, ours, published in (
         ("speedup", [n.speedup for n in listed], [n.published_speedup for n in listed]),
         ("energy_ratio", [n.energy_ratio for n in listed], [n.published_energy_ratio for n in listed]),

@@ -150,7 +150,7 @@ def test_datapath_programs_on_four_by_four(tmp_path, four_by_four):
 @needs("yosys")
 def test_synthesises_without_latches(tmp_path):
     """Coarse synthesis of the whole machine, and gates of the fusion unit: no latch, nothing undriven, no loop."""
-    sizes = {"N": 2, "M": 1, "MAX_TILES": 2, "SLOTS": 1, "DEPTH_X": 4, "DEPTH_Y": 4, "DEPTH_Z": 4}
+    sizes = {"N": 1, "M": 1, "MAX_TILES": 2, "SLOTS": 1, "DEPTH_X": 4, "DEPTH_Y": 4, "DEPTH_Z": 4}
     parameters = " ".join(f"-set {name} {size}" for name, size in sizes.items())
     sources = " ".join(str(RTL / f"{name}.sv") for name in UNITS)
     no_latch = "select -assert-none t:$dlatch t:$adlatch t:$dlatchsr t:$sr t:$_DLATCH_*"

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from bitsim.kernels.collapsed import advance_nest, collapsed_cycles
-from bitsim.kernels.event import advance_tiles, event_cycles
+from bitsim.kernels.event import advance_tiles
 from bitsim.kernels.program import Nest
 from bitsim.kernels.recurrence import STATE, finish, start
 from bitsim.kernels.stepped import NO_LOG, NO_STALLS, stepped_programs
@@ -24,22 +24,26 @@ def collapsed(nests: Sequence[Nest], timing: np.ndarray) -> np.ndarray:
     """Whole periods of each nest jumped."""
     if len(nests) == 1:
         return collapsed_cycles(nests[0].rows, nests[0].runs, timing)[None]
-    state, out = np.zeros(STATE, np.int64), np.zeros((len(nests), 7), np.int64)
-    start(state)
-    for nest, classes in zip(nests, out, strict=True):
-        advance_nest(state, nest.rows, nest.runs, timing, classes)
-    finish(state, timing, out[-1])
-    return out
+    return _one_after_the_other(
+        nests, timing, lambda state, nest, classes: advance_nest(state, nest.rows, nest.runs, timing, classes)
+    )
 
 
 def event(nests: Sequence[Nest], timing: np.ndarray) -> np.ndarray:
     """The recurrence, tile by tile."""
-    if len(nests) == 1:
-        return event_cycles(nests[0].tiles, timing)[None]
+    return _one_after_the_other(
+        nests, timing, lambda state, nest, classes: advance_tiles(state, nest.tiles, timing, classes)
+    )
+
+
+def _one_after_the_other(
+    nests: Sequence[Nest], timing: np.ndarray, run: Callable[[np.ndarray, Nest, np.ndarray], None]
+) -> np.ndarray:
+    """run(state, nest, classes) each nest from the state the one before left; classes are added to."""
     state, out = np.zeros(STATE, np.int64), np.zeros((len(nests), 7), np.int64)
     start(state)
     for nest, classes in zip(nests, out, strict=True):
-        advance_tiles(state, nest.tiles, timing, classes)
+        run(state, nest, classes)
     finish(state, timing, out[-1])
     return out
 

@@ -69,7 +69,6 @@ def in_order(rows: list[Row]) -> list[Step]:
     def run(row: Row, reads: int) -> None:
         steps.extend([Step(row, reads)] * row.occurrences)
 
-    written = -1
     forward_reads: dict[int, int] = {}
     for row in (r for r in rows if r.pass_name == FORWARD):
         run(row, forward_reads.setdefault(row.layer_index, len(steps) - 1))

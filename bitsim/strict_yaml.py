@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -78,6 +78,16 @@ for _kind, _pattern, _first in _SCALARS:
     _Dumper.add_implicit_resolver(f"{_TAG}{_kind}", re.compile(_pattern), list(_first))
 
 
+def raise_faults(path: Path | str, faults: Sequence[str], count: int | None = None) -> None:
+    """Raise InputError if there are faults: the first of them, and how many more there are.
+
+    count: all of them, where `faults` are only the first.
+    """
+    if faults:
+        rest = (len(faults) if count is None else count) - MAX_FAULTS
+        raise InputError([*faults[:MAX_FAULTS], *([f"{path}: and {rest} more"] if rest > 0 else [])])
+
+
 def load(path: Path) -> Document:
     """Read one strict YAML file whose top level is a mapping.
 
@@ -96,9 +106,7 @@ def load(path: Path) -> Document:
     lines: dict[str, int] = {}
     faults: list[str] = []
     data = _value(path, node, "", lines, faults)
-    if faults:
-        rest = len(faults) - MAX_FAULTS
-        raise InputError(faults[:MAX_FAULTS] + ([f"{path}: and {rest} more"] if rest > 0 else []))
+    raise_faults(path, faults)
     return Document(path, data, lines)
 
 

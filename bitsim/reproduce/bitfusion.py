@@ -15,8 +15,9 @@ from bitsim.analytical.bitfusion_isca18 import COUNTERS, ENERGIES, layer
 from bitsim.analytical.isca18_row import OUTPUT_BITS, Row
 from bitsim.errors import InputError
 from bitsim.reproduce.beside import Beside, beside
-from bitsim.reproduce.published_rows import Difference, differences, given, raise_faults, shipped, whole_numbers
+from bitsim.reproduce.published_rows import Difference, differences, given, shipped, whole_numbers
 from bitsim.simulation.cost import CostModel
+from bitsim.strict_yaml import raise_faults
 from bitsim.workload import Widths
 
 LAYERS_FILE = "bitfusion_isca18_layers.csv"

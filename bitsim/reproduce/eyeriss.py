@@ -18,8 +18,9 @@ from bitsim.accelerators.registry import load_hardware
 from bitsim.analytical.eyeriss_blocking import COUNTERS, Blocking, best_blocking, best_pooling
 from bitsim.errors import InputError
 from bitsim.reproduce.beside import Beside, beside
-from bitsim.reproduce.published_rows import Difference, differences, given, raise_faults, shipped, whole_numbers
+from bitsim.reproduce.published_rows import Difference, differences, given, shipped, whole_numbers
 from bitsim.simulation.cost import CostModel
+from bitsim.strict_yaml import raise_faults
 from bitsim.workload import Widths
 
 LAYERS_FILE = "eyeriss_256pe_layers.csv"

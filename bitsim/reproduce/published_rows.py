@@ -11,7 +11,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from bitsim.errors import InputError
-from bitsim.strict_yaml import MAX_FAULTS, read_text
+from bitsim.strict_yaml import raise_faults, read_text
 
 LONGEST_NUMBER = 40  # characters; no count or energy needs more
 
@@ -46,13 +46,6 @@ def given(path: Path, required: Iterable[str]) -> list[tuple[str, dict[str, str]
         faults.append(f"{path}:1: no rows below the header")
     raise_faults(path, faults)
     return found
-
-
-def raise_faults(path: Path | str, faults: list[str]) -> None:
-    """Raise InputError if there are faults: the first of them, and how many more there are."""
-    if faults:
-        rest = len(faults) - MAX_FAULTS
-        raise InputError(faults[:MAX_FAULTS] + ([f"{path}: and {rest} more"] if rest > 0 else []))
 
 
 def whole_number(text: str, least: int, most: int) -> int | None:

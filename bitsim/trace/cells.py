@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bitsim.errors import InputError, unknown_key
-from bitsim.strict_yaml import MAX_FAULTS, read_text
+from bitsim.strict_yaml import MAX_FAULTS, raise_faults, read_text
 
 MAX_LAYERS_BYTES = 2**26
 NO_ROWS = "no rows below the header"
@@ -46,8 +46,7 @@ class Faults:
         if self.count:
             where = f"{self.path}: {self.row_word} " if self.row_word else f"{self.path}:"
             listed = [f"{where}{line}: {message}" for line, message in sorted(self.listed, key=lambda fault: fault[0])]
-            rest = self.count - len(listed)
-            raise InputError(listed + ([f"{self.path}: and {rest} more"] if rest else []))
+            raise_faults(self.path, listed, self.count)
 
 
 def check_columns(path: Path, header: Sequence[str], required: Sequence[str], optional: Sequence[str]) -> None:

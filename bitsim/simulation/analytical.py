@@ -11,8 +11,8 @@ from bitsim.accelerators.registry import Machine
 from bitsim.energy import PriceList
 from bitsim.errors import InputError
 from bitsim.kernels.program import CLASSES
-from bitsim.simulation.cost import PassCost, Work
-from bitsim.workload import FLOAT_BITS, Layer, Widths
+from bitsim.simulation.cost import PassCost, Work, located, mac_columns
+from bitsim.workload import Layer, Widths
 
 
 class AnalyticalPrices(PriceList):
@@ -42,11 +42,8 @@ class AnalyticalModel:
 
     def pass_cost(self, layer: Layer, pass_name: str, samples: int, widths: Widths) -> PassCost:
         """Cost of one pass of `layer` over `samples` samples.  Raises InputError where the model cannot say."""
-        try:
+        with located(self.machine, f"--timing analytical, layer {layer.name}, {pass_name}"):
             found = self.machine.accelerator.analytical_cost(layer, pass_name, samples, widths)
-        except InputError as error:
-            met_in = f"--timing analytical, layer {layer.name}, {pass_name}"
-            raise type(error)([self.machine.source.located(fault, met_in) for fault in error.faults]) from None
         self.prices.source = found.source
         cycles = found.compute_cycles + found.wait_cycles
         input_bits, weight_bits, _ = widths.operands(pass_name)
@@ -63,12 +60,7 @@ class AnalyticalModel:
             "passes": 1,
             "orientation": "analytical",
             "tiles": found.counters["tiles"],
-            "macs": macs,
-            "real_macs": macs,
-            "float_macs": macs if FLOAT_BITS in (input_bits, weight_bits) else 0,
-            "effective_macs": macs * input_bits * weight_bits / 1024,
-            "bit_ops": macs * input_bits * weight_bits,
-            "occupied_bit_ops": macs * hw_products,
+            **mac_columns(macs, macs, (input_bits, weight_bits), hw_products),
             "cycles": cycles,
         }
         classes = dict.fromkeys(CLASSES, 0) | {"issue": found.compute_cycles, "wait_load": found.wait_cycles}

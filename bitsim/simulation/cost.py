@@ -38,7 +38,7 @@ from bitsim.kernels.program import (
 from bitsim.mapping import search
 from bitsim.mapping.program import beats, exact_sum
 from bitsim.mapping.search import Timed
-from bitsim.workload import Layer, Product, Widths, lower
+from bitsim.workload import FLOAT_BITS, Layer, Product, Widths, lower
 
 OBJECTIVES = ("cycles", "energy", "edp")
 # Columns of a cost before its traffic and energy, which depend on the machine's buffers.
@@ -110,7 +110,7 @@ class CostModel:
         timed: list[Timed] = []
         datapath = None
         for product in products:
-            with self._named(layer, pass_name):
+            with located(self.machine, f"layer {layer.name}, {pass_name}"):
                 datapath = accelerator.datapath(product, input_bits, weight_bits, output_bits)
                 timed += self._best(product, datapath)
         assert datapath is not None
@@ -132,12 +132,7 @@ class CostModel:
             "passes": datapath.passes,
             "orientation": "+".join(dict.fromkeys(t.orientation.name for t in timed)),
             "tiles": counters["tiles"],
-            "macs": macs,
-            "real_macs": real_macs,
-            "float_macs": macs if datapath.is_float else 0,
-            "effective_macs": macs * input_bits * weight_bits / 1024,
-            "bit_ops": macs * input_bits * weight_bits,
-            "occupied_bit_ops": real_macs * hw_products,
+            **mac_columns(macs, real_macs, (input_bits, weight_bits), hw_products),
         }
         values |= self._costs(work, classes)
         return PassCost(values, nests, work, tuple(timed))
@@ -147,7 +142,7 @@ class CostModel:
 
         Both are read from memory at accumulator width, added at the output buffer, and the sum is written.
         """
-        with self._named(layer, "wgrad_accumulate"):
+        with located(self.machine, f"layer {layer.name}, wgrad_accumulate"):
             return self._accumulate_cost(layer, samples, widths)
 
     def _accumulate_cost(self, layer: Layer, samples: int, widths: Widths) -> PassCost:
@@ -204,15 +199,6 @@ class CostModel:
         """`cost` with other cycles by class, and what follows from them."""
         return replace(cost, values=cost.values | self._costs(cost.work, classes))
 
-    @contextmanager
-    def _named(self, layer: Layer, pass_name: str) -> Iterator[None]:
-        """Faults of the machine get their place in its file, and the layer and pass they were met in."""
-        try:
-            yield
-        except InputError as error:
-            met_in = f"layer {layer.name}, {pass_name}"
-            raise type(error)([self.machine.source.located(fault, met_in) for fault in error.faults]) from None
-
     def _timer(self, nest: Nest, timing: np.ndarray) -> np.ndarray:
         return self._engine([nest], timing)[0]
 
@@ -245,6 +231,28 @@ class CostModel:
         values |= {name: work.counters.get(name, 0) for name in self.prices.traffic_columns}
         values |= self.prices.energy_pj(work.counters, cycles)
         return values
+
+
+@contextmanager
+def located(machine: Machine, met_in: str) -> Iterator[None]:
+    """Faults of the machine get their place in its file, and what they were met in."""
+    try:
+        yield
+    except InputError as error:
+        raise type(error)([machine.source.located(fault, met_in) for fault in error.faults]) from None
+
+
+def mac_columns(macs: int, real_macs: int, bits: tuple[int, int], hw_products: int) -> dict[str, int | float]:
+    """Columns macs to occupied_bit_ops of a pass.  bits: of both operands; hw_products: bit products a MAC takes."""
+    bit_ops = macs * bits[0] * bits[1]
+    return {
+        "macs": macs,
+        "real_macs": real_macs,
+        "float_macs": macs if FLOAT_BITS in bits else 0,
+        "effective_macs": bit_ops / FLOAT_BITS**2,
+        "bit_ops": bit_ops,
+        "occupied_bit_ops": real_macs * hw_products,
+    }
 
 
 def _port_beats(nest: Nest) -> int:

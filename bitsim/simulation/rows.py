@@ -59,7 +59,7 @@ class RowsByDemand:
     def counts(self) -> Iterator[tuple[Row, int]]:
         """See RunRows."""
         found = [*zip(self.tally.groups(), self.of_groups, strict=False)]
-        found += zip(self.tally.batches(), self.of_batches, strict=True)  # type: ignore[arg-type]
+        found += zip(self.tally.batches(), self.of_batches, strict=True)  # type: ignore[arg-type]  # batches and groups mixed
         for demand, rows in sorted(found, key=lambda pair: pair[0].layer_index):
             for row in rows:
                 yield row, demand.iterations

@@ -33,7 +33,7 @@ def read(stamp: Stamp, columns: Columns, faults: Faults) -> Iterator[Table]:
     path = stamp.path
     try:
         with path.open("rb") as raw:
-            file: IO[bytes] = gzip.GzipFile(fileobj=raw) if path.suffix == ".gz" else raw  # type: ignore[assignment]
+            file: IO[bytes] = gzip.GzipFile(fileobj=raw) if path.suffix == ".gz" else raw  # type: ignore[assignment]  # reads alike
             header: list[str] = []
             line, rows = 1, 0
             for block in _blocks(path, file):

@@ -126,10 +126,10 @@ class PrecisionFile:
             if values is None or (values.min() >= 1 and values.max() <= MAX_BITS):
                 continue
             wrong = (values != BLANK) & ((values < 1) | (values > MAX_BITS))
-            refuse(wrong, lambda i, n=name, v=values: f"{n}: {v[i]}, allowed: {_WIDTH}")  # type: ignore[misc]
+            refuse(wrong, lambda i, n=name, v=values: f"{n}: {v[i]}, allowed: {_WIDTH}")  # type: ignore[misc]  # bound now
             if name in WIDTHS:
                 wrong = (values == BLANK) & (samples != 0)
-                refuse(wrong, lambda i, n=name: f"{n}: blank, allowed: {_WIDTH}")  # type: ignore[misc]
+                refuse(wrong, lambda i, n=name: f"{n}: blank, allowed: {_WIDTH}")  # type: ignore[misc]  # bound now
         start, end = numbers["iteration_start"], numbers["iteration_end"]
         refuse(
             start >= end,

@@ -107,7 +107,7 @@ def small_or_compiled(kernel: Kernel, rows: int) -> Kernel:
     """The kernel as plain Python for few rows, which starts at once, else compiled, and compiled from then on."""
     if rows >= FEW_ROWS:
         _COMPILED.add(id(kernel))
-    return kernel if id(kernel) in _COMPILED else kernel.py_func  # type: ignore[return-value]
+    return kernel if id(kernel) in _COMPILED else kernel.py_func  # type: ignore[return-value]  # called alike
 
 
 def _spans(rows: Rows, state: np.ndarray, names: list[str], noted: np.ndarray, faults: Faults) -> Spans:

@@ -10,7 +10,7 @@ import numpy as np
 from bitsim.accelerators.row_stationary import Blocking, Fold, Shape
 from bitsim.accelerators.row_stationary_beats import Rates
 from bitsim.workload import Product
-from tests.rtl_chain import RTL, run
+from tests.rtl_tools import RTL, compile_bench, run, write_image
 
 FOLDER = RTL / "row_stationary"
 UNITS = ("records", "walker", "loops", "sequencer", "networks", "pe", "machine")
@@ -45,19 +45,11 @@ class Outcome:
 
 
 def build(tool, rows, cols, folder):
-    """Compile the test bench for an array of rows x cols; returns the command that runs it."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """The command that runs the test bench of an array of rows x cols."""
     sources = [FOLDER / f"{name}.sv" for name in (*UNITS, "tb_machine")]
-    parameters = {"BITS": BITS, "ROWS": rows, "COLS": cols, "DEPTH": DEPTH, "IMAGE": 1 << 22}
-    parameters["FIELDS"] = len(FIELDS)
-    if tool == "iverilog":
-        options = [f"-Ptb_machine.{k}={v}" for k, v in parameters.items()]
-        run(["iverilog", "-g2012", "-I", FOLDER, "-s", "tb_machine", "-o", folder / "sim.vvp", *options, *sources])
-        return ["vvp", "-n", folder / "sim.vvp"]
-    options = [f"-G{k}={v}" for k, v in parameters.items()]
-    top = ["--top-module", "tb_machine", "--Mdir", folder, f"-I{FOLDER}", "-Wno-fatal", "-Wno-lint", "-Wno-MULTIDRIVEN"]
-    run(["verilator", "--binary", "-j", "2", "-CFLAGS", "-O1", *top, *options, *sources])
-    return [folder / "Vtb_machine"]
+    parameters = {"BITS": BITS, "ROWS": rows, "COLS": cols, "DEPTH": DEPTH, "IMAGE": 1 << 22, "FIELDS": len(FIELDS)}
+    options = ["-Wno-MULTIDRIVEN", "-CFLAGS", "-O1"]
+    return compile_bench(tool, "tb_machine", sources, parameters, folder, options)
 
 
 def simulate(simulator, runs, folder):
@@ -70,8 +62,7 @@ def simulate(simulator, runs, folder):
         for words in (one.inputs, one.filters, one.psums):
             image += words.tolist()
     source, target = folder / "tiles.hex", folder / "results.txt"
-    # Verilator loses a last word that no line end follows.
-    source.write_text("".join(f"{int(v) & 0xFFFFFFFF:x}\n" for v in image))
+    write_image(source, image)
     run([*simulator, f"+tiles={source}", f"+results={target}"])
     outcomes, memory = [], []
     for line in target.read_text().splitlines():

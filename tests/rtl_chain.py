@@ -5,22 +5,16 @@ A program here is a list of tiles as the hardware reads them (fields.svh): exten
 docs/microarchitecture.md.  Programs of whole products, with data, are made in rtl_layers.py.
 """
 
-import os
 import re
-import shutil
-import subprocess
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
-import pytest
 
 from bitsim.kernels.program import COLUMNS, FENCE, LOAD_INPUT, LOAD_WEIGHT, NEW_OUTPUT, STORE, SWITCH, PortTiming
 from bitsim.kernels.stepped import stepped_cycles
+from tests.rtl_tools import RTL, compile_bench, run, write_image
 
-RTL = Path(__file__).parent / "rtl"
 UNITS = ["bitbrick", "fusion_unit", "sequencer", "port", "array", "accelerator"]
-INSTALL = "apt-get install iverilog verilator yosys g++ make"
 SCALARS = dict(re.findall(r"\b([A-Z_]+) = (\d+)\b", (RTL / "fields.svh").read_text()))
 FIELD = {name: int(value) for name, value in SCALARS.items()}
 FIELDS = FIELD["FIELDS"]
@@ -123,40 +117,15 @@ def pack(tile):
     return out
 
 
-def needs(*tools):
-    """Skip a test with the reason where a tool is missing; BITSIM_REQUIRE_TOOLS=1 lets it fail instead."""
-    programs = [name for tool in tools for name in {"verilator": ["verilator", "g++", "make"]}.get(tool, [tool])]
-    absent = [name for name in programs if shutil.which(name) is None]
-    reason = f"{', '.join(absent)} not found: {INSTALL}"
-    return pytest.mark.skipif(bool(absent) and os.environ.get("BITSIM_REQUIRE_TOOLS") != "1", reason=reason)
-
-
 def build(tool, rows, cols, folder, most_tiles=64, slots=16):
-    """Compile the test bench with `tool` for an array of rows x cols; returns the command that runs it.
+    """The command that runs the test bench of an array of rows x cols.
 
     most_tiles: of one program; slots: words in one beat at most.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     sources = [RTL / f"{name}.sv" for name in (*UNITS, "tb_accelerator")]
     parameters = {"N": rows, "M": cols, "DEPTH": DEPTH, "MAX_TILES": most_tiles, "SLOTS": slots, "MEMORY": MEMORY}
-    parameters["IMAGE"] = 1 << 22
-    if tool == "iverilog":
-        binary = folder / "sim.vvp"
-        options = [f"-Ptb_accelerator.{k}={v}" for k, v in parameters.items()]
-        run(["iverilog", "-g2012", "-I", RTL, "-s", "tb_accelerator", "-o", binary, *options, *sources])
-        return ["vvp", "-n", binary]
-    options = [f"-G{k}={v}" for k, v in parameters.items()]
-    warnings = ["-Wno-fatal", "-Wno-lint", "-Wno-UNOPTFLAT"]
-    top = ["--top-module", "tb_accelerator", "--Mdir", folder, f"-I{RTL}"]
-    run(["verilator", "--binary", "-O3", *warnings, "-j", "2", "-CFLAGS", "-O2", *top, *options, *sources])
-    return [folder / "Vtb_accelerator"]
-
-
-def run(command):
-    """Run a tool; its own words in the failure."""
-    done = subprocess.run([str(c) for c in command], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    options = ["-O3", "-Wno-UNOPTFLAT", "-CFLAGS", "-O2"]
+    return compile_bench(tool, "tb_accelerator", sources, parameters | {"IMAGE": 1 << 22}, folder, options)
 
 
 def simulate(simulator, programs, folder, log=True):
@@ -171,8 +140,7 @@ def simulate(simulator, programs, folder, log=True):
         image += p.memory.tolist()
         assert len(p.memory) <= MEMORY
     source, result = folder / "programs.hex", folder / "results.txt"
-    # Verilator loses a last word that no line end follows.
-    source.write_text("".join(f"{int(v) & 0xFFFFFFFF:x}\n" for v in image))
+    write_image(source, image)
     run([*simulator, f"+programs={source}", f"+results={result}"])
     return _outcomes(result.read_text(), len(programs))
 

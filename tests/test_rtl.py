@@ -14,16 +14,13 @@ from bitsim.workload import Layer, Widths, lower
 from tests.rtl_chain import (
     DEPTH,
     MEMORY,
-    RTL,
     UNITS,
     VERILATOR_ARRAY,
     Program,
     build,
     check_states,
     halves,
-    needs,
     random_control,
-    run,
     simulate,
 )
 from tests.rtl_layers import (
@@ -36,6 +33,7 @@ from tests.rtl_layers import (
     random_widths,
     wrap,
 )
+from tests.rtl_tools import RTL, needs, run
 from tests.strategies import random_layer
 from tests.test_published_timing import AUTHORS_RTL
 

@@ -16,7 +16,6 @@ from tests.rtl_chain import (
     Program,
     check_states,
     halves,
-    needs,
     simulate,
     table,
 )
@@ -32,6 +31,7 @@ from tests.rtl_layers import (
     random_widths,
     wrap,
 )
+from tests.rtl_tools import needs
 from tests.strategies import random_layer
 
 TWO_LAYER_MACHINE = {

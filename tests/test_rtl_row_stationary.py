@@ -22,7 +22,7 @@ from tests.row_stationary_chain import (
     sliced,
 )
 from tests.row_stationary_nest import integers
-from tests.rtl_chain import needs, run
+from tests.rtl_tools import needs, run
 from tests.test_row_stationary_nest import in_one_part, whole_tile
 
 

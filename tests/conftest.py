@@ -2,6 +2,7 @@
 
 import pytest
 
+from bitsim import data
 from bitsim.cli.main import main
 from tests.rtl_chain import VERILATOR_ARRAY, build
 
@@ -27,6 +28,13 @@ PRECISION = """iteration_start,iteration_end,layer,samples,activation_bits,weigh
 60,100,fc,,8,8,8
 0,100,attend,,8,8,8
 """
+WIDEST = """iteration_start,iteration_end,layer,samples,activation_bits,weight_bits,gradient_bits
+0,100,conv,5,31,31,31
+0,100,conv,3,28,28,28
+0,100,fc,,31,31,31
+0,100,attend,,31,31,31
+"""
+BITFUSION_YAML = (data.find("hw_configs", "bitfusion_16x32_192b", ".yaml")).read_text()
 
 
 @pytest.fixture

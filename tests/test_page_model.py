@@ -2,49 +2,20 @@
 
 import numpy as np
 
-from bitsim.kernels.program import (
-    CLASSES,
-    DRAIN,
-    FENCE,
-    FLAGS,
-    INPUT_BEATS,
-    ISSUE,
-    LOAD_INPUT,
-    LOAD_WEIGHT,
-    NEW_OUTPUT,
-    PSUM_BEATS,
-    STORE,
-    STORE_BEATS,
-    SWITCH,
-    WEIGHT_BEATS,
-)
+from bitsim.kernels import program
+from bitsim.kernels.program import CLASSES, FLAGS
 from bitsim.kernels.stepped import stepped_cycles
 from tests.page_model import run
 from tests.strategies import LOAD, REDUCE, random_program
 
-NUMBERS = {
-    "input_beats": INPUT_BEATS,
-    "weight_beats": WEIGHT_BEATS,
-    "psum_beats": PSUM_BEATS,
-    "store_beats": STORE_BEATS,
-    "issue": ISSUE,
-    "drain": DRAIN,
-}
-FLAG_BITS = {
-    "load_input": LOAD_INPUT,
-    "load_weight": LOAD_WEIGHT,
-    "new_output": NEW_OUTPUT,
-    "store": STORE,
-    "switch": SWITCH,
-    "fence": FENCE,
-}
+NUMBERS = ("input_beats", "weight_beats", "psum_beats", "store_beats", "issue", "drain")
+FLAG_NAMES = ("load_input", "load_weight", "new_output", "store", "switch", "fence")
 
 
 def as_page_has_it(tile):
     """A row of the tile table in the page's words."""
-    return {name: int(tile[column]) for name, column in NUMBERS.items()} | {
-        name: bool(tile[FLAGS] & bit) for name, bit in FLAG_BITS.items()
-    }
+    numbers = {name: int(tile[getattr(program, name.upper())]) for name in NUMBERS}
+    return numbers | {name: bool(tile[FLAGS] & getattr(program, name.upper())) for name in FLAG_NAMES}
 
 
 def test_equals_the_reference_every_cycle():

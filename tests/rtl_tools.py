@@ -21,7 +21,7 @@ def needs(*tools):
 
 def run(command):
     """Run a tool; its own words in the failure."""
-    done = subprocess.run([str(c) for c in command], capture_output=True, text=True, check=False)
+    done = subprocess.run([str(c) for c in command], capture_output=True, text=True, check=False, timeout=550)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import threading
 import time
 
 import numpy as np
@@ -15,6 +16,7 @@ from bitsim.errors import InputError
 from bitsim.trace import csv_table
 from bitsim.trace.cells import Faults
 from bitsim.trace.precision_file import COLUMNS
+from bitsim.trace.table_file import ahead
 from bitsim.trace.writer import write_trace
 from bitsim.workload import Layer
 from tests.conftest import PRECISION, RUN
@@ -214,3 +216,22 @@ def test_writer_keeps_texts_that_look_like_numbers(tmp_path):
     with pytest.raises(InputError, match=r"u/precision\.csv:2: activation_bits: 40"):
         write_trace(tmp_path / "u", run | {"synthetic": True}, trace.layers, [rows[0] | {"activation_bits": 40}])
     assert [path.name for path in tmp_path.iterdir()] == ["t"]
+
+
+def test_reader_left_half_read_waits_for_nothing():
+    """Collected as garbage, it may be closed under a lock its thread needs: waiting there never ended."""
+    may_go_on = threading.Event()
+
+    def items():
+        yield 1
+        may_go_on.wait()
+        yield 2
+
+    reader = ahead(items())
+    assert next(reader) == 1
+    closing = threading.Thread(target=reader.close, daemon=True)
+    closing.start()
+    closing.join(20)
+    waits = closing.is_alive()
+    may_go_on.set()
+    assert not waits

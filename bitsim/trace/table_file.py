@@ -99,11 +99,15 @@ def is_parquet(path: Path) -> bool:
 
 def ahead(items: Iterator[_Item]) -> Iterator[_Item]:
     """`items`, the next made in a thread while one is worked on."""
-    with ThreadPoolExecutor(1) as pool:
+    pool = ThreadPoolExecutor(1)
+    try:
         pending = pool.submit(next, items, None)
         while (item := pending.result()) is not None:
             pending = pool.submit(next, items, None)
             yield item
+    finally:
+        # No waiting: left half read, this runs when the garbage is collected, maybe under a lock the thread needs.
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def whole_numbers(texts: Iterable[str], name: str, lines: np.ndarray, faults: Faults, allowed: str) -> np.ndarray:

@@ -195,6 +195,7 @@ def test_forms_of_the_table_agree(tmp_path, bitsim_command):
     assert (status, out) == (2, "") and "--samples all: makes one table" in err
 
 
+@pytest.mark.slow
 def test_the_page_shows_what_its_commands_print(tmp_path, monkeypatch, bitsim_command):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "100")

@@ -220,6 +220,7 @@ def test_outputs_on_every_visit_are_most_of_what_the_analytical_model_is_off():
         assert sum(row.share(name) for name in row.classes) == pytest.approx(1)
 
 
+@pytest.mark.slow
 def test_the_committed_page_is_what_the_commands_write(tmp_path, bitsim_command):
     page = tmp_path / "validation.md"
     for name, summary in (("bitfusion", "61 of 61 rows exact"), ("eyeriss", "37 of 37 rows exact")):

@@ -37,10 +37,11 @@ from tests.rtl_tools import RTL, needs, run
 from tests.strategies import random_layer
 from tests.test_published_timing import AUTHORS_RTL
 
-CONTROL_PARTS = 4
+CONTROL_PARTS = 10
 CONTROL_PROGRAMS = 1000
 
 
+@pytest.mark.slow
 @needs("iverilog")
 def test_fusion_unit_exhaustively(tmp_path):
     """Every pair of operand values of every width pair and sign, in every lane."""
@@ -52,7 +53,7 @@ def test_fusion_unit_exhaustively(tmp_path):
 
 
 @needs("iverilog")
-@pytest.mark.parametrize("part", range(CONTROL_PARTS))
+@pytest.mark.parametrize("part", [0, *(pytest.param(n, marks=pytest.mark.slow) for n in range(1, CONTROL_PARTS))])
 def test_random_control_programs(tmp_path, part):
     rng = np.random.default_rng([4, part])
     programs = [random_control(rng, 2, 2) for _ in range(CONTROL_PROGRAMS // CONTROL_PARTS)]
@@ -134,17 +135,20 @@ def check_datapath(rng, count, rows, cols, simulator, folder, most_tiles=64):
     check_states(programs, outcomes, rows, cols)
 
 
+@pytest.mark.slow
 @needs("iverilog")
 def test_datapath_programs_on_two_by_two(tmp_path):
     simulator = build("iverilog", 2, 2, tmp_path)
     check_datapath(np.random.default_rng(20), 20, 2, 2, simulator, tmp_path)
 
 
+@pytest.mark.slow
 @needs("verilator")
 def test_datapath_programs_on_four_by_four(tmp_path, four_by_four):
     check_datapath(np.random.default_rng(300), 300, *VERILATOR_ARRAY, four_by_four, tmp_path)
 
 
+@pytest.mark.slow
 @needs("yosys")
 def test_synthesises_without_latches(tmp_path):
     """Coarse synthesis of the whole machine, and gates of the fusion unit: no latch, nothing undriven, no loop."""

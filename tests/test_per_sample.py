@@ -209,3 +209,16 @@ def test_the_page_shows_what_its_commands_print(tmp_path, monkeypatch, bitsim_co
             shown += 1
             assert [row.rstrip() for row in out.splitlines()] == [row.rstrip() for row in expected.splitlines()]
     assert shown >= 3
+
+
+@pytest.mark.parametrize("policy", ["group", "one-by-one"])
+def test_groups_that_cost_the_same_are_rows_of_their_own(tmp_path, policy):
+    """Two groups that differ in activation bits alone have one dgrad cost; neither runs in more iterations than are."""
+    rows = [
+        dict(zip(WIDTHS, (bits, 4, 8), strict=True), iteration_start=0, iteration_end=3, layer="fc", samples=3)
+        for bits in (4, 6)
+    ]
+    run = {"schema": 1, "name": "t", "model": "m", "dataset": "d", "batch": 6, "iterations": 3, "source": "s"}
+    trace = write_trace(tmp_path / "t", run | {"synthetic": True}, [Layer("fc", "linear", 1, 8, 8)], rows)
+    listed = bitsim.simulate(trace, bitsim.load_hardware(MACHINES[0]), samples=policy).distinct()
+    assert [r["iterations"] for r in listed if r["pass"] == "dgrad"] == [3, 3]

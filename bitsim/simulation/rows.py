@@ -11,17 +11,22 @@ import numpy as np
 from bitsim.simulation.cost import PassCost
 from bitsim.simulation.iterations import CostTable, IterationSums, RunningSums, group_order
 from bitsim.trace import Tally, Trace
+from bitsim.workload import Widths
 
 
 @dataclass(frozen=True)
 class Row:
-    """`occurrences` runs of one pass of one layer over `samples` samples in one iteration."""
+    """`occurrences` runs of one pass of one layer over `samples` samples in one iteration.
+
+    widths: all of its trace row, of which the pass may use two.
+    """
 
     layer_index: int
     layer: str
     pass_name: str
     samples: int
     occurrences: int
+    widths: Widths
     cost: PassCost
 
     def record(self, iterations: int) -> dict[str, Any]:

@@ -109,7 +109,7 @@ class _RowMaker:
                 self.faults += error.faults
                 self._costs[key] = None
         cost = self._costs[key]
-        return [Row(index, layer.name, pass_name, count, occurrences, cost)] if cost is not None else []
+        return [Row(index, layer.name, pass_name, count, occurrences, widths, cost)] if cost is not None else []
 
 
 def _check_analytical(machine: Machine, chosen: frozenset[str], objective: str, overlap: str) -> None:

@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from bitsim.accelerators.registry import Machine, load_hardware
+    from bitsim.area import Area, area_of
     from bitsim.errors import InputError, MappingError
     from bitsim.simulation.compare import compare
     from bitsim.simulation.result import Result
@@ -23,6 +24,8 @@ _HOMES = {
     "Trace": "bitsim.trace",
     "load_hardware": "bitsim.accelerators.registry",
     "Machine": "bitsim.accelerators.registry",
+    "Area": "bitsim.area",
+    "area_of": "bitsim.area",
     "simulate": "bitsim.simulation.run",
     "Result": "bitsim.simulation.result",
     "compare": "bitsim.simulation.compare",
@@ -31,12 +34,14 @@ _HOMES = {
 }
 
 __all__ = [
+    "Area",
     "InputError",
     "Machine",
     "MappingError",
     "Result",
     "Trace",
     "__version__",
+    "area_of",
     "compare",
     "load_hardware",
     "open_trace",

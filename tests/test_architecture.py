@@ -15,7 +15,7 @@ LAYERS = [
     {"technology", "trace", "hardware"},
     {"analytical"},
     {"accelerators", "record", "networks", "synthetic"},
-    {"energy", "mapping"},
+    {"area", "energy", "mapping"},
     {"simulation"},
     {"report", "reproduce"},
     {"cli"},

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from bitsim.accelerators.registry import Machine, load_hardware
     from bitsim.area import Area, area_of
     from bitsim.errors import InputError, MappingError
+    from bitsim.iso import resize
     from bitsim.simulation.compare import compare
     from bitsim.simulation.result import Result
     from bitsim.simulation.run import simulate
@@ -26,6 +27,7 @@ _HOMES = {
     "Machine": "bitsim.accelerators.registry",
     "Area": "bitsim.area",
     "area_of": "bitsim.area",
+    "resize": "bitsim.iso",
     "simulate": "bitsim.simulation.run",
     "Result": "bitsim.simulation.result",
     "compare": "bitsim.simulation.compare",
@@ -45,6 +47,7 @@ __all__ = [
     "compare",
     "load_hardware",
     "open_trace",
+    "resize",
     "simulate",
 ]
 

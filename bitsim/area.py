@@ -90,6 +90,18 @@ def area_of(machine: Machine) -> Area:
     Raises InputError naming file and line of every memory and unit that has no price (a width that was
     not synthesised, a bank outside the SRAM table or slower than the clock).
     """
+    return _area(machine, core_only=False)
+
+
+def core_area_mm2(machine: Machine) -> float:
+    """Logic and registers of the array alone: known where a buffer has no price, too.
+
+    Raises InputError for what of them has none.
+    """
+    return _area(machine, core_only=True).core_mm2
+
+
+def _area(machine: Machine, core_only: bool) -> Area:
     faults: list[str] = []
     parts: list[Part] = []
     try:
@@ -100,6 +112,8 @@ def area_of(machine: Machine) -> Area:
     except InputError as error:
         faults += error.faults
     for buffer in machine.accelerator.buffers():
+        if core_only and not buffer.register_file:
+            continue
         try:
             price = buffer_price(machine, buffer.name)
         except InputError as error:

@@ -153,12 +153,19 @@ def simulate_all(
     **choices: str,
 ) -> list[Result]:
     """Simulate `trace` on every machine; faults of the trace and of all machines are raised together."""
-    from bitsim.simulation.run import simulate
-
     span = parse_iterations(iterations)
     opened, machines = open_all(trace, hw, settings)
+    return simulate_machines(opened, machines, span, passes, **choices)
+
+
+def simulate_machines(
+    trace: Trace, machines: list[Machine], span: tuple[int, int] | None, passes: str, **choices: str
+) -> list[Result]:
+    """Simulate `trace` on machines that are loaded; what a reader of their prices must know goes to stderr."""
+    from bitsim.simulation.run import simulate
+
     chosen = parse_passes(passes)
-    results = [simulate(opened, machine, passes=chosen, iterations=span, **choices) for machine in machines]
+    results = [simulate(trace, machine, passes=chosen, iterations=span, **choices) for machine in machines]
     for result in results:
         for note in result.prices.notes():
             print(f"note: {note}", file=sys.stderr)

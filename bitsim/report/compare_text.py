@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+from bitsim.iso import BITS, MM2
 from bitsim.report.text import si
 from bitsim.simulation.compare import TOTAL, Comparison
+from bitsim.units import show_size
 
 
 def print_comparison(comparison: Comparison, console: Any, layers: bool = True) -> None:
     """Differences first, then per pass, then per layer, then ratios with their geometric mean."""
     baseline = comparison.baseline.machine.name
     console.print(f"baseline: {baseline}; ratios are baseline over machine: above 1 is better", soft_wrap=True)
+    if comparison.resized:
+        print_resized(comparison, console)
     console.print("\nNot equal between the machines:")
     differences = comparison.differences()
     for what, values in differences.items():
@@ -37,6 +41,30 @@ def print_comparison(comparison: Comparison, console: Any, layers: bool = True) 
                 highlight=False,
                 soft_wrap=True,
             )
+
+
+def print_resized(comparison: Comparison, console: Any) -> None:
+    """The rule, then per machine what changed, what of the budget is used, what is left over and why."""
+    first = comparison.resized[0]
+    console.print(f"\n--iso {first.mode}: {first.rule}", highlight=False, soft_wrap=True)
+    for one in comparison.resized:
+        if one.given.name == comparison.baseline.machine.name:
+            console.print(f"  {one.given.name}: {_amount(one.budget, one.unit)}, the budget", highlight=False)
+            continue
+        changes = ", ".join(f"{key} {before} -> {now}" for key, (before, now) in one.changes.items())
+        step = f"; the next size is {_amount(one.granularity, one.unit)} more" if one.granularity is not None else ""
+        console.print(
+            f"  {one.given.name}: {changes or 'as it was'}; {_amount(one.used, one.unit)}, "
+            f"{_amount(one.left_over, one.unit)} left over{step}",
+            highlight=False,
+            soft_wrap=True,
+        )
+
+
+def _amount(value: float, unit: str) -> str:
+    if unit == BITS:
+        return show_size(int(value))
+    return f"{value:.4f} mm2" if unit == MM2 else f"{value:g} {unit}"
 
 
 def _table(title: str, left: int, *columns: str) -> Any:

@@ -75,7 +75,7 @@ class Resized:
 
 
 def resize(
-    machines: Sequence[Machine], mode: str, baseline: str | None = None, grow: str = COLS
+    machines: Sequence[Machine], mode: str, baseline: str | None = None, grow: str = BOTH
 ) -> tuple[Resized, ...]:
     """All `machines` in their order, resized to the one named `baseline` (default: the first).
 

@@ -42,7 +42,7 @@ def compare(
     ] = "none",
     grow: Annotated[
         Literal["cols", "rows", "both"], typer.Option(help="What of an array changes for an equal area.")
-    ] = "cols",
+    ] = "both",
     save_resized: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write the resized machine files; new or empty.")
     ] = None,

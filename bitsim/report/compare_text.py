@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bitsim.iso import BITS, MM2
+from bitsim.report.metrics_text import print_metrics
 from bitsim.report.text import si
 from bitsim.simulation.compare import TOTAL, Comparison
 from bitsim.units import show_size
@@ -27,6 +28,7 @@ def print_comparison(comparison: Comparison, console: Any, layers: bool = True) 
     for name in [r.machine.name for r in comparison.results]:
         console.print(_rows_table(comparison.by_pass(), name, f"\n{name}, by pass", ("pass",)))
     console.print(_energy_table(comparison))
+    print_metrics(comparison, console)
     if layers:
         for name in [r.machine.name for r in comparison.results]:
             console.print(_rows_table(comparison.by_layer(), name, f"\n{name}, by layer", ("layer", "pass")))

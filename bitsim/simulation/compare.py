@@ -10,12 +10,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from bitsim.conditions import differences
 from bitsim.errors import InputError
 from bitsim.iso import Resized
+from bitsim.simulation.metrics import (
+    BETTER,
+    WORSE,
+    Disagreement,
+    Measured,
+    OverTraining,
+    disagreements,
+    document,
+    measure,
+    over_training,
+    verdict,
+)
 from bitsim.simulation.result import Result
 
 if TYPE_CHECKING:
@@ -64,6 +77,31 @@ class Comparison:
             }
         return means
 
+    @cached_property
+    def measured(self) -> tuple[Measured, ...]:
+        """Metrics of each machine, in the order of the results."""
+        return tuple(measure(result) for result in self.results)
+
+    @property
+    def measured_baseline(self) -> Measured:
+        """Metrics of the baseline."""
+        return next(one for one in self.measured if one.hardware == self.baseline.machine.name)
+
+    def disagreements(self) -> tuple[Disagreement, ...]:
+        """Pairs of metrics that name different winners, machine by machine."""
+        return tuple(d for one in self.measured for d in disagreements(one, self.measured_baseline))
+
+    @cached_property
+    def over_training(self) -> tuple[OverTraining, ...]:
+        """What effective MACs promise between the cheapest and the dearest iteration, and what each machine keeps."""
+        return tuple(one for result in self.results if (one := over_training(result)) is not None)
+
+    def split_pairs(self) -> pd.DataFrame:
+        """The rows of `by_layer` where time and energy name different winners."""
+        table = self.by_layer()
+        time, energy = (table[column].map(verdict) for column in ("speedup", "energy_ratio"))
+        return table[((time == BETTER) & (energy == WORSE)) | ((time == WORSE) & (energy == BETTER))]
+
     def document(self) -> dict[str, Any]:
         """The comparison as one JSON object."""
         return {
@@ -71,6 +109,9 @@ class Comparison:
             "differences": self.differences(),
             "iso": [one.record() for one in self.resized],
             "geometric_mean": self.geometric_means(),
+            "metrics": [document(one, self.measured_baseline) for one in self.measured],
+            "disagreements": [asdict(one) for one in self.disagreements()],
+            "over_training": [asdict(one) for one in self.over_training],
             "runs": [result.summary() for result in self.results],
             "by_pass": self.by_pass().to_dict("records"),
             "by_layer": self.by_layer().to_dict("records"),

@@ -143,7 +143,7 @@ def test_a_budget_nothing_fits_in_is_refused():
         resize([small, *machines(ROW_STATIONARY)], CORE_AREA)
     with pytest.raises(InputError, match=r"chip-area: .* or smaller buffers"):
         resize([small, *machines(ROW_STATIONARY)], CHIP_AREA)
-    with pytest.raises(InputError, match=r"memory: .*registers of 95424 B .* above the 52 KiB .*--iso buffers"):
+    with pytest.raises(InputError, match=r"memory: .*registers counted .95424 B. .* above the 52 KiB .*--iso buffers"):
         resize([small, *machines(ROW_STATIONARY)], MEMORY)
 
 

@@ -13,8 +13,8 @@ Rules (one machine, the baseline, stays as it is; each of the others is changed 
       differ: they are the machine's own.
 """
 
-from bitsim.iso.record import BITS, MM2, UNITS, Resized
 from bitsim.iso.modes import ARRAY, BUFFERS, CHIP_AREA, CORE_AREA, MEMORY, MODES, resize
+from bitsim.iso.record import BITS, MM2, UNITS, Resized
 from bitsim.iso.to_area import BOTH, COLS, GROWTHS, ROWS
 
 __all__ = [

@@ -46,7 +46,7 @@ def to_area(machine: Machine, target: Machine, mode: str, grow: str) -> Resized:
         )
     used_mm2, next_mm2 = size_mm2(at(count)), _size_or_none(at, size_mm2, count + 1)
     how = {COLS: "columns change, rows stay", ROWS: "rows change, columns stay", BOTH: "rows change, then columns"}
-    rule = f"{how[grow]}: the largest array within the area; buffers stay in bits"
+    rule = f"{how[grow]} (--grow {grow}): the largest array within the area; buffers stay in bits"
     step_mm2 = None if next_mm2 is None else next_mm2 - used_mm2
     return resized(mode, rule, machine, shape | {key: count}, MM2, budget_mm2, used_mm2, step_mm2)
 

@@ -31,8 +31,8 @@ def to_memory(machine: Machine, target: Machine, mode: str) -> Resized:
     used_bits = sum(sizes_bits.values()) + counted_bits
     if used_bits > budget_bits or not sizes_bits:
         raise InputError(
-            f"--iso {mode}: {machine.name}: registers counted ({show_size(counted_bits)}) and one word in every half of "
-            f"every bank take {show_size(used_bits)}, above the {show_size(budget_bits)} of {target.name}; "
+            f"--iso {mode}: {machine.name}: registers counted ({show_size(counted_bits)}) and one word in every half "
+            f"of every bank take {show_size(used_bits)}, above the {show_size(budget_bits)} of {target.name}; "
             f"allowed: a larger baseline{', or --iso buffers' if mode == MEMORY else ''}"
         )
     rule = "buffers are scaled by one factor to whole words in every half of every bank, the rest largest granule first"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bitsim.iso import BITS, MM2
+from bitsim.iso import BITS, GROWTHS, MM2
 from bitsim.report.metrics_text import print_metrics
 from bitsim.report.text import si
 from bitsim.simulation.compare import TOTAL, Comparison
@@ -61,6 +61,9 @@ def print_resized(comparison: Comparison, console: Any) -> None:
             highlight=False,
             soft_wrap=True,
         )
+    if first.unit == MM2:
+        others = " and ".join(f"--grow {grow}" for grow in GROWTHS if f"--grow {grow})" not in first.rule)
+        console.print(f"  {others} give other arrays of this area: the verdict can turn on it", highlight=False)
 
 
 def _amount(value: float, unit: str) -> str:

@@ -198,6 +198,7 @@ def test_bad_input_writes_nothing(trace_folder, bitsim_command, tmp_path):
     for options, message in (
         (("--iso", "memory", "--set", f"{FIXED}:memory.energy=DDR4"), "DRAM prices differs"),
         (("--iso", "none"), "--iso none resizes nothing"),
+        (("--iso", "memory", "--grow", "rows"), "--grow rows: --iso memory grows no array"),
         (("--iso", "array", "--baseline", "nobody"), "nobody: is none of"),
     ):
         status, out, err = bitsim_command("compare", trace_folder(), *HW, *options, "--save-resized", saved)

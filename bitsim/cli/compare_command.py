@@ -41,8 +41,9 @@ def compare(
         typer.Option(help="Resize the others to the baseline; none compares them as given."),
     ] = "none",
     grow: Annotated[
-        Literal["cols", "rows", "both"], typer.Option(help="What of an array changes for an equal area.")
-    ] = "both",
+        Literal["cols", "rows", "both"] | None,
+        typer.Option(help="What of an array changes for an equal area (default: both)."),
+    ] = None,
     save_resized: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write the resized machine files; new or empty.")
     ] = None,
@@ -58,7 +59,7 @@ def compare(
 ) -> None:
     """TRACE on several machines side by side: time, energy by component, utilisation, bounds, ratios."""
     from bitsim import __version__
-    from bitsim.iso import resize
+    from bitsim.iso import BOTH, CHIP_AREA, CORE_AREA, resize
     from bitsim.report import folder
     from bitsim.report.compare_text import print_comparison
     from bitsim.report.machine_files import OPTION, write_resized
@@ -71,12 +72,14 @@ def compare(
         if iso == "none":
             raise InputError(f"{OPTION} {save_resized}: --iso none resizes nothing, allowed: with another --iso")
         folder.check_writable(save_resized, OPTION)
+    if grow is not None and iso not in (CORE_AREA, CHIP_AREA):
+        raise InputError(f"--grow {grow}: --iso {iso} grows no array, allowed: with --iso {CORE_AREA} or {CHIP_AREA}")
     span = parse_iterations(iterations)
     opened, machines = open_all(trace, hw, set_)
     names = dict(zip(hw, (m.name for m in machines), strict=True))
     base = names.get(baseline, baseline) if baseline else None
     check_machines(list(names.values()), base)
-    resized = resize(machines, iso, base, grow) if iso != "none" else ()
+    resized = resize(machines, iso, base, grow or BOTH) if iso != "none" else ()
     choices = {"objective": objective, "samples": samples, "timing": timing, "overlap": overlap}
     results = simulate_machines(opened, [r.machine for r in resized] or machines, span, passes, **choices)
     comparison = compare_results(results, base, resized)

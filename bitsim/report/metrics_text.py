@@ -27,11 +27,11 @@ def print_metrics(comparison: Comparison, console: Any) -> None:
     """The table of metrics, then each pair that disagrees in words, then precision over training."""
     console.print(metrics_table(comparison))
     lines = [sentence(one, comparison.baseline.machine.name) for one in comparison.disagreements()]
-    lines += [_split(comparison, one.hardware) for one in comparison.measured]
+    lines += _split_pairs(comparison)
     console.print("\nWhere metrics disagree:")
-    for line in filter(None, lines):
+    for line in lines:
         console.print(f"  {line}", highlight=False, soft_wrap=True)
-    if not any(lines):
+    if not lines:
         console.print("  nowhere: every metric names the same winner, or none")
     if comparison.over_training:
         console.print("\nThe cheapest iteration over the dearest, by effective MACs:")
@@ -96,19 +96,18 @@ def _factor(factor: Factor) -> str:
     }[factor.name]
 
 
-def _split(comparison: Comparison, hardware: str) -> str:
-    """How many (layer, pass) pairs are won in time and lost in energy, or the other way round."""
-    split = comparison.split_pairs()
-    mine = split[split["hardware"] == hardware]
-    if mine.empty:
-        return ""
-    every = comparison.by_layer()
-    widest = max(mine.to_dict("records"), key=lambda row: abs(math.log(row["speedup"] / row["energy_ratio"])))
-    return (
-        f"{hardware}: time and energy name different winners in {len(mine)} of "
-        f"{(every['hardware'] == hardware).sum()} layers and passes, most in {widest['layer']} {widest['pass']} "
-        f"(speed {widest['speedup']:.2f}x, energy {widest['energy_ratio']:.2f}x)"
-    )
+def _split_pairs(comparison: Comparison) -> list[str]:
+    """Of each machine, how many (layer, pass) pairs are won in time and lost in energy, or the other way round."""
+    pairs = comparison.by_layer()["hardware"].value_counts()
+    lines = []
+    for hardware, rows in comparison.split_pairs().groupby("hardware", sort=False):
+        widest = max(rows.to_dict("records"), key=lambda row: abs(math.log(row["speedup"] / row["energy_ratio"])))
+        lines.append(
+            f"{hardware}: time and energy name different winners in {len(rows)} of {pairs[hardware]} layers and passes, "
+            f"most in {widest['layer']} {widest['pass']} (speed {widest['speedup']:.2f}x, "
+            f"energy {widest['energy_ratio']:.2f}x)"
+        )
+    return lines
 
 
 def _over_training(one: OverTraining) -> str:

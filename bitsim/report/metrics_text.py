@@ -103,8 +103,8 @@ def _split_pairs(comparison: Comparison) -> list[str]:
     for hardware, rows in comparison.split_pairs().groupby("hardware", sort=False):
         widest = max(rows.to_dict("records"), key=lambda row: abs(math.log(row["speedup"] / row["energy_ratio"])))
         lines.append(
-            f"{hardware}: time and energy name different winners in {len(rows)} of {pairs[hardware]} layers and passes, "
-            f"most in {widest['layer']} {widest['pass']} (speed {widest['speedup']:.2f}x, "
+            f"{hardware}: time and energy name different winners in {len(rows)} of {pairs[hardware]} layers and "
+            f"passes, most in {widest['layer']} {widest['pass']} (speed {widest['speedup']:.2f}x, "
             f"energy {widest['energy_ratio']:.2f}x)"
         )
     return lines

@@ -119,7 +119,7 @@ def test_memory_counts_registers_and_buffers_does_not():
 def test_unequal_conditions_are_refused(key, value, what):
     given = [bitsim.load_hardware(FLEXIBLE), bitsim.load_hardware(FIXED, {key: value})]
     with pytest.raises(
-        InputError, match=f"--iso buffers: {what} differs: .*allowed: the same for all.*{key}"
+        InputError, match=f"--iso buffers: {what} not equal: .*allowed: the same for all.*{key}"
     ) as caught:
         resize(given, BUFFERS)
     assert len(caught.value.faults) == 1
@@ -134,7 +134,7 @@ def test_equal_memory_in_other_words_is_equal():
     assert resize([given[0], bitsim.load_hardware(FIXED, slower)], "array")[1].changes == {}
     with pytest.raises(InputError) as caught:
         resize([given[0], bitsim.load_hardware(FIXED, cycles | slower)], "array")
-    assert [fault.split(": ")[1] for fault in caught.value.faults] == ["bandwidth differs", "memory latency differs"]
+    assert [fault.split(": ")[1] for fault in caught.value.faults] == ["bandwidth not equal", "memory latency not equal"]
 
 
 def test_a_budget_nothing_fits_in_is_refused():
@@ -196,7 +196,7 @@ def test_saved_machines_load_again(trace_folder, bitsim_command, tmp_path):
 def test_bad_input_writes_nothing(trace_folder, bitsim_command, tmp_path):
     saved = tmp_path / "saved"
     for options, message in (
-        (("--iso", "memory", "--set", f"{FIXED}:memory.energy=DDR4"), "DRAM prices differs"),
+        (("--iso", "memory", "--set", f"{FIXED}:memory.energy=DDR4"), "DRAM prices not equal"),
         (("--iso", "none"), "--iso none resizes nothing"),
         (("--iso", "memory", "--grow", "rows"), "--grow rows: --iso memory grows no array"),
         (("--iso", "array", "--baseline", "nobody"), "nobody: is none of"),

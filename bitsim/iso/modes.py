@@ -49,7 +49,7 @@ def resize(
 def _unequal(machines: Sequence[Machine], mode: str) -> list[str]:
     found = differences(machines)
     return [
-        f"--iso {mode}: {what} differs: {', '.join(f'{name} {value}' for name, value in found[what].items())}; "
+        f"--iso {mode}: {what} not equal: {', '.join(f'{name} {value}' for name, value in found[what].items())}; "
         f"allowed: the same for all, e.g. --set {key}=VALUE"
         for what, key in MUST_BE_EQUAL.items()
         if what in found

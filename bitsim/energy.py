@@ -104,7 +104,7 @@ class PriceList:
             f"{self.machine.name}: {buffer.name}: priced as register files, its banks are below the SRAM table: "
             f"energy a bit falls and no leakage is charged; not comparable with larger sizes ({price.source})"
             for buffer in self.machine.accelerator.buffers()
-            if not buffer.register_file and "register_file" in (price := self.buffers[buffer.name]).source
+            if "register file" in (price := self.buffers[buffer.name]).marks
         ]
 
     def sources(self) -> dict[str, str]:

@@ -15,7 +15,7 @@ LAYERS = [
     {"technology", "trace", "hardware"},
     {"analytical"},
     {"accelerators", "record", "networks", "synthetic"},
-    {"energy", "mapping"},
+    {"area", "conditions", "energy", "iso", "mapping"},
     {"simulation"},
     {"report", "reproduce"},
     {"cli"},

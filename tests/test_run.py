@@ -214,7 +214,7 @@ def test_hw_commands(bitsim_command):
 
 SCALAR = '''
 """One multiplier that takes a cycle a product: the least accelerator there can be."""
-from bitsim.accelerators.seam import INPUT, OUTPUT, WEIGHT, ArrayPrices, Buffer, Orientation, TileCost, UnitEvent
+from bitsim.accelerators.seam import INPUT, OUTPUT, WEIGHT, ArrayPrices, Buffer, Logic, Orientation, TileCost, UnitEvent
 from bitsim.accelerators.seam import Accelerator as Seam
 from bitsim.hardware.schema import MachineConfig, Section, SizeBits, WidthOrError
 
@@ -256,7 +256,10 @@ class Accelerator(Seam):
         )
 
     def array_prices(self):
-        return ArrayPrices((UnitEvent("products", 0.6, "made up for a test"),), 0.0, 0.0, "made up for a test")
+        return ArrayPrices((UnitEvent("products", 0.6, "made up for a test"),), 0.0, "made up for a test")
+
+    def logic(self):
+        return (Logic("multiplier", 1, 0.002, "made up for a test"),)
 '''
 SCALAR_YAML = """schema: 1
 accelerator: scalar_machine

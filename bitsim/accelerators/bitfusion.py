@@ -24,6 +24,7 @@ from bitsim.accelerators.seam import (
     ArrayPrices,
     Buffer,
     Datapath,
+    Logic,
     Orientation,
     Tile,
     TileCost,
@@ -254,6 +255,9 @@ class Accelerator(Seam):
         return ArrayPrices(
             events=(UnitEvent("bit_products", unit.active_pj_per_cycle / self.max_bits**2, unit.source),),
             leakage_mw=unit.leakage_mw * count,
-            area_mm2=unit.area_mm2 * count,
             source=unit.source,
         )
+
+    def logic(self) -> tuple[Logic, ...]:
+        unit = logic.unit_price(self.max_bits, self.min_bits)
+        return (Logic("fusion_unit", self.rows * self.cols, unit.area_mm2, unit.source),)

@@ -40,6 +40,7 @@ from bitsim.accelerators.seam import (
     ArrayPrices,
     Buffer,
     Datapath,
+    Logic,
     Orientation,
     Tile,
     TileCost,
@@ -268,6 +269,9 @@ class Accelerator(Seam):
                 UnitEvent("network_words", NETWORK_WORD_IN_MACS * unit.active_pj_per_cycle, "2 MACs a word, ISCA 2016"),
             ),
             leakage_mw=unit.leakage_mw * pes,
-            area_mm2=unit.area_mm2 * pes,
             source=unit.source,
         )
+
+    def logic(self) -> tuple[Logic, ...]:
+        unit = logic.unit_price(self.bits, self.bits)
+        return (Logic("mac_unit", self.rows * self.cols, unit.area_mm2, unit.source),)

@@ -164,10 +164,23 @@ class UnitEvent:
 
 @dataclass(frozen=True)
 class ArrayPrices:
-    """Prices of the array: its events, its leakage and area."""
+    """Prices of the array: its events and its leakage."""
 
     events: tuple[UnitEvent, ...]
     leakage_mw: float
+    source: str
+
+
+@dataclass(frozen=True)
+class Logic:
+    """Equal logic blocks of the array: how many, the area of one in mm2, and where that figure is from.
+
+    What the source already counts in (a unit's pipeline registers, its wiring) is not declared again;
+    registers that tiles are held in are a Buffer with register_file, priced with the other memories.
+    """
+
+    name: str
+    count: int
     area_mm2: float
     source: str
 
@@ -210,7 +223,11 @@ class Accelerator(ABC):
 
     @abstractmethod
     def array_prices(self) -> ArrayPrices:
-        """Sourced prices of the array's events, leakage and area."""
+        """Sourced prices of the array's events and leakage."""
+
+    @abstractmethod
+    def logic(self) -> tuple[Logic, ...]:
+        """What the array consists of beside its buffers and registers, each kind of block once."""
 
     @property
     @abstractmethod

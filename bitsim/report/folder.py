@@ -25,24 +25,26 @@ RUN_COPY = "run.yaml"
 RECORDS_OF_FRAME = 2**14
 
 
-def check_writable(folder: Path) -> None:
-    """Raise InputError now, before any work, if a result folder cannot be made at `folder`."""
+def check_writable(folder: Path, option: str = "--out") -> None:
+    """Raise InputError now, before any work, if a folder cannot be made at `folder`, given by `option`."""
     try:
         place = folder.resolve()  # a link stands for the folder it leads to
         if place.exists() and not place.is_dir():
-            raise InputError(f"--out {folder}: is a file, allowed: a new or empty folder")
+            raise InputError(f"{option} {folder}: is a file, allowed: a new or empty folder")
         if place.is_dir() and any(place.iterdir()):
-            raise InputError(f"--out {folder}: is not empty, allowed: a new or empty folder")
+            raise InputError(f"{option} {folder}: is not empty, allowed: a new or empty folder")
         if place == Path.cwd():  # it would be replaced under the feet of whoever stands in it
-            raise InputError(f"--out {folder}: is the current folder, allowed: a new folder, or an empty one elsewhere")
+            raise InputError(
+                f"{option} {folder}: is the current folder, allowed: a new folder, or an empty one elsewhere"
+            )
         parent = place.parent
         while not parent.exists():
             parent = parent.parent
         if not parent.is_dir() or not os.access(parent, os.W_OK):
-            raise InputError(f"--out {folder}: {parent} is not writable")
+            raise InputError(f"{option} {folder}: {parent} is not writable")
     except (OSError, RuntimeError) as error:  # RuntimeError: a link that leads to itself
         reason = error.strerror if isinstance(error, OSError) else "a link that leads to itself"
-        raise InputError(f"--out {folder}: {reason}, allowed: a new or empty folder") from None
+        raise InputError(f"{option} {folder}: {reason}, allowed: a new or empty folder") from None
 
 
 def document(results: list[Result]) -> dict[str, Any]:

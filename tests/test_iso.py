@@ -134,7 +134,10 @@ def test_equal_memory_in_other_words_is_equal():
     assert resize([given[0], bitsim.load_hardware(FIXED, slower)], "array")[1].changes == {}
     with pytest.raises(InputError) as caught:
         resize([given[0], bitsim.load_hardware(FIXED, cycles | slower)], "array")
-    assert [fault.split(": ")[1] for fault in caught.value.faults] == ["bandwidth not equal", "memory latency not equal"]
+    assert [fault.split(": ")[1] for fault in caught.value.faults] == [
+        "bandwidth not equal",
+        "memory latency not equal",
+    ]
 
 
 def test_a_budget_nothing_fits_in_is_refused():

@@ -54,9 +54,7 @@ class Comparison:
 
     def differences(self) -> dict[str, dict[str, str]]:
         """{what: {machine: value}} of the conditions that are not equal: clock, bandwidth, node, cells and so on."""
-        timings = {result.machine.name: result.timing for result in self.results}
-        unequal = {"timing": timings} if len(set(timings.values())) > 1 else {}
-        return unequal | differences([result.machine for result in self.results])
+        return differences([result.machine for result in self.results], [result.timing for result in self.results])
 
     def by_pass(self) -> pd.DataFrame:
         """One row a machine and pass, and `total`: cycles, latency_s, energies in J, utilisation, bound, ratios."""

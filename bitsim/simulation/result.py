@@ -69,7 +69,7 @@ class Result:
         """One record per distinct (layer, pass, widths, samples, occurrences), in layer order."""
         merged: dict[tuple, list] = {}
         for row, iterations in self.run_rows.counts():
-            key = (row.layer_index, row.pass_name, row.samples, row.occurrences, row.widths, id(row.cost))
+            key = (row.layer_index, row.pass_name, row.samples, row.occurrences, row.group, id(row.cost))
             merged.setdefault(key, [row, 0])[1] += iterations
         return [row.record(count) for _, (row, count) in sorted(merged.items(), key=lambda item: item[0][0])]
 

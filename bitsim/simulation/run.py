@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from bitsim.accelerators.registry import Machine
@@ -91,7 +92,10 @@ class _RowMaker:
     def of_group(self, demand: GroupDemand) -> list[Row]:
         """Rows of one group of a batch, one a pass."""
         found = of_group(demand, self._policy)
-        return self._passes(demand.layer_index, *found) if found else []
+        if found is None:
+            return []
+        # Groups are apart even where a pass costs the same: they run in the same iterations.
+        return [replace(row, group=demand.group.widths) for row in self._passes(demand.layer_index, *found)]
 
     def _passes(self, layer: int, occurrences: int, together: SampleGroup) -> list[Row]:
         times = self._trace.layers[layer].times
@@ -109,7 +113,7 @@ class _RowMaker:
                 self.faults += error.faults
                 self._costs[key] = None
         cost = self._costs[key]
-        return [Row(index, layer.name, pass_name, count, occurrences, widths, cost)] if cost is not None else []
+        return [Row(index, layer.name, pass_name, count, occurrences, None, cost)] if cost is not None else []
 
 
 def _check_analytical(machine: Machine, chosen: frozenset[str], objective: str, overlap: str) -> None:

@@ -84,7 +84,7 @@ def compare(
     results = simulate_machines(opened, [r.machine for r in resized] or machines, span, passes, **choices)
     comparison = compare_results(results, base, resized)
     if out is not None:
-        folder.write_folder(out, results)
+        folder.write_folder(out, results, baseline=comparison.baseline.machine.name)
     if save_resized is not None:
         for path in write_resized(save_resized, resized, comparison.baseline.machine.name):
             print(f"written: {path}", file=sys.stderr)

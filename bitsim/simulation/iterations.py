@@ -71,12 +71,6 @@ class RunningSums:
             self._last = None
 
 
-def group_order(run: Spans) -> np.ndarray:
-    """(groups,) places of the groups of a run, span by span."""
-    ends = np.cumsum(run.groups)
-    return np.arange(ends[-1] if len(ends) else 0) + np.repeat(run.first_group - (ends - run.groups), run.groups)
-
-
 @compiled
 def sum_blocks(start, layer, cycles, energies, now_cycles, now_energies, starts, sums, energy_sums):  # type: ignore[no-untyped-def]
     """Write start, cycles and energies of each block of equal start; the state of the layers goes from call to call."""

@@ -1,0 +1,169 @@
+"""Roofline of each machine: MACs a second against MACs a byte of DRAM traffic, a roof for each precision it ran at.
+
+Source: Williams, Waterman and Patterson, "Roofline", CACM 2009.  The roof of a precision is the peak of bit products
+over the bit products of one MAC at the widths the datapath ran, the same peak that utilisation is of.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from bitsim.report.figures.figure import Figure, View, label, rounded, scale
+from bitsim.report.figures.layers import SYMBOLS
+from bitsim.report.result_folder import ResultFolder, RunSummary
+from bitsim.simulation.compare import PASS_ORDER
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MOST_DOTS = 1200
+LEAST_DOT_PX, MOST_DOT_PX = 6, 20
+# Roofs beyond these share the last colour; their words are beside them.
+ROOF_COLOURS = tuple(f"@series{i}" for i in (1, 0, 2, 4, 3, 5))
+WIDEST_WORDS = 3
+
+
+def roofline_figures(folder: ResultFolder) -> list[Figure]:
+    """One figure a machine, all on the same axes."""
+    points = {run.hardware: _points(folder, run) for run in folder.runs}
+    reach = _reach(list(points.values()), folder.runs)
+    return [_figure(run, points[run.hardware], reach, i) for i, run in enumerate(folder.runs)]
+
+
+def _points(folder: ResultFolder, run: RunSummary) -> pd.DataFrame:
+    """One row per layer, pass and widths of the datapath: macs_per_byte, macs_per_s, roof_macs_per_s, share of time."""
+    costs = folder.costs[folder.costs["hardware"] == run.hardware]
+    keys = ["layer", "pass", "input_hw_bits", "weight_hw_bits"]
+    sums = costs.groupby(keys, sort=False, as_index=False)[
+        ["macs", "cycles", "dram_read_bits", "dram_write_bits", "weighted_utilisation"]
+    ].sum()
+    sums["bytes"] = (sums["dram_read_bits"] + sums["dram_write_bits"]) / 8
+    sums = sums[(sums["macs"] > 0) & (sums["bytes"] > 0)].copy()
+    facts = run.machine
+    sums["macs_per_byte"] = sums["macs"] / sums["bytes"]
+    sums["macs_per_s"] = sums["macs"] / sums["cycles"] * facts.clock_hz
+    sums["products"] = sums["input_hw_bits"] * sums["weight_hw_bits"]
+    sums["roof_macs_per_s"] = facts.peak_bit_products_per_cycle * facts.clock_hz / sums["products"]
+    sums["share"] = sums["cycles"] / costs["cycles"].sum()
+    return sums.sort_values("share", ascending=False)
+
+
+def _reach(points: list[pd.DataFrame], runs: tuple[RunSummary, ...]) -> dict[str, tuple[float, float]]:
+    """Ends of both axes, as powers of ten: all dots, all roofs and every ridge."""
+    ridges = [
+        roof / (run.machine.memory_bits_per_s / 8)
+        for frame, run in zip(points, runs, strict=True)
+        for roof in frame["roof_macs_per_s"]
+    ]
+    xs = [*(v for frame in points for v in frame["macs_per_byte"]), *ridges] or [1.0]
+    ys = [v for frame in points for name in ("macs_per_s", "roof_macs_per_s") for v in frame[name]] or [1.0]
+    return {
+        "x": (math.log10(min(xs)) - 0.25, math.log10(max(xs)) + 0.35),
+        "y": (math.log10(min(ys)) - 0.3, math.log10(max(ys)) + 0.35),
+    }
+
+
+def _figure(run: RunSummary, points: pd.DataFrame, reach: dict[str, tuple[float, float]], place: int) -> Figure:
+    left, right = (10**end for end in reach["x"])
+    bytes_per_s = run.machine.memory_bits_per_s / 8
+    traces: list[dict[str, Any]] = []
+    shown = points.head(MOST_DOTS)
+    roofs = sorted(points["roof_macs_per_s"].unique(), reverse=True)
+    colours = {roof: ROOF_COLOURS[min(i, len(ROOF_COLOURS) - 1)] for i, roof in enumerate(roofs)}
+    for roof in roofs:
+        at_roof = points[points["roof_macs_per_s"] == roof]
+        traces.append(_roof(roof, left, right, bytes_per_s, colours[roof], _widths(at_roof)))
+    for pass_name in PASS_ORDER:
+        mine = shown[shown["pass"] == pass_name]
+        if len(mine):
+            traces.append(_dots(pass_name, mine, [colours[roof] for roof in mine["roof_macs_per_s"]]))
+    number, unit = scale(bytes_per_s, "B/s")
+    layout = {
+        "xaxis": _log_axis("MACs a byte of DRAM traffic", reach["x"]),
+        "yaxis": _log_axis("MACs a second", reach["y"]),
+        "annotations": [
+            {
+                "text": f"memory, {bytes_per_s * number:.4g} {unit}",
+                "x": 0.02,
+                "y": 0.98,
+                "xref": "paper",
+                "yref": "paper",
+                "xanchor": "left",
+                "yanchor": "top",
+                "showarrow": False,
+            }
+        ],
+    }
+    note = "" if len(points) <= MOST_DOTS else f"{MOST_DOTS:,} of {len(points):,} dots, those that take longest."
+    return Figure(
+        f"roofline-{place}",
+        f"Roofline of {run.hardware}",
+        "A dot is a layer in a pass at the widths the datapath ran, in the colour of its roof; "
+        "the larger, the more of the run's time.",
+        460,
+        layout,
+        (View("", traces, {}),),
+        note,
+    )
+
+
+def _widths(at_roof: pd.DataFrame) -> str:
+    """Widths that share a roof, in words."""
+    pairs = sorted({(int(a), int(b)) for a, b in zip(at_roof["input_hw_bits"], at_roof["weight_hw_bits"], strict=True)})
+    words = [f"{a}×{b}" for a, b in pairs[:WIDEST_WORDS]]
+    return ", ".join(words) + (" …" if len(pairs) > WIDEST_WORDS else "") + " bits"
+
+
+def _roof(roof: float, left: float, right: float, bytes_per_s: float, colour: str, words: str) -> dict[str, Any]:
+    ridge = roof / bytes_per_s
+    xs = [left, ridge, right] if ridge > left else [left, right]
+    return {
+        "type": "scatter",
+        "mode": "lines+text",
+        "name": words,
+        "showlegend": False,
+        "x": rounded(xs),
+        "y": rounded([min(roof, x * bytes_per_s) for x in xs]),
+        "text": [*[""] * (len(xs) - 1), words],
+        "textposition": "top left",
+        "line": {"color": colour, "width": 2},
+        "hovertemplate": f"{words}: %{{y:.4s}}MAC/s<extra>roof</extra>",
+    }
+
+
+def _dots(pass_name: str, points: pd.DataFrame, colours: list[str]) -> dict[str, Any]:
+    spread = MOST_DOT_PX - LEAST_DOT_PX
+    largest = points["share"].max()
+    said = [
+        f"{label(row.layer)}, {row.input_hw_bits}×{row.weight_hw_bits} bits, {row.share:.1%} of the time, "
+        f"{row.weighted_utilisation / row.cycles:.1%} of its roof"
+        for row in points.itertuples()
+    ]
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "name": pass_name,
+        "x": rounded(points["macs_per_byte"].to_numpy()),
+        "y": rounded(points["macs_per_s"].to_numpy()),
+        "text": said,
+        "marker": {
+            "symbol": SYMBOLS[pass_name],
+            "color": colours,
+            "size": rounded(LEAST_DOT_PX + spread * (points["share"] / largest).to_numpy() ** 0.5),
+            "opacity": 0.85,
+            "line": {"color": "@background", "width": 1},
+        },
+        "hovertemplate": "%{text}<br>%{x:.4g} MACs a byte, %{y:.4s}MAC/s<extra>%{fullData.name}</extra>",
+    }
+
+
+def _log_axis(title: str, ends: tuple[float, float]) -> dict[str, Any]:
+    return {
+        "type": "log",
+        "range": list(ends),
+        "title": {"text": title},
+        "exponentformat": "power",
+        "dtick": 1,
+        "zeroline": False,
+    }

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from bitsim.report.figures.figure import Figure
-from bitsim.report.figures.layers import layers_figure, speedup_figure
+from bitsim.report.figures.layers import layers_figure
 from bitsim.report.figures.precision import precision_figure
+from bitsim.report.figures.ratios import ratios_figure
 from bitsim.report.figures.roofline import roofline_figures
 from bitsim.report.figures.stacked_bars import cycles_figure, energy_figure
 from bitsim.report.figures.training import training_figure
@@ -65,14 +66,14 @@ def report_html(folder: ResultFolder) -> str:
 
 def sections(folder: ResultFolder) -> list[Section]:
     """Sections in the order they are read; those with nothing to show are left out."""
-    speedup = speedup_figure(folder)
+    ratios = ratios_figure(folder)
     listed = [
         Section("training", "Over training", (training_figure(folder),), (machines_table(folder),)),
         Section("precision", "Precision", (precision_figure(folder),)),
         Section("energy", "Energy", (energy_figure(folder),)),
         Section("cycles", "Cycles", (cycles_figure(folder),), (passes_table(folder),)),
         Section("roofline", "Roofline", tuple(roofline_figures(folder))),
-        Section("layers", "Layers", (layers_figure(folder), *([speedup] if speedup else [])), (layers_table(folder),)),
+        Section("layers", "Layers", (layers_figure(folder), *([ratios] if ratios else [])), (layers_table(folder),)),
     ]
     return [section for section in listed if section.figures or section.tables]
 

@@ -131,7 +131,7 @@ class ResultFolder:
 
 
 def read_folder(path: Path) -> ResultFolder:
-    """Read a result folder.  Raises InputError naming the file that is missing or damaged, and what is wrong with it."""
+    """Read a result folder.  Raises InputError naming the file that is missing or damaged, and how."""
     if not path.is_dir():
         raise InputError(f"{path}: no such folder, allowed: a folder that --out of run, compare or demo wrote")
     if not (path / "summary.json").is_file():

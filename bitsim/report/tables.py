@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from bitsim.report.result_folder import ResultFolder, RunSummary
 from bitsim.report.text import si
 from bitsim.simulation.compare import PASS_ORDER, TOTAL
+from bitsim.workload import FLOAT_BITS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,13 +64,13 @@ def passes_table(folder: ResultFolder) -> Table:
     columns += [("speed", True), ("energy ratio", True)] if compared else []
     rows = []
     for name, table in by_pass.items():
-        for pass_name, sums in table.iterrows():
-            row = [_text(name), _text(str(pass_name)), _si(sums["seconds"], "s"), _si(sums["joules"], "J")]
+        for pass_name, sums in table.items():
+            row = [_text(name), _text(pass_name), _si(sums["seconds"], "s"), _si(sums["joules"], "J")]
             row.append(_share(sums["utilisation"]))
             if compared:
-                has_base = pass_name in base.index
+                has_base = pass_name in base
                 row += [
-                    _ratio(base.loc[pass_name, column], sums[column]) if has_base else Cell("–", 0.0)
+                    _ratio(base[pass_name][column], sums[column]) if has_base else Cell("–", 0.0)
                     for column in ("seconds", "joules")
                 ]
             rows.append(row)
@@ -89,27 +90,28 @@ def layers_table(folder: ResultFolder) -> Table:
         sums = sums.loc[sums.index.isin(kept)]
     rows = [
         [
-            _text(row.hardware),
-            _text(row.layer),
-            _text(row.pass_name),
+            _text(row["hardware"]),
+            _text(row["layer"]),
+            _text(row["pass_name"]),
             Cell(
-                f"{_range(row.input_least, row.input_most)} × {_range(row.weight_least, row.weight_most)}",
-                row.input_most * 100 + row.weight_most,
+                f"{_range(row['input_least'], row['input_most'])} × {_range(row['weight_least'], row['weight_most'])}",
+                row["input_most"] * 100 + row["weight_most"],
             ),
-            _si(row.seconds, "s"),
-            _share(row.time_share),
-            _si(row.joules, "J"),
-            _share(row.energy_share),
-            _share(row.utilisation),
-            _text(row.bound),
-            Cell(f"{row.intensity:.3g}", row.intensity),
+            _si(row["seconds"], "s"),
+            _share(row["time_share"]),
+            _si(row["joules"], "J"),
+            _share(row["energy_share"]),
+            _share(row["utilisation"]),
+            _text(row["bound"]),
+            Cell(f"{row['intensity']:.3g}", row["intensity"]),
         ]
-        for row in sums.itertuples()
+        for row in sums.to_dict("records")
     ]
     return Table("rows", "Every layer in every pass, mean of an iteration", tuple(columns), rows, note)
 
 
-def _by_pass(folder: ResultFolder, run: RunSummary) -> pd.DataFrame:
+def _by_pass(folder: ResultFolder, run: RunSummary) -> dict[str, dict[str, float]]:
+    """{pass in training order, and total: seconds, joules of an iteration, utilisation}."""
     import pandas as pd
 
     costs = folder.costs[folder.costs["hardware"] == run.hardware]
@@ -119,7 +121,7 @@ def _by_pass(folder: ResultFolder, run: RunSummary) -> pd.DataFrame:
     sums["seconds"] = sums["cycles"] / run.machine.clock_hz / run.iterations
     sums["joules"] = sums["energy_pj"] * 1e-12 / run.iterations
     sums["utilisation"] = sums["weighted_utilisation"] / sums["cycles"]
-    return sums
+    return {str(name): {str(k): float(v) for k, v in row.items()} for name, row in sums.to_dict("index").items()}
 
 
 def _by_layer(folder: ResultFolder) -> pd.DataFrame:
@@ -164,4 +166,5 @@ def _ratio(base: Any, own: Any) -> Cell:
 
 
 def _range(least: int, most: int) -> str:
-    return f"{least}" if least == most else f"{least}–{most}"
+    words = ["float" if bits == FLOAT_BITS else str(bits) for bits in dict.fromkeys((least, most))]
+    return "–".join(words)

@@ -4,10 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
+from bitsim.report.figures.figure import words
 from bitsim.report.result_folder import ResultFolder, RunSummary
 from bitsim.report.text import si
 from bitsim.simulation.compare import PASS_ORDER
 
+CLASS_WORDS = {
+    "fill_drain": "filling and draining the array",
+    "wait_load": "waiting for loads",
+    "wait_store": "waiting for stores",
+    "hazard": "accumulation hazards",
+    "switch": "switches of precision",
+    "setup": "setting tiles up",
+}
 EQUAL = 1.005  # ratios below print as 1.00
 
 
@@ -23,7 +34,7 @@ class Verdict:
 def verdict(folder: ResultFolder) -> Verdict:
     """The verdict on one machine or several."""
     headline = _alone(folder.runs[0]) if len(folder.runs) == 1 else _against(folder)
-    facts = [fact for run in folder.runs for fact in (_spends(folder, run), _over_training(folder, run)) if fact]
+    facts = [f"{_spends(folder, run)} {_over_training(folder, run)}".strip() for run in folder.runs]
     return Verdict(headline, facts, _cautions(folder))
 
 
@@ -67,14 +78,13 @@ def _spends(folder: ResultFolder, run: RunSummary) -> str:
     issue = costs["issue_cycles"].sum() / cycles
     stalls = {name: costs[f"{name}_cycles"].sum() / cycles for name in folder.cycle_classes if name != "issue"}
     worst = max(stalls, key=stalls.__getitem__, default=None)
-    waits = f"; most of the rest is {worst.replace('_', ' ')} ({stalls[worst]:.1%})" if worst and stalls[worst] else ""
+    waits = f"; most of the others go to {CLASS_WORDS[worst]} ({stalls[worst]:.1%})" if worst else ""
     energy = {name: costs[f"{name}_pj"].sum() / costs["energy_pj"].sum() for name in folder.components}
     first, second = sorted(energy, key=energy.__getitem__, reverse=True)[:2]
     by_pass = (costs.groupby("pass")["cycles"].sum() / cycles).reindex(PASS_ORDER).dropna()
     return (
         f"{run.hardware} issues products in {issue:.1%} of its cycles{waits}. "
-        f"Of its energy {energy[first]:.0%} is {first.replace('_', ' ')} and "
-        f"{energy[second]:.0%} {second.replace('_', ' ')}; "
+        f"Of its energy {energy[first]:.0%} is {words(first)} and {energy[second]:.0%} {words(second)}; "
         f"{by_pass.idxmax()} takes the most time ({by_pass.max():.0%})."
     )
 
@@ -85,13 +95,13 @@ def _over_training(folder: ResultFolder, run: RunSummary) -> str:
     ran = training[training["latency_s"] > 0]
     if len(ran) < 2:
         return ""
-    cheap, dear = ran.loc[ran["latency_s"].idxmin()], ran.loc[ran["latency_s"].idxmax()]
+    cheap, dear = (ran.iloc[int(f(ran["latency_s"]))] for f in (np.argmin, np.argmax))
     ratio = dear["latency_s"] / cheap["latency_s"]
     if ratio < EQUAL:
         return ""
     return (
-        f"Over training an iteration takes from {si(cheap['latency_s'], 's')} (at {int(cheap['iteration_start']):,}) "
-        f"to {si(dear['latency_s'], 's')} (at {int(dear['iteration_start']):,}), {ratio:.2f}×."
+        f"Over training an iteration takes from {si(cheap['latency_s'], 's')} (iteration {int(cheap['iteration_start']):,}) "
+        f"to {si(dear['latency_s'], 's')} (iteration {int(dear['iteration_start']):,}), {ratio:.2f}×."
     )
 
 

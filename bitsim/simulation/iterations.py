@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bitsim.kernels.compile import compiled
-from bitsim.trace.spans import Spans, small_or_compiled
+from bitsim.trace.spans import small_or_compiled
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,9 @@ import numpy as np
 # Layers a picture can tell apart; beyond, neighbours share a band.
 MOST_BANDS = 250
 PREFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "µ"), (1e-9, "n"), (1e-12, "p"))
+# Names that are not their column with blanks for underscores.
+WORDS = {"dram": "DRAM", "dram_static": "DRAM static"}
+TITLE_PX = 36  # above a panel
 MACHINE_DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 
 
@@ -33,7 +36,8 @@ class Figure:
     """A figure of the page.
 
     name: of its element and of the files saved from it; caption: how to read it; views: the first is shown, the
-    others can be chosen; note: what was left out or drawn together, empty where nothing was.
+    others can be chosen; note: what was left out or drawn together, empty where nothing was; wide: it has the width
+    of the page, else as much as its neighbours leave it.
     """
 
     name: str
@@ -43,6 +47,7 @@ class Figure:
     layout: dict[str, Any]
     views: tuple[View, ...]
     note: str = ""
+    wide: bool = True
 
     def document(self) -> dict[str, Any]:
         """What the page needs to draw it."""
@@ -97,10 +102,20 @@ def rounded(values: Any) -> list[Any]:
     return [float(f"{value:.6g}") if math.isfinite(value) else None for value in array.tolist()]
 
 
-def panels(count: int, gap: float) -> list[tuple[float, float]]:
-    """Domains of `count` panels one below the other, the first on top."""
-    height = (1 - gap * (count - 1)) / count
-    return [(1 - (i + 1) * height - i * gap, 1 - i * (height + gap)) for i in range(count)]
+def words(name: str) -> str:
+    """Name of a column as a reader says it."""
+    return WORDS.get(name, name.replace("_", " "))
+
+
+def panels(sizes_px: Sequence[int]) -> tuple[int, list[tuple[float, float]]]:
+    """(height in pixels of all, their domains) of panels one below the other, the first on top, a title above each."""
+    whole_px = sum(sizes_px) + TITLE_PX * len(sizes_px)
+    top_px, domains = 0, []
+    for size_px in sizes_px:
+        top_px += TITLE_PX
+        domains.append((1 - (top_px + size_px) / whole_px, 1 - top_px / whole_px))
+        top_px += size_px
+    return whole_px, domains
 
 
 def axis(letter: str, number: int) -> str:

@@ -1,4 +1,4 @@
-"""Layer by pass: what every layer costs in every pass, as heatmaps; and the speed-up layer by layer."""
+"""Layer by pass: what every layer costs in every pass, as heatmaps."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from bitsim.report.figures.figure import (
     axis,
     axis_id,
     bands,
-    label,
     panel_title,
     panels,
     rounded,
@@ -25,14 +24,13 @@ from bitsim.simulation.compare import PASS_ORDER
 if TYPE_CHECKING:
     import pandas as pd
 
-ROW_PX, PANEL_PX, EDGES_PX = 34, 46, 190
-SYMBOLS = dict(zip(PASS_ORDER, ("circle", "cross", "square", "star", "diamond", "x"), strict=True))
+ROW_PX, EDGES_PX = 34, 140
 
 
 def layers_figure(folder: ResultFolder) -> Figure:
     """Time, energy, utilisation, stalls and DRAM traffic of an iteration by layer and pass, a panel a machine."""
     held = bands(folder.layers)
-    sums = {run.hardware: _sums(folder, run.hardware, held, run.machine.clock_hz) for run in folder.runs}
+    sums = {run.hardware: band_sums(folder, run.hardware, held, run.machine.clock_hz) for run in folder.runs}
     passes = {name: [p for p in PASS_ORDER if p in frame.index.get_level_values(0)] for name, frame in sums.items()}
     views = []
     for title, column, unit in (
@@ -53,73 +51,19 @@ def layers_figure(folder: ResultFolder) -> Figure:
             for panel, (name, grid) in enumerate(cells.items())
         ]
         views.append(View(title, traces, {"coloraxis": shared}))
-    rows = sum(len(p) for p in passes.values())
-    gap_px = PANEL_PX * (len(passes) - 1)
+    whole_px, domains = panels([ROW_PX * len(p) for p in passes.values()])
     return Figure(
         "layers",
         "Layer by pass",
         "What each layer costs in each pass: mean of an iteration over the run, one colour scale for all machines.",
-        EDGES_PX + rows * ROW_PX + gap_px,
-        _layout(list(passes), PANEL_PX / (rows * ROW_PX + gap_px)),
+        EDGES_PX + whole_px,
+        _layout(list(passes), domains),
         tuple(views),
         held.note,
     )
 
 
-def speedup_figure(folder: ResultFolder) -> Figure | None:
-    """Time of the baseline over that of each other machine, by layer and pass; None with one machine."""
-    others = [run for run in folder.runs if run is not folder.baseline]
-    if not others:
-        return None
-    held = bands(folder.layers)
-    base = _sums(folder, folder.baseline.hardware, held, folder.baseline.machine.clock_hz)
-    shown: dict[str, list[dict[str, Any]]] = {"speed": [], "energy": []}
-    for i, run in enumerate(others):
-        mine = _sums(folder, run.hardware, held, run.machine.clock_hz)
-        for (view, traces), column in zip(shown.items(), ("seconds", "joules"), strict=True):
-            for pass_name in (p for p in PASS_ORDER if p in mine.index.get_level_values(0)):
-                ratio = base[column][pass_name] / mine[column][pass_name]
-                name = f"{run.hardware}, {pass_name}"
-                traces.append(
-                    {
-                        "type": "scatter",
-                        "mode": "markers",
-                        "name": label(name),
-                        "x": [held.labels[place] for place in ratio.index],
-                        "y": rounded(ratio.to_numpy()),
-                        "marker": {"symbol": SYMBOLS[pass_name], "size": 8, "color": f"@series{i % 6}"},
-                        "hovertemplate": f"%{{x}}<br>{label(name)}: {view} %{{y:.3g}}x<extra></extra>",
-                    }
-                )
-    layout = {
-        "xaxis": {"categoryorder": "array", "categoryarray": held.labels, "showticklabels": len(held.labels) <= 60},
-        "yaxis": {"type": "log", "title": {"text": "ratio"}, "dtick": "D2"},
-        "shapes": [
-            {
-                "type": "line",
-                "xref": "paper",
-                "x0": 0,
-                "x1": 1,
-                "y0": 1,
-                "y1": 1,
-                "line": {"color": "@text", "width": 1},
-            }
-        ],
-    }
-    name = folder.baseline.hardware
-    views = tuple(View(view, traces, {}) for view, traces in shown.items())
-    return Figure(
-        "speedup",
-        "Where the difference comes from",
-        f"Time (or energy) of {name} over that of the other machines, layer by layer: above 1 the other is better.",
-        440,
-        layout,
-        views,
-        held.note,
-    )
-
-
-def _sums(folder: ResultFolder, machine: str, held: Bands, clock_hz: float) -> pd.DataFrame:
+def band_sums(folder: ResultFolder, machine: str, held: Bands, clock_hz: float) -> pd.DataFrame:
     """Mean of an iteration, indexed by (pass, band)."""
     costs = folder.costs[folder.costs["hardware"] == machine]
     columns = ["cycles", "issue_cycles", "weighted_utilisation", "energy_pj", "dram_read_bits", "dram_write_bits"]
@@ -152,9 +96,9 @@ def _heatmap(labels: list[str], passes: list[str], grid: np.ndarray, panel: int,
     }
 
 
-def _layout(machines: list[str], gap: float) -> dict[str, Any]:
+def _layout(machines: list[str], domains: list[tuple[float, float]]) -> dict[str, Any]:
     layout: dict[str, Any] = {"annotations": []}
-    for i, (name, domain) in enumerate(zip(machines, panels(len(machines), gap), strict=True)):
+    for i, (name, domain) in enumerate(zip(machines, domains, strict=True)):
         layout["annotations"].append(panel_title(name, domain[1]))
         layout[axis("y", i)] = {"domain": domain, "autorange": "reversed", "anchor": axis_id("x", i), "showgrid": False}
         layout[axis("x", i)] = {

@@ -12,6 +12,7 @@ from bitsim.trace.precision_bins import OPERANDS
 
 ROW_PX, LEAST_PX, MOST_PX, EDGES_PX = 18, 160, 620, 130
 MOSTLY = 0.5
+MOST_NAMED = 60
 
 
 def precision_figure(folder: ResultFolder) -> Figure:
@@ -31,9 +32,11 @@ def precision_figure(folder: ResultFolder) -> Figure:
         shown = np.where((float_share > MOSTLY) & ~np.isfinite(grid), np.nan, grid)
         only_float = np.where((float_share > MOSTLY) & ~np.isfinite(shown), 32.0, np.nan)
         cells = _heatmap(edges, held.labels, shown, f"{name}s %{{z:.3g}} bits")
-        cells |= {"zmin": limits[0], "zmax": limits[1], "colorscale": "Cividis", "colorbar": bar}
+        cells |= {"zmin": limits[0], "zmax": limits[1], "colorscale": "Viridis", "colorbar": bar}
         floats = _heatmap(edges, held.labels, only_float, f"{name}s in float")
         floats |= {"colorscale": [[0, "@muted"], [1, "@muted"]], "showscale": False, "name": "float"}
+        if len(held.labels) <= MOST_NAMED:
+            floats |= {"text": _named(only_float), "texttemplate": "%{text}", "textfont": {"color": "@text"}}
         traces = [cells, floats] if np.isfinite(only_float).any() else [cells]
         views.append(View(f"{name}s", traces, {}))
     return Figure(
@@ -57,13 +60,20 @@ def _grid(folder: ResultFolder, held: Bands, column: str, starts: np.ndarray) ->
     return means.unstack().reindex(index=range(len(held.labels)), columns=starts).to_numpy(float)
 
 
+def _named(only_float: np.ndarray) -> list[list[str]]:
+    """The word in the middle of every layer that is float throughout: grey alone might be taken for a width."""
+    words = np.full(only_float.shape, "", object)
+    words[np.isfinite(only_float).all(axis=1), only_float.shape[1] // 2] = "float"
+    return words.tolist()
+
+
 def _heatmap(edges: list[int], labels: list[str], grid: np.ndarray, said: str) -> dict[str, Any]:
     return {
         "type": "heatmap",
         "x": edges,
         "y": labels,
         "z": rounded(grid),
-        "ygap": 1 if len(labels) <= 60 else 0,
+        "ygap": 1 if len(labels) <= MOST_NAMED else 0,
         "hoverongaps": False,
         "hovertemplate": f"%{{y}}, iteration %{{x:.0f}}<br>{said}<extra></extra>",
     }

@@ -10,7 +10,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from bitsim.report.figures.figure import Figure, View, label, rounded, scale
-from bitsim.report.figures.layers import SYMBOLS
+from bitsim.report.figures.ratios import SYMBOLS
 from bitsim.report.result_folder import ResultFolder, RunSummary
 from bitsim.simulation.compare import PASS_ORDER
 
@@ -77,7 +77,10 @@ def _figure(run: RunSummary, points: pd.DataFrame, reach: dict[str, tuple[float,
     for pass_name in PASS_ORDER:
         mine = shown[shown["pass"] == pass_name]
         if len(mine):
-            traces.append(_dots(pass_name, mine, [colours[roof] for roof in mine["roof_macs_per_s"]]))
+            traces += [
+                _legend_entry(pass_name),
+                _dots(pass_name, mine, [colours[roof] for roof in mine["roof_macs_per_s"]]),
+            ]
     number, unit = scale(bytes_per_s, "B/s")
     layout = {
         "xaxis": _log_axis("MACs a byte of DRAM traffic", reach["x"]),
@@ -105,6 +108,7 @@ def _figure(run: RunSummary, points: pd.DataFrame, reach: dict[str, tuple[float,
         layout,
         (View("", traces, {}),),
         note,
+        wide=False,
     )
 
 
@@ -136,14 +140,16 @@ def _dots(pass_name: str, points: pd.DataFrame, colours: list[str]) -> dict[str,
     spread = MOST_DOT_PX - LEAST_DOT_PX
     largest = points["share"].max()
     said = [
-        f"{label(row.layer)}, {row.input_hw_bits}×{row.weight_hw_bits} bits, {row.share:.1%} of the time, "
-        f"{row.weighted_utilisation / row.cycles:.1%} of its roof"
-        for row in points.itertuples()
+        f"{label(row['layer'])}, {row['input_hw_bits']}×{row['weight_hw_bits']} bits, {row['share']:.1%} of the time, "
+        f"{row['weighted_utilisation'] / row['cycles']:.1%} of its roof"
+        for row in points.to_dict("records")
     ]
     return {
         "type": "scatter",
         "mode": "markers",
         "name": pass_name,
+        "legendgroup": pass_name,
+        "showlegend": False,
         "x": rounded(points["macs_per_byte"].to_numpy()),
         "y": rounded(points["macs_per_s"].to_numpy()),
         "text": said,
@@ -158,6 +164,13 @@ def _dots(pass_name: str, points: pd.DataFrame, colours: list[str]) -> dict[str,
     }
 
 
+def _legend_entry(pass_name: str) -> dict[str, Any]:
+    """What stands for a pass in the legend: its dots have the colours of roofs."""
+    marker = {"symbol": SYMBOLS[pass_name], "color": "@text", "size": 10}
+    group = {"name": pass_name, "legendgroup": pass_name}
+    return {"type": "scatter", "mode": "markers", "x": [None], "y": [None], "marker": marker} | group
+
+
 def _log_axis(title: str, ends: tuple[float, float]) -> dict[str, Any]:
     return {
         "type": "log",
@@ -165,5 +178,6 @@ def _log_axis(title: str, ends: tuple[float, float]) -> dict[str, Any]:
         "title": {"text": title},
         "exponentformat": "power",
         "dtick": 1,
+        "minor": {"dtick": "D1", "ticks": "outside", "ticklen": 3, "tickcolor": "@axis"},
         "zeroline": False,
     }

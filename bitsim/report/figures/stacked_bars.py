@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from bitsim.report.figures.figure import Figure, View, axis, axis_id, label, panel_title, panels, rounded, scale
+from bitsim.report.figures.figure import Figure, View, axis, axis_id, label, panel_title, panels, rounded, scale, words
 from bitsim.report.result_folder import ResultFolder
 from bitsim.simulation.compare import PASS_ORDER
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 ALL = "all passes"
-BAR_PX, PANEL_PX, EDGES_PX = 30, 46, 150
+BAR_PX, EDGES_PX = 30, 120
 # Colour and hatching of what machines have in common; buffers take the rest of the palette in turn.
 COMPONENT_STYLES = {
     "dram": ("@series1", ""),
@@ -93,9 +93,7 @@ def _figure(
     kinds: Sequence[tuple[str, float | None, str]],
 ) -> Figure:
     """kinds: (label of a view, factor to its unit or None for shares, title of its axis)."""
-    bars = sum(len(table) for table in tables.values())
-    gap_px = PANEL_PX * (len(tables) - 1)
-    domains = panels(len(tables), PANEL_PX / (bars * BAR_PX + gap_px))
+    whole_px, domains = panels([BAR_PX * len(table) for table in tables.values()])
     layout: dict[str, Any] = {"barmode": "stack", "bargap": 0.25, "annotations": []}
     for i, (machine, domain) in enumerate(zip(tables, domains, strict=True)):
         layout["annotations"].append(panel_title(machine, domain[1]))
@@ -119,18 +117,16 @@ def _figure(
                 values = table[part] * factor if factor else table[part] / table.sum(axis=1) * 100
                 traces.append(_bars(part, i, table, rounded(values), colour, hatch, axis_title))
         views.append(View(view, traces, {axis("x", len(tables) - 1): {"title": {"text": axis_title}}}))
-    height = EDGES_PX + bars * BAR_PX + gap_px
-    return Figure(name, title, caption, height, layout, tuple(views))
+    return Figure(name, title, caption, EDGES_PX + whole_px, layout, tuple(views))
 
 
 def _bars(
     part: str, panel: int, table: pd.DataFrame, values: list[Any], colour: str, hatch: str, unit: str
 ) -> dict[str, Any]:
-    words = part.replace("_", " ")
     return {
         "type": "bar",
         "orientation": "h",
-        "name": label(words),
+        "name": label(words(part)),
         "legendgroup": part,
         "showlegend": panel == 0,
         "x": values,
@@ -140,7 +136,7 @@ def _bars(
         "marker": {
             "color": colour,
             "line": {"color": "@background", "width": 1},
-            "pattern": {"shape": hatch, "fgcolor": "@background", "fgopacity": 0.75, "size": 6},
+            "pattern": {"shape": hatch, "fillmode": "overlay", "fgcolor": "@background", "fgopacity": 0.7, "size": 6},
         },
-        "hovertemplate": f"{label(words)}: %{{x:.4g}} ({unit})<extra>%{{y}}</extra>",
+        "hovertemplate": f"{label(words(part))}: %{{x:.4g}} ({unit})<extra>%{{y}}</extra>",
     }

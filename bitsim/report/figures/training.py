@@ -29,7 +29,7 @@ def training_figure(folder: ResultFolder) -> Figure:
     if loss:
         traces.append(loss)
     layout: dict[str, Any] = {
-        "xaxis": {"title": {"text": "iteration"}, "range": [edges[0], edges[-1]], "anchor": "y3"},
+        "xaxis": {"title": {"text": "iteration"}, "range": [edges[0], edges[-1]], "anchor": "y3", "showgrid": False},
         "yaxis": {"domain": DOMAINS[0], "title": {"text": "bits"}, "rangemode": "tozero"},
         "yaxis2": {"domain": DOMAINS[1], "rangemode": "tozero"},
         "yaxis3": {"domain": DOMAINS[2], "rangemode": "tozero"},
@@ -64,7 +64,7 @@ def training_figure(folder: ResultFolder) -> Figure:
         "Time and energy of an iteration over training",
         "Above, widths as the mean over layers (float ones left out) and the loss; below, what an iteration costs. "
         "Vertical lines: the mean width moves by a quarter of a bit or more.",
-        620,
+        640,
         layout,
         (View("", traces, {}),),
         _note(folder, np.diff(edges)),
@@ -123,7 +123,7 @@ def _steps(edges: list[int], values: Any, name: str, colour: str, dash: str, yax
 
 
 def _stage_line(place: int) -> dict[str, Any]:
-    line = {"color": "@grid", "width": 1.5}
+    line = {"color": "@axis", "width": 1, "dash": "dot"}
     return {"type": "line", "x0": place, "x1": place, "y0": 0, "y1": 1, "yref": "paper", "line": line, "layer": "below"}
 
 

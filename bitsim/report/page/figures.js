@@ -27,7 +27,7 @@ function baseLayout(small) {
     paper_bgcolor: "rgba(0,0,0,0)",
     plot_bgcolor: "rgba(0,0,0,0)",
     font: { family: FONT, size: small ? 11 : 13, color: "@text" },
-    margin: { l: 12, r: 12, t: 30, b: 12 },
+    margin: { l: 12, r: 12, t: 8, b: 12 },
     legend: { orientation: "h", x: 0, xanchor: "left", y: 1.0, yref: "container", yanchor: "top", bgcolor: "rgba(0,0,0,0)" },
     hoverlabel: { bgcolor: "@background", bordercolor: "@axis", font: { color: "@text", family: FONT } },
     dragmode: touch.matches ? false : "zoom",

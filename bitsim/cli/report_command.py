@@ -9,17 +9,15 @@ import typer
 
 from bitsim.errors import InputError
 
-PAGE = "report.html"
-
 
 def report(
     result_dir: Annotated[Path, typer.Argument(help="Folder that --out of run, compare or demo wrote.")],
     html: Annotated[
-        Path | None, typer.Option(metavar="FILE", help=f"Page to write (default: {PAGE} in the folder).")
+        Path | None, typer.Option(metavar="FILE", help="Page to write (default: report.html in the folder).")
     ] = None,
 ) -> None:
     """One HTML page, with everything it needs inside, of what RESULT_DIR holds."""
-    from bitsim.report.html import write_report
+    from bitsim.report.html import PAGE, write_report
     from bitsim.report.result_folder import read_folder
     from bitsim.report.verdict import verdict
 

@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -70,10 +70,12 @@ def write_json(results: list[Result], rows: str, out: IO[str]) -> None:
     out.write("]}\n")
 
 
-def write_folder(folder: Path, results: list[Result], rows: str = "distinct", baseline: str | None = None) -> None:
+def write_folder(
+    folder: Path, results: list[Result], rows: str = "distinct", about: Mapping[str, Any] | None = None
+) -> None:
     """Write a result folder atomically, rows distinct or trace.  Raises InputError if it cannot be written.
 
-    baseline: the machine that ratios are to, where there is one.
+    about: what summary.json says beside the runs: of a comparison its baseline, and how machines were resized.
     """
     check_writable(folder)
     if any(f"{result.machine.name}.yaml" == RUN_COPY for result in results):
@@ -95,7 +97,7 @@ def write_folder(folder: Path, results: list[Result], rows: str = "distinct", ba
         write_table(draft / "iterations.parquet", list(names), runs)
         _write_precision(draft / "precision.parquet", results[0])
         shutil.copyfile(results[0].trace.path / "run.yaml", draft / RUN_COPY)
-        summary = document(results) | ({"baseline": baseline} if baseline else {})
+        summary = document(results) | dict(about or {})
         (draft / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
         draft.chmod(0o755)
         draft.replace(place)  # an empty folder there is replaced too

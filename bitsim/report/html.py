@@ -21,9 +21,10 @@ from bitsim.report.figures.stacked_bars import cycles_figure, energy_figure
 from bitsim.report.figures.training import training_figure
 from bitsim.report.folder import write_text
 from bitsim.report.result_folder import ResultFolder
-from bitsim.report.tables import Table, layers_table, machines_table, passes_table
+from bitsim.report.tables import Table, layers_table, machines_table, passes_table, resized_tables
 from bitsim.report.verdict import unequal, verdict
 
+PAGE = "report.html"  # its name in a result folder
 SCRIPTS = ("theme.js", "figures.js", "tables.js")
 
 
@@ -69,6 +70,7 @@ def sections(folder: ResultFolder) -> list[Section]:
     ratios = ratios_figure(folder)
     listed = [
         Section("training", "Over training", (training_figure(folder),), (machines_table(folder),)),
+        Section("iso", "Equal size", tables=resized_tables(folder)),
         Section("precision", "Precision", (precision_figure(folder),)),
         Section("energy", "Energy", (energy_figure(folder),)),
         Section("cycles", "Cycles", (cycles_figure(folder),), (passes_table(folder),)),

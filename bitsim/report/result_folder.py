@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,6 +20,7 @@ from bitsim import strict_yaml
 from bitsim.errors import InputError, refusal
 from bitsim.kernels.program import CLASSES
 from bitsim.report.folder import RUN_COPY
+from bitsim.simulation.compare import PASS_ORDER
 from bitsim.trace.iteration_bins import bin_edges, overlaps
 from bitsim.trace.run_file import RunInfo, read_run
 
@@ -74,12 +76,26 @@ class RunSummary(_Read):
         return self.energy_j / self.iterations
 
 
+class Resizing(_Read):
+    """How `compare --iso` brought one machine to the size of the baseline."""
+
+    hardware: str
+    mode: str
+    rule: str
+    changes: dict[str, Any]
+    unit: str
+    budget: float
+    used: float
+    left_over: float
+
+
 class Summary(_Read):
     """summary.json."""
 
     bitsim: str
     runs: Annotated[tuple[RunSummary, ...], Field(min_length=1)]
     baseline: str | None = None
+    iso: tuple[Resizing, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -114,10 +130,16 @@ class ResultFolder:
         """The machine that ratios are to: the one the comparison named, else the first."""
         return next((run for run in self.runs if run.hardware == self.summary.baseline), self.runs[0])
 
-    @property
+    @cached_property
     def layers(self) -> list[str]:
         """Layers in the order they run."""
-        return list(dict.fromkeys(self.precision["layer"]))
+        return self.precision["layer"].unique().tolist()
+
+    @cached_property
+    def passes(self) -> list[str]:
+        """Passes that ran, in training order, those of no known place last."""
+        ran = self.costs["pass"].unique().tolist()
+        return [*(name for name in PASS_ORDER if name in ran), *(name for name in ran if name not in PASS_ORDER)]
 
     @property
     def components(self) -> list[str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from bitsim.report.result_folder import ResultFolder, RunSummary
 from bitsim.report.text import si
-from bitsim.simulation.compare import PASS_ORDER, TOTAL
+from bitsim.simulation.compare import TOTAL
 from bitsim.workload import FLOAT_BITS
 
 if TYPE_CHECKING:
@@ -53,6 +53,24 @@ def machines_table(folder: ResultFolder) -> Table:
         rows.append(row)
     note = f"Ratios are {base.hardware} over the machine: above 1 is better." if len(folder.runs) > 1 else ""
     return Table("machines", "Of an iteration, mean over the run", tuple(columns), rows, note)
+
+
+def resized_tables(folder: ResultFolder) -> tuple[Table, ...]:
+    """One row a machine that `compare --iso` brought to the size of the baseline; none where it did not."""
+    if not folder.summary.iso:
+        return ()
+    columns = (("machine", False), ("changed", False), ("budget", True), ("used", True), ("left over", True))
+    rows = [
+        [
+            _text(one.hardware),
+            _text(", ".join(f"{key}: {value}" for key, value in one.changes.items()) or "nothing"),
+            *(Cell(f"{value:,.6g} {one.unit}", value) for value in (one.budget, one.used, one.left_over)),
+        ]
+        for one in folder.summary.iso
+    ]
+    one = folder.summary.iso[0]
+    title = f"Machines brought to the {one.mode.replace('-', ' ')} of {folder.baseline.hardware}"
+    return (Table("resized", title, columns, rows, f"{one.rule[:1].upper()}{one.rule[1:]}."),)
 
 
 def passes_table(folder: ResultFolder) -> Table:
@@ -116,7 +134,7 @@ def _by_pass(folder: ResultFolder, run: RunSummary) -> dict[str, dict[str, float
 
     costs = folder.costs[folder.costs["hardware"] == run.hardware]
     sums = costs.groupby("pass")[["cycles", "energy_pj", "weighted_utilisation"]].sum()
-    sums = sums.reindex([name for name in PASS_ORDER if name in sums.index])
+    sums = sums.reindex([name for name in folder.passes if name in sums.index])
     sums = pd.concat([sums, pd.DataFrame([sums.sum()], index=[TOTAL])])
     sums["seconds"] = sums["cycles"] / run.machine.clock_hz / run.iterations
     sums["joules"] = sums["energy_pj"] * 1e-12 / run.iterations

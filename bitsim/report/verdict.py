@@ -9,7 +9,6 @@ import numpy as np
 from bitsim.report.figures.figure import words
 from bitsim.report.result_folder import ResultFolder, RunSummary
 from bitsim.report.text import si
-from bitsim.simulation.compare import PASS_ORDER
 
 CLASS_WORDS = {
     "fill_drain": "filling and draining the array",
@@ -65,7 +64,7 @@ def _against(folder: ResultFolder) -> str:
     faster, dearer = next_best.latency_s / fastest.latency_s, next_best.energy_j / fastest.energy_j
     if max(faster, dearer) < EQUAL:
         return f"{fastest.hardware} and {next_best.hardware} cost the same on {fastest.trace}."
-    rank = "" if len(others) == 1 else ", the next best"
+    rank = "" if len(others) == 1 else ", the next best,"
     return (
         f"{fastest.hardware} trains {faster:.2f}× faster and spends {dearer:.2f}× less energy "
         f"than {next_best.hardware}{rank} on {fastest.trace}."
@@ -81,7 +80,7 @@ def _spends(folder: ResultFolder, run: RunSummary) -> str:
     waits = f"; most of the others go to {CLASS_WORDS[worst]} ({stalls[worst]:.1%})" if worst else ""
     energy = {name: costs[f"{name}_pj"].sum() / costs["energy_pj"].sum() for name in folder.components}
     first, second = sorted(energy, key=energy.__getitem__, reverse=True)[:2]
-    by_pass = (costs.groupby("pass")["cycles"].sum() / cycles).reindex(PASS_ORDER).dropna()
+    by_pass = costs.groupby("pass")["cycles"].sum() / cycles
     return (
         f"{run.hardware} issues products in {issue:.1%} of its cycles{waits}. "
         f"Of its energy {energy[first]:.0%} is {words(first)} and {energy[second]:.0%} {words(second)}; "
@@ -100,8 +99,9 @@ def _over_training(folder: ResultFolder, run: RunSummary) -> str:
     if ratio < EQUAL:
         return ""
     return (
-        f"Over training an iteration takes from {si(cheap['latency_s'], 's')} (iteration {int(cheap['iteration_start']):,}) "
-        f"to {si(dear['latency_s'], 's')} (iteration {int(dear['iteration_start']):,}), {ratio:.2f}×."
+        "Over training an iteration takes from "
+        f"{si(cheap['latency_s'], 's')} (iteration {int(cheap['iteration_start']):,}) to "
+        f"{si(dear['latency_s'], 's')} (iteration {int(dear['iteration_start']):,}), {ratio:.2f}×."
     )
 
 

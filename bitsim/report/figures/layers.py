@@ -19,7 +19,6 @@ from bitsim.report.figures.figure import (
     scale,
 )
 from bitsim.report.result_folder import ResultFolder
-from bitsim.simulation.compare import PASS_ORDER
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,7 +30,7 @@ def layers_figure(folder: ResultFolder) -> Figure:
     """Time, energy, utilisation, stalls and DRAM traffic of an iteration by layer and pass, a panel a machine."""
     held = bands(folder.layers)
     sums = {run.hardware: band_sums(folder, run.hardware, held, run.machine.clock_hz) for run in folder.runs}
-    passes = {name: [p for p in PASS_ORDER if p in frame.index.get_level_values(0)] for name, frame in sums.items()}
+    passes = {name: [p for p in folder.passes if p in frame.index.get_level_values(0)] for name, frame in sums.items()}
     views = []
     for title, column, unit in (
         ("time", "seconds", "s"),

@@ -7,9 +7,8 @@ from typing import Any
 from bitsim.report.figures.figure import Bands, Figure, View, bands, label, rounded
 from bitsim.report.figures.layers import band_sums
 from bitsim.report.result_folder import ResultFolder, RunSummary
-from bitsim.simulation.compare import PASS_ORDER
 
-SYMBOLS = dict(zip(PASS_ORDER, ("circle", "cross", "square", "star", "diamond", "x"), strict=True))
+SYMBOLS = ("circle", "square", "diamond", "cross", "x", "star", "triangle-up", "triangle-down", "hexagon", "hourglass")
 MOST_NAMES = 60
 TICKS = [digit * 10.0**power for power in range(-4, 5) for digit in (1, 2, 5)]
 
@@ -47,6 +46,11 @@ def ratios_figure(folder: ResultFolder) -> Figure | None:
     )
 
 
+def symbol_of(folder: ResultFolder, pass_name: str) -> str:
+    """The shape of a pass, the same in every figure of a report."""
+    return SYMBOLS[folder.passes.index(pass_name) % len(SYMBOLS)]
+
+
 def _dots(folder: ResultFolder, held: Bands, fastest: RunSummary, column: str) -> list[dict[str, Any]]:
     base = band_sums(folder, fastest.hardware, held, fastest.machine.clock_hz)[column]
     traces = []
@@ -54,7 +58,7 @@ def _dots(folder: ResultFolder, held: Bands, fastest: RunSummary, column: str) -
         if run is fastest:
             continue
         mine = band_sums(folder, run.hardware, held, run.machine.clock_hz)[column]
-        for pass_name in (p for p in PASS_ORDER if p in mine.index.get_level_values(0)):
+        for pass_name in (p for p in folder.passes if p in mine.index.get_level_values(0)):
             ratio = (mine[pass_name] / base[pass_name]).dropna() if pass_name in base else mine[pass_name].iloc[:0]
             name = label(f"{run.hardware}, {pass_name}")
             traces.append(
@@ -64,7 +68,7 @@ def _dots(folder: ResultFolder, held: Bands, fastest: RunSummary, column: str) -
                     "name": name,
                     "x": [held.labels[band] for band in ratio.index],
                     "y": rounded(ratio.to_numpy()),
-                    "marker": {"symbol": SYMBOLS[pass_name], "size": 8, "color": f"@series{place % 6}"},
+                    "marker": {"symbol": symbol_of(folder, pass_name), "size": 8, "color": f"@series{place % 6}"},
                     "hovertemplate": f"%{{x}}<br>{name}: %{{y:.3g}}×<extra></extra>",
                 }
             )

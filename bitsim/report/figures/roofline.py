@@ -7,12 +7,11 @@ over the bit products of one MAC at the widths the datapath ran, the same peak t
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bitsim.report.figures.figure import Figure, View, label, rounded, scale
-from bitsim.report.figures.ratios import SYMBOLS
+from bitsim.report.figures.ratios import symbol_of
 from bitsim.report.result_folder import ResultFolder, RunSummary
-from bitsim.simulation.compare import PASS_ORDER
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,11 +23,20 @@ ROOF_COLOURS = tuple(f"@series{i}" for i in (1, 0, 2, 4, 3, 5))
 WIDEST_WORDS = 3
 
 
+class Shared(NamedTuple):
+    """What rooflines of one report share: ends of both axes, as powers of ten, and the symbol of each pass."""
+
+    macs_per_byte: tuple[float, float]
+    macs_per_s: tuple[float, float]
+    symbols: dict[str, str]
+
+
 def roofline_figures(folder: ResultFolder) -> list[Figure]:
     """One figure a machine, all on the same axes."""
     points = {run.hardware: _points(folder, run) for run in folder.runs}
     reach = _reach(list(points.values()), folder.runs)
-    return [_figure(run, points[run.hardware], reach, i) for i, run in enumerate(folder.runs)]
+    shared = Shared(*reach, {name: symbol_of(folder, name) for name in folder.passes})
+    return [_figure(run, points[run.hardware], shared, i) for i, run in enumerate(folder.runs)]
 
 
 def _points(folder: ResultFolder, run: RunSummary) -> pd.DataFrame:
@@ -49,7 +57,7 @@ def _points(folder: ResultFolder, run: RunSummary) -> pd.DataFrame:
     return sums.sort_values("share", ascending=False)
 
 
-def _reach(points: list[pd.DataFrame], runs: tuple[RunSummary, ...]) -> dict[str, tuple[float, float]]:
+def _reach(points: list[pd.DataFrame], runs: tuple[RunSummary, ...]) -> tuple[tuple[float, float], tuple[float, float]]:
     """Ends of both axes, as powers of ten: all dots, all roofs and every ridge."""
     ridges = [
         roof / (run.machine.memory_bits_per_s / 8)
@@ -58,33 +66,35 @@ def _reach(points: list[pd.DataFrame], runs: tuple[RunSummary, ...]) -> dict[str
     ]
     xs = [*(v for frame in points for v in frame["macs_per_byte"]), *ridges] or [1.0]
     ys = [v for frame in points for name in ("macs_per_s", "roof_macs_per_s") for v in frame[name]] or [1.0]
-    return {
-        "x": (math.log10(min(xs)) - 0.25, math.log10(max(xs)) + 0.35),
-        "y": (math.log10(min(ys)) - 0.3, math.log10(max(ys)) + 0.35),
-    }
+    return (
+        (math.log10(min(xs)) - 0.25, math.log10(max(xs)) + 0.35),
+        (math.log10(min(ys)) - 0.3, math.log10(max(ys)) + 0.35),
+    )
 
 
-def _figure(run: RunSummary, points: pd.DataFrame, reach: dict[str, tuple[float, float]], place: int) -> Figure:
-    left, right = (10**end for end in reach["x"])
+def _figure(run: RunSummary, points: pd.DataFrame, shared: Shared, place: int) -> Figure:
+    left, right = (10**end for end in shared.macs_per_byte)
     bytes_per_s = run.machine.memory_bits_per_s / 8
     traces: list[dict[str, Any]] = []
-    shown = points.head(MOST_DOTS)
+    most = MOST_DOTS // len(shared.symbols)
     roofs = sorted(points["roof_macs_per_s"].unique(), reverse=True)
     colours = {roof: ROOF_COLOURS[min(i, len(ROOF_COLOURS) - 1)] for i, roof in enumerate(roofs)}
     for roof in roofs:
         at_roof = points[points["roof_macs_per_s"] == roof]
         traces.append(_roof(roof, left, right, bytes_per_s, colours[roof], _widths(at_roof)))
-    for pass_name in PASS_ORDER:
-        mine = shown[shown["pass"] == pass_name]
+    shown = 0
+    for pass_name, symbol in shared.symbols.items():
+        mine = points[points["pass"] == pass_name].head(most)
+        shown += len(mine)
         if len(mine):
             traces += [
-                _legend_entry(pass_name),
-                _dots(pass_name, mine, [colours[roof] for roof in mine["roof_macs_per_s"]]),
+                _legend_entry(pass_name, symbol),
+                _dots(pass_name, symbol, mine, [colours[roof] for roof in mine["roof_macs_per_s"]]),
             ]
     number, unit = scale(bytes_per_s, "B/s")
     layout = {
-        "xaxis": _log_axis("MACs a byte of DRAM traffic", reach["x"]),
-        "yaxis": _log_axis("MACs a second", reach["y"]),
+        "xaxis": _log_axis("MACs a byte of DRAM traffic", shared.macs_per_byte),
+        "yaxis": _log_axis("MACs a second", shared.macs_per_s),
         "annotations": [
             {
                 "text": f"memory, {bytes_per_s * number:.4g} {unit}",
@@ -98,7 +108,7 @@ def _figure(run: RunSummary, points: pd.DataFrame, reach: dict[str, tuple[float,
             }
         ],
     }
-    note = "" if len(points) <= MOST_DOTS else f"{MOST_DOTS:,} of {len(points):,} dots, those that take longest."
+    note = "" if shown == len(points) else f"{shown:,} of {len(points):,} dots, those of each pass that take longest."
     return Figure(
         f"roofline-{place}",
         f"Roofline of {run.hardware}",
@@ -136,7 +146,7 @@ def _roof(roof: float, left: float, right: float, bytes_per_s: float, colour: st
     }
 
 
-def _dots(pass_name: str, points: pd.DataFrame, colours: list[str]) -> dict[str, Any]:
+def _dots(pass_name: str, symbol: str, points: pd.DataFrame, colours: list[str]) -> dict[str, Any]:
     spread = MOST_DOT_PX - LEAST_DOT_PX
     largest = points["share"].max()
     said = [
@@ -154,7 +164,7 @@ def _dots(pass_name: str, points: pd.DataFrame, colours: list[str]) -> dict[str,
         "y": rounded(points["macs_per_s"].to_numpy()),
         "text": said,
         "marker": {
-            "symbol": SYMBOLS[pass_name],
+            "symbol": symbol,
             "color": colours,
             "size": rounded(LEAST_DOT_PX + spread * (points["share"] / largest).to_numpy() ** 0.5),
             "opacity": 0.85,
@@ -164,9 +174,9 @@ def _dots(pass_name: str, points: pd.DataFrame, colours: list[str]) -> dict[str,
     }
 
 
-def _legend_entry(pass_name: str) -> dict[str, Any]:
+def _legend_entry(pass_name: str, symbol: str) -> dict[str, Any]:
     """What stands for a pass in the legend: its dots have the colours of roofs."""
-    marker = {"symbol": SYMBOLS[pass_name], "color": "@text", "size": 10}
+    marker = {"symbol": symbol, "color": "@text", "size": 10}
     group = {"name": pass_name, "legendgroup": pass_name}
     return {"type": "scatter", "mode": "markers", "x": [None], "y": [None], "marker": marker} | group
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from bitsim.report.figures.figure import Figure, View, axis, axis_id, label, panel_title, panels, rounded, scale, words
 from bitsim.report.result_folder import ResultFolder
-from bitsim.simulation.compare import PASS_ORDER
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,6 +18,7 @@ COMPONENT_STYLES = {
     "dram": ("@series1", ""),
     "dram_static": ("@series1", "/"),
     "array": ("@series0", ""),
+    "vector": ("@series0", "/"),
     "leakage": ("@series6", ""),
 }
 BUFFER_COLOURS = ("@series2", "@series4", "@series5", "@series3")
@@ -79,7 +79,7 @@ def _by_pass(folder: ResultFolder, machine: str, columns: list[str], factor: flo
 
     costs = folder.costs[folder.costs["hardware"] == machine]
     sums = costs.groupby("pass")[columns].sum() * (factor / folder.runs[0].iterations)
-    sums = sums.reindex([name for name in PASS_ORDER if name in sums.index])
+    sums = sums.reindex([name for name in folder.passes if name in sums.index])
     total = pd.DataFrame([sums.sum()], index=[ALL])
     return pd.concat([total, sums]).rename(columns=lambda name: name.rpartition("_")[0])
 

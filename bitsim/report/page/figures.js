@@ -2,6 +2,7 @@
 // Draws the figures of the page, changes their views, saves them, and reads them point by point with the arrow keys.
 const FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "DejaVu Sans", sans-serif';
 const SAVED_WIDTH_PX = 760;
+const LEGEND_LINE_PX = 21;
 const CONFIG = { responsive: true, displayModeBar: false, displaylogo: false };
 const figures = JSON.parse(document.getElementById("figures").textContent);
 const narrow = window.matchMedia("(max-width: 600px)");
@@ -38,18 +39,27 @@ const BASE_AXIS = {
   automargin: true, gridcolor: "@grid", linecolor: "@axis", zerolinecolor: "@axis", tickcolor: "@axis", ticks: "outside", ticklen: 4,
 };
 
+// Height of a figure: in a narrow window its legend has a line for two entries or fewer.
+function heightOf(figure, small) {
+  const entries = figure.views[figure.shown].traces.filter((trace) => trace.name && trace.showlegend !== false && !trace.z);
+  return figure.height + (small && entries.length > 1 ? LEGEND_LINE_PX * Math.ceil(entries.length / 2) : 0);
+}
+
 // What plotly draws of a figure in a theme.
 function spec(figure, theme, small) {
   const view = figure.views[figure.shown];
-  const layout = merged(baseLayout(small), figure.layout, view.layout, { height: figure.height });
+  const layout = merged(baseLayout(small), figure.layout, view.layout, { height: heightOf(figure, small) });
   for (const key of Object.keys(layout)) {
     if (/^[xy]axis\d*$/.test(key)) layout[key] = merged(BASE_AXIS, layout[key]);
   }
-  return { data: themed(view.traces, theme), layout: themed(layout, theme) };
+  // Gaps between cells would cover narrow ones.
+  const traces = small ? view.traces.map((trace) => (trace.z ? { ...trace, xgap: 0 } : trace)) : view.traces;
+  return { data: themed(traces, theme), layout: themed(layout, theme) };
 }
 
 function draw(figure) {
   const { data, layout } = spec(figure, currentTheme, narrow.matches);
+  figure.element.style.height = `${layout.height}px`;
   return Plotly.react(figure.element, data, layout, CONFIG);
 }
 

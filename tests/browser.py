@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-INSTALL = "apt-get install chromium; pip install playwright"
+INSTALL = "apt-get install chromium; pip install '.[browser]'"
 SWITCHES = (
     "--headless",
     "--no-sandbox",

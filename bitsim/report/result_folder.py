@@ -7,6 +7,7 @@ a page shows four digits, summary.json has the exact totals.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -205,7 +206,7 @@ def _batches(path: Path, needed: tuple[str, ...]) -> Iterator[pd.DataFrame]:
             for batch in file.iter_batches(BATCH_ROWS):
                 yield batch.to_pandas()
     except (OSError, pa.ArrowException) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else "not Parquet, or damaged"
+        reason = os.strerror(error.errno) if getattr(error, "errno", None) else "not Parquet, or damaged"
         raise InputError(f"{path}: cannot be read: {reason}") from None
 
 

@@ -116,8 +116,9 @@ def demo(
     folder.check_writable(out)
     results = simulate_all(DEMO_TRACE, list(DEMO_MACHINES), None, None, "forward,dgrad,wgrad")
     console = Console()
-    print_comparison(compare_results(results), console, layers=False)
-    folder.write_folder(out, results)
+    comparison = compare_results(results)
+    print_comparison(comparison, console, layers=False)
+    folder.write_folder(out, results, about=comparison.about())
     training_picture(results, out / "training.png")
     write_report(read_folder(out), out / PAGE)
     for what, file in (("picture", "training.png"), ("report", PAGE), ("rows", "rows.parquet")):

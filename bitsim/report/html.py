@@ -12,6 +12,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from bitsim.report.comparison_tables import metrics_tables, resized_tables
 from bitsim.report.figures.figure import Figure
 from bitsim.report.figures.layers import layers_figure
 from bitsim.report.figures.precision import precision_figure
@@ -20,8 +21,9 @@ from bitsim.report.figures.roofline import roofline_figures
 from bitsim.report.figures.stacked_bars import cycles_figure, energy_figure
 from bitsim.report.figures.training import training_figure
 from bitsim.report.folder import write_text
+from bitsim.report.metrics_text import sentence
 from bitsim.report.result_folder import ResultFolder
-from bitsim.report.tables import Table, layers_table, machines_table, passes_table, resized_tables
+from bitsim.report.tables import Table, layers_table, machines_table, passes_table
 from bitsim.report.verdict import unequal, verdict
 
 PAGE = "report.html"  # its name in a result folder
@@ -30,12 +32,13 @@ SCRIPTS = ("theme.js", "figures.js", "tables.js")
 
 @dataclass(frozen=True)
 class Section:
-    """A heading with figures and tables below it."""
+    """A heading with figures, tables and sentences below it."""
 
     name: str
     title: str
     figures: tuple[Figure, ...] = ()
     tables: tuple[Table, ...] = ()
+    sentences: tuple[str, ...] = ()
 
 
 def write_report(folder: ResultFolder, path: Path) -> None:
@@ -71,6 +74,7 @@ def sections(folder: ResultFolder) -> list[Section]:
     listed = [
         Section("training", "Over training", (training_figure(folder),), (machines_table(folder),)),
         Section("iso", "Equal size", tables=resized_tables(folder)),
+        Section("metrics", "Metrics", tables=metrics_tables(folder), sentences=disagreements(folder)),
         Section("precision", "Precision", (precision_figure(folder),)),
         Section("energy", "Energy", (energy_figure(folder),)),
         Section("cycles", "Cycles", (cycles_figure(folder),), (passes_table(folder),)),
@@ -78,6 +82,11 @@ def sections(folder: ResultFolder) -> list[Section]:
         Section("layers", "Layers", (layers_figure(folder), *([ratios] if ratios else [])), (layers_table(folder),)),
     ]
     return [section for section in listed if section.figures or section.tables]
+
+
+def disagreements(folder: ResultFolder) -> tuple[str, ...]:
+    """Pairs of metrics that name different winners, in words."""
+    return tuple(sentence(one, folder.baseline.hardware) for one in folder.summary.disagreements)
 
 
 def script_json(value: Any) -> str:

@@ -22,6 +22,7 @@ from bitsim.errors import InputError, refusal
 from bitsim.kernels.program import CLASSES
 from bitsim.report.folder import RUN_COPY
 from bitsim.simulation.compare import PASS_ORDER
+from bitsim.simulation.metrics import Disagreement
 from bitsim.trace.iteration_bins import bin_edges, overlaps
 from bitsim.trace.run_file import RunInfo, read_run
 
@@ -65,6 +66,7 @@ class RunSummary(_Read):
     machine: MachineFacts
     conditions: dict[str, str]
     price_sources: dict[str, str]
+    notes: tuple[str, ...]
 
     @property
     def latency_s_per_iteration(self) -> float:
@@ -90,6 +92,20 @@ class Resizing(_Read):
     left_over: float
 
 
+class Metrics(BaseModel):
+    """Metrics of one machine over its whole range, and their ratios to the baseline."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    hardware: str
+    ratios: dict[str, Number]
+
+    @property
+    def values(self) -> dict[str, float]:
+        """{metric: value}."""
+        return {name: value for name, value in (self.model_extra or {}).items() if isinstance(value, int | float)}
+
+
 class Summary(_Read):
     """summary.json."""
 
@@ -97,6 +113,8 @@ class Summary(_Read):
     runs: Annotated[tuple[RunSummary, ...], Field(min_length=1)]
     baseline: str | None = None
     iso: tuple[Resizing, ...] = ()
+    metrics: tuple[Metrics, ...] = ()
+    disagreements: tuple[Disagreement, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -206,7 +224,7 @@ def _batches(path: Path, needed: tuple[str, ...]) -> Iterator[pd.DataFrame]:
             for batch in file.iter_batches(BATCH_ROWS):
                 yield batch.to_pandas()
     except (OSError, pa.ArrowException) as error:
-        reason = os.strerror(error.errno) if getattr(error, "errno", None) else "not Parquet, or damaged"
+        reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else "not Parquet, or damaged"
         raise InputError(f"{path}: cannot be read: {reason}") from None
 
 

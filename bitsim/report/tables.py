@@ -1,4 +1,4 @@
-"""Tables of a report: machines side by side, passes with ratios, and every layer in every pass."""
+"""Tables of a report: machines and passes with ratios, and every layer in every pass."""
 
 from __future__ import annotations
 
@@ -45,32 +45,14 @@ def machines_table(folder: ResultFolder) -> Table:
     rows = []
     for run in folder.runs:
         time, energy = run.latency_s_per_iteration, run.energy_j_per_iteration
-        row = [_text(run.hardware), _si(time, "s"), _si(energy, "J"), _si(time * energy, "Js")]
+        row = [text_cell(run.hardware), si_cell(time, "s"), si_cell(energy, "J"), si_cell(time * energy, "Js")]
         row += [Cell(f"{run.cycles / run.iterations:,.0f}", run.cycles / run.iterations)]
-        row += [_si(run.latency_s, "s"), _si(run.energy_j, "J")]
+        row += [si_cell(run.latency_s, "s"), si_cell(run.energy_j, "J")]
         if len(folder.runs) > 1:
             row += [_ratio(base.latency_s, run.latency_s), _ratio(base.energy_j, run.energy_j)]
         rows.append(row)
     note = f"Ratios are {base.hardware} over the machine: above 1 is better." if len(folder.runs) > 1 else ""
     return Table("machines", "Of an iteration, mean over the run", tuple(columns), rows, note)
-
-
-def resized_tables(folder: ResultFolder) -> tuple[Table, ...]:
-    """One row a machine that `compare --iso` brought to the size of the baseline; none where it did not."""
-    if not folder.summary.iso:
-        return ()
-    columns = (("machine", False), ("changed", False), ("budget", True), ("used", True), ("left over", True))
-    rows = [
-        [
-            _text(one.hardware),
-            _text(", ".join(f"{key}: {value}" for key, value in one.changes.items()) or "nothing"),
-            *(Cell(f"{value:,.6g} {one.unit}", value) for value in (one.budget, one.used, one.left_over)),
-        ]
-        for one in folder.summary.iso
-    ]
-    one = folder.summary.iso[0]
-    title = f"Machines brought to the {one.mode.replace('-', ' ')} of {folder.baseline.hardware}"
-    return (Table("resized", title, columns, rows, f"{one.rule[:1].upper()}{one.rule[1:]}."),)
 
 
 def passes_table(folder: ResultFolder) -> Table:
@@ -83,7 +65,7 @@ def passes_table(folder: ResultFolder) -> Table:
     rows = []
     for name, table in by_pass.items():
         for pass_name, sums in table.items():
-            row = [_text(name), _text(pass_name), _si(sums["seconds"], "s"), _si(sums["joules"], "J")]
+            row = [text_cell(name), text_cell(pass_name), si_cell(sums["seconds"], "s"), si_cell(sums["joules"], "J")]
             row.append(_share(sums["utilisation"]))
             if compared:
                 has_base = pass_name in base
@@ -108,19 +90,19 @@ def layers_table(folder: ResultFolder) -> Table:
         sums = sums.loc[sums.index.isin(kept)]
     rows = [
         [
-            _text(row["hardware"]),
-            _text(row["layer"]),
-            _text(row["pass_name"]),
+            text_cell(row["hardware"]),
+            text_cell(row["layer"]),
+            text_cell(row["pass_name"]),
             Cell(
                 f"{_range(row['input_least'], row['input_most'])} × {_range(row['weight_least'], row['weight_most'])}",
                 row["input_most"] * 100 + row["weight_most"],
             ),
-            _si(row["seconds"], "s"),
+            si_cell(row["seconds"], "s"),
             _share(row["time_share"]),
-            _si(row["joules"], "J"),
+            si_cell(row["joules"], "J"),
             _share(row["energy_share"]),
             _share(row["utilisation"]),
-            _text(row["bound"]),
+            text_cell(row["bound"]),
             Cell(f"{row['intensity']:.3g}", row["intensity"]),
         ]
         for row in sums.to_dict("records")
@@ -167,11 +149,11 @@ def _by_layer(folder: ResultFolder) -> pd.DataFrame:
     return sums
 
 
-def _text(text: str) -> Cell:
+def text_cell(text: str) -> Cell:
     return Cell(text, text)
 
 
-def _si(value: float, unit: str) -> Cell:
+def si_cell(value: float, unit: str) -> Cell:
     return Cell(si(value, unit).replace(" u", " µ"), float(value))
 
 

@@ -33,6 +33,8 @@ class Verdict:
 def verdict(folder: ResultFolder) -> Verdict:
     """The verdict on one machine or several."""
     headline = _alone(folder.runs[0]) if len(folder.runs) == 1 else _against(folder)
+    if folder.summary.iso:
+        headline = f"At the {folder.summary.iso[0].mode.replace('-', ' ')} of {folder.baseline.hardware}, {headline}"
     facts = [f"{_spends(folder, run)} {_over_training(folder, run)}".strip() for run in folder.runs]
     return Verdict(headline, facts, _cautions(folder))
 
@@ -115,6 +117,7 @@ def _cautions(folder: ResultFolder) -> list[str]:
     differences = unequal(folder)
     if differences:
         cautions.append(f"Not equal between the machines: {', '.join(differences)}.")
+    cautions += [f"{note}." for run in folder.runs for note in run.notes]
     first, last = folder.runs[0].iteration_range
     if (first, last) != (0, folder.run.iterations):
         cautions.append(f"Iterations {first:,} to {last:,} of {folder.run.iterations:,} only.")

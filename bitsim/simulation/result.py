@@ -167,5 +167,6 @@ class Result:
             "machine": machine_facts(self.machine),
             "conditions": conditions(self.machine),
             "price_sources": self.prices.sources(),
+            "notes": self.prices.notes(),
             "version": __version__,
         }

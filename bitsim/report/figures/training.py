@@ -103,7 +103,7 @@ def loss_curve(folder: ResultFolder) -> dict[str, Any] | None:
         "x": [place for place, _ in points],
         "y": rounded([value for _, value in points]),
         "yaxis": "y4",
-        "line": {"color": "@series2", "width": 1.5},
+        "line": {"color": "@loss", "width": 1.5},
         "hovertemplate": "loss %{y:.4g}<extra></extra>",
     }
 

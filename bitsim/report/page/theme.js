@@ -2,11 +2,11 @@
 // Colours of both themes by role.  The series are Okabe and Ito's palette, brightened on dark ground.
 const THEMES = {
   light: {
-    background: "#ffffff", text: "#1b1f24", muted: "#b4bbc3", grid: "#e3e7eb", axis: "#8b949e",
+    background: "#ffffff", text: "#1b1f24", muted: "#b4bbc3", grid: "#e3e7eb", axis: "#8b949e", loss: "#8e3a80",
     series: ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8a8f98"],
   },
   dark: {
-    background: "#14171c", text: "#e8ebef", muted: "#545e6a", grid: "#2b323b", axis: "#6b7682",
+    background: "#14171c", text: "#e8ebef", muted: "#545e6a", grid: "#2b323b", axis: "#6b7682", loss: "#d88fd0",
     series: ["#4aa3e0", "#ff8542", "#2bc79a", "#e39cc4", "#f2b134", "#8fd3f7", "#9aa1aa"],
   },
 };

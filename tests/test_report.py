@@ -41,7 +41,7 @@ def results(tmp_path_factory):
 @pytest.fixture(scope="module")
 def folder(results, tmp_path_factory):
     path = tmp_path_factory.mktemp("results") / "out"
-    write_folder(path, results)
+    write_folder(path, results, about=bitsim.compare(results).about())
     return read_folder(path)
 
 
@@ -261,6 +261,26 @@ def test_resized_machines_have_a_section(folder, own_folder):
     assert table.title == f"Machines brought to the chip area of {MACHINES[1]}"
     assert [cell.shown for cell in table.rows[0]] == [MACHINES[0], "array.cols: 24", "2.5 mm2", "2.4 mm2", "0.1 mm2"]
     assert "iso" not in {section.name for section in sections(folder)}
+
+
+def test_metrics_and_where_they_disagree(folder, results):
+    (section,) = [section for section in sections(folder) if section.name == "metrics"]
+    comparison = bitsim.compare(results)
+    cells = {row[0].shown: row[1:] for row in section.tables[0].rows}
+    assert [cell.value for cell in cells["time"][::2]] == [r.totals["latency_s"] for r in results]
+    base = results[0].totals["energy_j"]
+    assert [cell.value for cell in cells["energy"][1::2]] == pytest.approx(
+        [base / r.totals["energy_j"] for r in results]
+    )
+    assert len(section.sentences) == len(comparison.disagreements()) > 0
+    assert all(said.split(":")[0] in MACHINES[1:] for said in section.sentences)
+
+
+def test_notes_on_prices_are_cautions(tmp_path, results):
+    small = bitsim.load_hardware(MACHINES[0], {"weight_buffer": "16 KiB"})
+    write_folder(tmp_path / "out", [bitsim.simulate(results[0].trace, small)])
+    said = verdict(read_folder(tmp_path / "out")).cautions
+    assert said == [f"{note}." for note in bitsim.simulate(results[0].trace, small).prices.notes()] and said
 
 
 def test_the_page_holds_everything_and_loads_nothing(folder):

@@ -95,10 +95,19 @@ def test_dots_are_below_their_roofs(folder, results):
         for dot in dots:
             below = np.array(dot["x"]) * bytes_per_s
             assert (np.array(dot["y"]) <= below * (1 + 1e-5)).all()
-    widest = result.rows.assign(share=result.rows.utilisation * result.rows.cycles)
-    for row in widest.itertuples():
-        roof = run.machine.peak_bit_products_per_cycle / (row.input_hw_bits * row.weight_hw_bits)
-        assert row.macs / row.cycles / roof == pytest.approx(row.utilisation)
+        for row in result.rows.itertuples():
+            roof = run.machine.peak_bit_products_per_cycle / (row.input_hw_bits * row.weight_hw_bits)
+            assert row.macs / row.cycles / roof == pytest.approx(row.utilisation)
+
+
+def test_a_precision_has_one_colour_on_all_machines(folder):
+    colours = {}
+    for figure in roofline_figures(folder):
+        for roof in figure.views[0].traces:
+            if roof["mode"] == "lines+text":
+                colours.setdefault(roof["name"], set()).add(roof["line"]["color"])
+    assert "8×8 bits" in colours and all(len(found) == 1 for found in colours.values())
+    assert len(set.union(*colours.values())) == len(colours)
 
 
 def test_training_adds_up_whatever_the_bins(folder, results):
@@ -315,6 +324,24 @@ def no_machine(path):
     path.write_text(json.dumps(summary))
 
 
+def no_runs(path):
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"runs": []}))
+
+
+def one_twice(path):
+    summary = json.loads(path.read_text())
+    summary["runs"][1] = summary["runs"][0]
+    path.write_text(json.dumps(summary))
+
+
+def elsewhere(path):
+    path.write_text(path.read_text().replace('"hardware": "int8', '"hardware": "../int8'))
+
+
+def a_long_value(path):
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"runs": "x" * 10_000}))
+
+
 def empty(path):
     pd.read_parquet(path).iloc[:0].to_parquet(path)
 
@@ -335,6 +362,10 @@ def shifted(path):
         ("summary.json", lambda path: path.unlink(), ["has no summary.json, allowed: a folder that --out"]),
         ("summary.json", spoil_json, ["summary.json:", "not JSON"]),
         ("summary.json", no_machine, ["runs.0.machine: missing key", "runs.2.iterations: 0: "]),
+        ("summary.json", no_runs, ["runs: none; allowed: one or more"]),
+        ("summary.json", one_twice, [f"runs: {MACHINES[0]}, {MACHINES[0]}, {MACHINES[2]}; allowed: one or more, each"]),
+        ("summary.json", elsewhere, ["runs.1.hardware: '../int8_16x32_192b'"]),
+        ("summary.json", a_long_value, ["summary.json: runs: 'xxx"]),
         ("rows.parquet", lambda path: path.unlink(), ["rows.parquet: cannot be read: No such file"]),
         ("rows.parquet", lambda path: path.write_bytes(b"PAR1 not"), ["rows.parquet: cannot be read: not Parquet"]),
         ("rows.parquet", without_cycles, ["rows.parquet: lacks columns cycles, issue_cycles"]),
@@ -350,7 +381,7 @@ def test_damaged_folders(bitsim_command, own_folder, file, spoil, messages):
     spoil(own_folder / file)
     status, out, err = bitsim_command("report", own_folder)
     assert status == 2 and out == "" and "Traceback" not in err
-    assert all(message in err for message in messages), err
+    assert all(message in err for message in messages) and max(map(len, err.splitlines())) < 500, err
     assert not (own_folder / "report.html").exists()
 
 

@@ -33,6 +33,7 @@ KEYS = ("hardware", "layer", "pass", "input_bits", "weight_bits", "input_hw_bits
 # A cost of one occurrence times the occurrences and iterations it stands for.
 ADDITIVE = ("macs", "float_macs", "bit_ops", "cycles", "dram_read_bits", "dram_write_bits")
 BATCH_ROWS = 2**16
+MOST_SAID = 300  # characters of a fault: what is wrong may be a value of any length
 Number = Annotated[float, Field(ge=0)]
 
 
@@ -52,7 +53,7 @@ class MachineFacts(_Read):
 class RunSummary(_Read):
     """One machine in summary.json."""
 
-    hardware: str
+    hardware: Annotated[str, Field(pattern=r"^[^/\\]+$")]  # its machine file is in the folder
     trace: str
     config_hash: str
     trace_hash: str
@@ -110,7 +111,7 @@ class Summary(_Read):
     """summary.json."""
 
     bitsim: str
-    runs: Annotated[tuple[RunSummary, ...], Field(min_length=1)]
+    runs: tuple[RunSummary, ...]
     baseline: str | None = None
     iso: tuple[Resizing, ...] = ()
     metrics: tuple[Metrics, ...] = ()
@@ -204,8 +205,14 @@ def _read_summary(path: Path) -> Summary:
     try:
         summary = Summary.model_validate(content)
     except ValidationError as error:
-        faults = [f"{path}: {'.'.join(map(str, item['loc']))}: {refusal(item)}" for item in error.errors()]
+        listed = [f"{path}: {'.'.join(map(str, item['loc']))}: {refusal(item)}" for item in error.errors()]
+        faults = [
+            f"{fault[:MOST_SAID]}…" if len(fault) > MOST_SAID else fault for fault in listed[: strict_yaml.MAX_FAULTS]
+        ]
         raise InputError(faults) from None
+    names = [run.hardware for run in summary.runs]
+    if not names or len(set(names)) < len(names):
+        raise InputError(f"{path}: runs: {', '.join(names) or 'none'}; allowed: one or more, each machine once")
     if len({run.iteration_range for run in summary.runs}) > 1:
         raise InputError(f"{path}: runs: of different iterations, allowed: the same for all")
     return summary

@@ -24,18 +24,24 @@ WIDEST_WORDS = 3
 
 
 class Shared(NamedTuple):
-    """What rooflines of one report share: ends of both axes, as powers of ten, and the symbol of each pass."""
+    """What rooflines of one report share.
+
+    Ends of both axes, as powers of ten; symbols: {pass: symbol}; colours: {bit products of one MAC: colour}.
+    """
 
     macs_per_byte: tuple[float, float]
     macs_per_s: tuple[float, float]
     symbols: dict[str, str]
+    colours: dict[int, str]
 
 
 def roofline_figures(folder: ResultFolder) -> list[Figure]:
     """One figure a machine, all on the same axes."""
     points = {run.hardware: _points(folder, run) for run in folder.runs}
     reach = _reach(list(points.values()), folder.runs)
-    shared = Shared(*reach, {name: symbol_of(folder, name) for name in folder.passes})
+    products = sorted({int(number) for frame in points.values() for number in frame["products"]})
+    colours = {number: ROOF_COLOURS[min(i, len(ROOF_COLOURS) - 1)] for i, number in enumerate(products)}
+    shared = Shared(*reach, {name: symbol_of(folder, name) for name in folder.passes}, colours)
     return [_figure(run, points[run.hardware], shared, i) for i, run in enumerate(folder.runs)]
 
 
@@ -77,11 +83,11 @@ def _figure(run: RunSummary, points: pd.DataFrame, shared: Shared, place: int) -
     bytes_per_s = run.machine.memory_bits_per_s / 8
     traces: list[dict[str, Any]] = []
     most = MOST_DOTS // len(shared.symbols)
-    roofs = sorted(points["roof_macs_per_s"].unique(), reverse=True)
-    colours = {roof: ROOF_COLOURS[min(i, len(ROOF_COLOURS) - 1)] for i, roof in enumerate(roofs)}
-    for roof in roofs:
-        at_roof = points[points["roof_macs_per_s"] == roof]
-        traces.append(_roof(roof, left, right, bytes_per_s, colours[roof], _widths(at_roof)))
+    for products, colour in shared.colours.items():
+        at_roof = points[points["products"] == products]
+        if len(at_roof):
+            roof = float(at_roof["roof_macs_per_s"].iloc[0])
+            traces.append(_roof(roof, left, right, bytes_per_s, colour, _widths(at_roof)))
     shown = 0
     for pass_name, symbol in shared.symbols.items():
         mine = points[points["pass"] == pass_name].head(most)
@@ -89,7 +95,7 @@ def _figure(run: RunSummary, points: pd.DataFrame, shared: Shared, place: int) -
         if len(mine):
             traces += [
                 _legend_entry(pass_name, symbol),
-                _dots(pass_name, symbol, mine, [colours[roof] for roof in mine["roof_macs_per_s"]]),
+                _dots(pass_name, symbol, mine, [shared.colours[int(number)] for number in mine["products"]]),
             ]
     number, unit = scale(bytes_per_s, "B/s")
     layout = {

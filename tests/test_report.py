@@ -17,7 +17,7 @@ from bitsim.report.figures.precision import precision_figure
 from bitsim.report.figures.ratios import ratios_figure
 from bitsim.report.figures.roofline import roofline_figures
 from bitsim.report.figures.stacked_bars import cycles_figure, energy_figure
-from bitsim.report.figures.training import stage_starts, training_figure
+from bitsim.report.figures.training import loss_curve, stage_starts, training_figure
 from bitsim.report.folder import write_folder
 from bitsim.report.html import report_html, sections
 from bitsim.report.result_folder import read_folder
@@ -170,6 +170,22 @@ def test_float_layers_are_named_and_apart(trace_folder, tmp_path):
     fc = np.array(bits["z"][1], float)
     assert np.isnan(fc[50:]).all() and (fc[:50] == 4).all() and set(floats["z"][1]) == {None}
     assert layers_table(folder).rows[0][3].shown == "float × float"
+
+
+@pytest.mark.parametrize(
+    ("loss", "shown"),
+    [
+        ("iterations_per_epoch: 25\nloss: {train: [2.0, 1.0, 0.0, 0.25]}\n", [(25, 2.0), (50, 1.0), (100, 0.25)]),
+        ("iterations_per_epoch: 50\nloss: [2.0, 1.0]\n", [(50, 2.0), (100, 1.0)]),
+        ("loss: {train: [2.0, 1.0]}\n", None),  # nothing says when
+        ("iterations_per_epoch: 50\nloss: {test: [2.0, 1.0]}\n", None),
+    ],
+)
+def test_loss_stands_at_the_end_of_its_epoch(trace_folder, tmp_path, results, loss, shown):
+    trace = bitsim.open_trace(trace_folder(run=RUN + loss, name="lossy"))
+    write_folder(tmp_path / "out", [bitsim.simulate(trace, results[0].machine)])
+    curve = loss_curve(read_folder(tmp_path / "out"))
+    assert (curve and list(zip(curve["x"], curve["y"], strict=True))) == shown
 
 
 def test_stages_are_few_or_none():

@@ -44,39 +44,34 @@ def precision_bins(trace: Trace, first: int, last: int) -> PrecisionBins:
     most = max(1, min(MOST_BINS, MOST_CELLS // layers))
     edges = bin_edges(first, last, trace.run.iterations_per_epoch, most)
     shape = (layers, len(edges) - 1)
-    bit_sums, quantised = np.zeros((3, *shape)), np.zeros((3, *shape))
-    samples, floats, ran = np.zeros(shape), np.zeros(shape), np.zeros(shape)
+    # Of each cell: iterations run; samples, those with a float operand; of each operand those below float, their bits.
+    sums = np.zeros((3 + 2 * len(OPERANDS), *shape))
     for run in trace.span_runs(first, last):
-        runs = overlaps(edges, run.start, run.end)
-        here = runs.iterations * (run.groups[runs.place] > 0)
-        np.add.at(ran, (run.layer[runs.place], runs.bin), here)
-        of_span, group_samples, widths = _groups(run)
-        cut = overlaps(edges, run.start[of_span], run.end[of_span])
-        cell = run.layer[of_span[cut.place]], cut.bin
-        weight = group_samples[cut.place] * cut.iterations
-        any_float = np.zeros(len(weight), bool)
-        for operand, bits in enumerate(widths):
-            is_float = bits[cut.place] == FLOAT_BITS
-            any_float |= is_float
-            np.add.at(quantised[operand], cell, weight * ~is_float)
-            np.add.at(bit_sums[operand], cell, weight * ~is_float * bits[cut.place])
-        np.add.at(samples, cell, weight)
-        np.add.at(floats, cell, weight * any_float)
+        cut = overlaps(edges, run.start, run.end)
+        cell = run.layer[cut.place], cut.bin
+        for total, one_iteration in zip(sums, _of_spans(run), strict=True):
+            np.add.at(total, cell, one_iteration[cut.place] * cut.iterations)
+    ran, samples, floats = sums[:3]
     return PrecisionBins(
         edges,
-        _ratio(bit_sums, quantised, np.nan),
+        _ratio(sums[4::2], sums[3::2], np.nan),
         ran / np.diff(edges),
         _ratio(floats, samples, 0.0),
     )
 
 
-def _groups(run: Spans) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
-    """(span, samples, [bits of each operand]) of each group of samples of a run; all (groups,)."""
-    order = group_order(run)
-    packed = run.group_widths[order].astype(np.int64)
-    mask = (1 << WIDTH_BITS) - 1
-    widths = [packed >> WIDTH_BITS * (4 - operand) & mask for operand in range(len(OPERANDS))]
-    return np.repeat(np.arange(len(run.start)), run.groups), run.group_samples[order].astype(np.int64), widths
+def _of_spans(run: Spans) -> list[np.ndarray]:
+    """What one iteration of each span adds to its cell, in the order of the sums; all (spans,)."""
+    spans = len(run.start)
+    of_span, order = np.repeat(np.arange(spans), run.groups), group_order(run)
+    samples, packed = run.group_samples[order].astype(float), run.group_widths[order].astype(np.int64)
+    widths = [packed >> WIDTH_BITS * (4 - place) & (1 << WIDTH_BITS) - 1 for place in range(len(OPERANDS))]
+    any_float = np.logical_or.reduce([bits == FLOAT_BITS for bits in widths])
+    parts = [samples, samples * any_float]
+    for bits in widths:
+        quantised = samples * (bits != FLOAT_BITS)
+        parts += [quantised, quantised * bits]
+    return [(run.groups > 0).astype(float), *(np.bincount(of_span, part, spans) for part in parts)]
 
 
 def _ratio(parts: np.ndarray, whole: np.ndarray, where_none: float) -> np.ndarray:

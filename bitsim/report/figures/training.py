@@ -89,11 +89,13 @@ def stage_starts(edges: list[int], widths: list[np.ndarray]) -> list[int]:
 def loss_curve(folder: ResultFolder) -> dict[str, Any] | None:
     """The training loss at the end of each epoch inside the range, where run.yaml has one."""
     loss, per_epoch = folder.run.loss, folder.run.iterations_per_epoch
-    values = loss.get("train") if isinstance(loss, dict) else loss
-    if not values or not per_epoch or not all(isinstance(value, int | float) for value in values):
+    listed = (loss.get("train") if isinstance(loss, dict) else loss) or []
+    values = [float(value) for value in listed if isinstance(value, int | float)]
+    if not per_epoch or len(values) < len(listed):
         return None
     first, last = folder.runs[0].iteration_range
-    points = [(per_epoch * (i + 1), v) for i, v in enumerate(values) if first < per_epoch * (i + 1) <= last and v > 0]
+    ends = [(per_epoch * (place + 1), value) for place, value in enumerate(values)]
+    points = [(end, value) for end, value in ends if first < end <= last and value > 0]
     if not points:
         return None
     return {

@@ -328,6 +328,32 @@ def test_command(bitsim_command, folder, own_folder, tmp_path):
     assert (tmp_path / "new" / "page.html").read_text() == (own_folder / "report.html").read_text()
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--samples", "group"),
+        ("--samples", "one-by-one"),
+        ("--overlap", "overlap", "--iterations", "55:65"),
+        ("--passes", "wgrad", "--rows", "trace"),
+    ],
+)
+def test_every_kind_of_run_has_a_report(bitsim_command, trace_folder, tmp_path, options):
+    machines = ("--hw", MACHINES[0], "--hw", MACHINES[2])
+    status, _, err = bitsim_command("run", trace_folder(), *machines, *options, "--out", tmp_path / "out")
+    assert status == 0, err
+    status, text, err = bitsim_command("report", tmp_path / "out")
+    assert status == 0 and err == "" and "trains" in text
+    folder = read_folder(tmp_path / "out")
+    for place, run in enumerate(folder.runs):
+        bars = [bar for bar in energy_figure(folder).views[0].traces if panel_of(bar) == place]
+        factor = scale(max(one.energy_j / one.iterations for one in folder.runs), "J")[0]
+        assert sum(bar["x"][0] for bar in bars) == pytest.approx(run.energy_j_per_iteration * factor, rel=1e-4)
+        assert folder.costs.query("hardware == @run.hardware").cycles.sum() == pytest.approx(run.cycles)
+        training = folder.training[run.hardware]
+        length = training.iteration_end - training.iteration_start
+        assert (training.latency_s * length).sum() == pytest.approx(run.latency_s)
+
+
 def spoil_json(path):
     path.write_text(path.read_text()[:50])
 

@@ -165,7 +165,7 @@ class Result:
             "latency_s_per_iteration": totals["latency_s"] / count,
             "energy_j_per_iteration": totals["energy_j"] / count,
             "machine": machine_facts(self.machine),
-            "conditions": conditions(self.machine),
+            "conditions": conditions(self.machine, self.timing),
             "price_sources": self.prices.sources(),
             "notes": self.prices.notes(),
             "version": __version__,

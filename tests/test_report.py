@@ -192,6 +192,9 @@ def test_stages_are_few_or_none():
     edges = list(range(0, 120, 10))
     steps = np.repeat([3.0, 4.0, 8.0], [4, 4, 3])
     assert stage_starts(edges, [steps, np.full(11, 8.0), np.full(11, np.nan)]) == [40, 80]
+    inside = np.repeat([3.0, 3.9, 4.0, 7.0], [4, 1, 3, 3])  # most of the bin from 40 on is after the switch
+    assert stage_starts(edges, [inside] * 3) == [40, 80]
+    assert stage_starts([0, 10], [np.array([3.0])] * 3) == []
     restless = np.tile([3.0, 4.0], 20)
     assert stage_starts(list(range(41)), [restless] * 3) == []
 

@@ -110,7 +110,7 @@ def _over_training(folder: ResultFolder, run: RunSummary) -> str:
 def _cautions(folder: ResultFolder) -> list[str]:
     cautions = []
     if folder.run.synthetic:
-        cautions.append("The trace is synthetic: its widths follow a published schedule, no training was recorded.")
+        cautions.append("The trace is synthetic: its widths follow a schedule, no training was recorded.")
     analytical = [run.hardware for run in folder.runs if run.timing != "exact"]
     if analytical:
         cautions.append(f"{', '.join(analytical)}: by a published closed-form model, not by the exact engine.")

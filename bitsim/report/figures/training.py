@@ -81,8 +81,18 @@ def mean_widths(folder: ResultFolder) -> tuple[list[int], list[np.ndarray]]:
 
 def stage_starts(edges: list[int], widths: list[np.ndarray]) -> list[int]:
     """Iterations at which a mean width moves by LEAST_STEP_BITS; none where they are too many to be stages."""
-    moves = np.nanmax([np.abs(np.diff(np.nan_to_num(bits))) for bits in widths], axis=0, initial=0)
-    found = [edges[i + 1] for i in np.flatnonzero(moves >= LEAST_STEP_BITS)]
+    steps = np.array([np.diff(np.nan_to_num(bits)) for bits in widths])
+    moves = steps[np.abs(steps).argmax(axis=0), np.arange(steps.shape[1])] if steps.shape[1] else steps[0]
+    found: list[int] = []
+    last = -2
+    for place in np.flatnonzero(np.abs(moves) >= LEAST_STEP_BITS).tolist():
+        if place == last + 1 and moves[place] * moves[last] > 0:
+            # A switch inside a bin moves the mean at both its ends: the larger move stands for it.
+            if abs(moves[place]) > abs(moves[last]):
+                found[-1] = edges[place + 1]
+        else:
+            found.append(edges[place + 1])
+        last = place
     return found if len(found) <= MOST_STAGES else []
 
 

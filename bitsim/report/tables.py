@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bitsim.report.result_folder import ResultFolder, RunSummary
+from bitsim.report.result_folder import ResultFolder
+from bitsim.report.summary_file import RunSummary
 from bitsim.report.text import si
 from bitsim.simulation.compare import TOTAL
 from bitsim.workload import FLOAT_BITS

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from bitsim.report.figures.figure import words
-from bitsim.report.result_folder import ResultFolder, RunSummary
+from bitsim.report.result_folder import ResultFolder
+from bitsim.report.summary_file import RunSummary
 from bitsim.report.text import si
 
 CLASS_WORDS = {

@@ -6,7 +6,8 @@ from typing import Any
 
 from bitsim.report.figures.figure import Bands, Figure, View, bands, label, rounded
 from bitsim.report.figures.layers import band_sums
-from bitsim.report.result_folder import ResultFolder, RunSummary
+from bitsim.report.result_folder import ResultFolder
+from bitsim.report.summary_file import RunSummary
 
 SYMBOLS = ("circle", "square", "diamond", "cross", "x", "star", "triangle-up", "triangle-down", "hexagon", "hourglass")
 MOST_NAMES = 60

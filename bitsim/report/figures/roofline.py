@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bitsim.report.figures.figure import Figure, View, label, rounded, scale
 from bitsim.report.figures.ratios import symbol_of
-from bitsim.report.result_folder import ResultFolder, RunSummary
+from bitsim.report.result_folder import ResultFolder
+from bitsim.report.summary_file import RunSummary
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -111,7 +111,7 @@ def read_folder(path: Path) -> ResultFolder:
     )
 
 
-def _batches(path: Path, needed: tuple[str, ...]) -> Iterator[pd.DataFrame]:
+def batches(path: Path, needed: tuple[str, ...]) -> Iterator[pd.DataFrame]:
     """Rows of a Parquet file as frames; InputError if it cannot be read, or lacks one of the columns `needed`."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -134,7 +134,7 @@ def _read_costs(path: Path) -> pd.DataFrame:
 
     sums: pd.DataFrame | None = None
     classes = [f"{name}_cycles" for name in CLASSES]
-    for rows in _batches(path, (*KEYS, *ADDITIVE, "occurrences", "iterations", "utilisation", "energy_pj", *classes)):
+    for rows in batches(path, (*KEYS, *ADDITIVE, "occurrences", "iterations", "utilisation", "energy_pj", *classes)):
         added = [n for n in rows.columns if n in ADDITIVE or n.endswith(("_pj", "_cycles"))]
         times = rows["occurrences"].astype(float) * rows["iterations"]
         part = rows[added].astype(float).mul(times, axis=0)
@@ -153,7 +153,7 @@ def _read_training(path: Path, names: list[str], edges: np.ndarray) -> dict[str,
 
     totals: dict[str, np.ndarray] = {}
     columns: list[str] = []
-    for rows in _batches(path, ("hardware", "iteration_start", "iteration_end", "latency_s", "energy_pj")):
+    for rows in batches(path, ("hardware", "iteration_start", "iteration_end", "latency_s", "energy_pj")):
         columns = ["latency_s", *(name for name in rows.columns if name.endswith("_pj"))]
         for name, mine in rows.groupby("hardware", sort=False):
             starts, ends = (mine[c].to_numpy() for c in ("iteration_start", "iteration_end"))
@@ -176,7 +176,7 @@ def _read_precision(path: Path) -> pd.DataFrame:
     import pandas as pd
 
     needed = ("iteration_start", "iteration_end", "layer", "ran_share", "float_share")
-    frames = list(_batches(path, (*needed, "activation_bits", "weight_bits", "gradient_bits")))
+    frames = list(batches(path, (*needed, "activation_bits", "weight_bits", "gradient_bits")))
     if not frames:
         raise InputError(f"{path}: has no rows")
     return pd.concat(frames, ignore_index=True)

@@ -100,8 +100,8 @@ class Comparison:
         time, energy = (table[column].map(verdict) for column in ("speedup", "energy_ratio"))
         return table[((time == BETTER) & (energy == WORSE)) | ((time == WORSE) & (energy == BETTER))]
 
-    def document(self) -> dict[str, Any]:
-        """The comparison as one JSON object."""
+    def about(self) -> dict[str, Any]:
+        """What the comparison says of the machines as a whole, as plain data."""
         return {
             "baseline": self.baseline.machine.name,
             "differences": self.differences(),
@@ -110,6 +110,11 @@ class Comparison:
             "metrics": [document(one, self.measured_baseline) for one in self.measured],
             "disagreements": [asdict(one) for one in self.disagreements()],
             "over_training": [asdict(one) for one in self.over_training],
+        }
+
+    def document(self) -> dict[str, Any]:
+        """The comparison as one JSON object."""
+        return self.about() | {
             "runs": [result.summary() for result in self.results],
             "by_pass": self.by_pass().to_dict("records"),
             "by_layer": self.by_layer().to_dict("records"),

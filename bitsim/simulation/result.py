@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from bitsim import __version__
 from bitsim.accelerators.registry import Machine
+from bitsim.conditions import conditions
 from bitsim.energy import PriceList
 from bitsim.simulation.cost import COST_COLUMNS
+from bitsim.simulation.machine_facts import machine_facts
 from bitsim.simulation.rows import RunRows
 from bitsim.trace import Trace
 
@@ -162,6 +164,9 @@ class Result:
             "cycles_per_iteration": totals.get("cycles", 0) / count,
             "latency_s_per_iteration": totals["latency_s"] / count,
             "energy_j_per_iteration": totals["energy_j"] / count,
+            "machine": machine_facts(self.machine),
+            "conditions": conditions(self.machine, self.timing),
             "price_sources": self.prices.sources(),
+            "notes": self.prices.notes(),
             "version": __version__,
         }

@@ -9,8 +9,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from bitsim.simulation.cost import PassCost
-from bitsim.simulation.iterations import CostTable, IterationSums, RunningSums, group_order
+from bitsim.simulation.iterations import CostTable, IterationSums, RunningSums
 from bitsim.trace import Tally, Trace
+from bitsim.trace.spans import group_order
 from bitsim.workload import Widths
 
 

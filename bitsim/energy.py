@@ -4,9 +4,9 @@ Assumptions
     - A counter without a price, or a price without a counter to charge, is an error, not a zero.
     - Leakage (SRAM with its gates, and logic) and DRAM static power are charged for the whole time a
       pass runs, in columns of their own; while the machine is idle between passes nothing is charged.
-    - Every machine has a vector unit at its output buffer, at the same prices: it requantises finished sums, adds up weight
-      gradients, updates weights and does element-wise layers. Requantising is a multiplication of an accumulator
-      word by a scale of `vector.scale_bits` bits, an addition and a shift; its time is hidden behind the store.
+    - Every machine has a vector unit at its output buffer, at the same prices: it requantises finished sums, adds up
+      weight gradients, updates weights and does element-wise layers. Requantising is a multiplication of an
+      accumulator word by a scale of `vector.scale_bits` bits, an addition and a shift; its time hides behind the store.
 """
 
 from __future__ import annotations

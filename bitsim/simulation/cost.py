@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -37,7 +38,7 @@ from bitsim.kernels.program import (
 )
 from bitsim.mapping import search
 from bitsim.mapping.program import beats, exact_sum
-from bitsim.mapping.search import Timed
+from bitsim.mapping.search import Contender, Timed, contenders
 from bitsim.workload import FLOAT_BITS, Layer, Product, Widths, lower
 
 OBJECTIVES = ("cycles", "energy", "edp")
@@ -86,6 +87,15 @@ class PassCost:
     mappings: tuple[Timed, ...] = field(default=(), repr=False)
 
 
+@dataclass(frozen=True)
+class Part:
+    """One product of a pass, or a part of one with a split kernel: what it runs at, and its mappings, the chosen first."""
+
+    product: Product
+    datapath: Datapath
+    contenders: tuple[Contender, ...]
+
+
 class CostModel:
     """Costs of one machine, each distinct (product, widths) mapped and timed once."""
 
@@ -104,20 +114,16 @@ class CostModel:
 
         Raises MappingError (naming layer, pass and buffer) if no tile fits.
         """
-        accelerator = self.machine.accelerator
-        input_bits, weight_bits, output_bits = widths.operands(pass_name)
-        products = lower(layer, pass_name, samples, accelerator.config.dgrad == "zero-inserted")
+        input_bits, weight_bits, _ = widths.operands(pass_name)
         timed: list[Timed] = []
-        datapath = None
-        for product in products:
-            with located(self.machine, f"layer {layer.name}, {pass_name}"):
-                datapath = accelerator.datapath(product, input_bits, weight_bits, output_bits)
+        with located(self.machine, f"layer {layer.name}, {pass_name}"):
+            products = self._products(layer, pass_name, samples, widths)
+            for product, datapath in products:
                 timed += self._best(product, datapath)
-        assert datapath is not None
         counters = _total([t.execution.counters for t in timed])
         classes = _total([t.classes for t in timed])
         macs = layer.macs(samples)
-        real_macs = sum(p.real_macs for p in products)
+        real_macs = sum(product.real_macs for product, _ in products)
         hw_products = datapath.input_hw_bits * datapath.weight_hw_bits
         nests = tuple(t.execution.nest for t in timed)
         work = Work(counters, macs * hw_products, sum(_port_beats(nest) for nest in nests))
@@ -136,6 +142,21 @@ class CostModel:
         }
         values |= self._costs(work, classes)
         return PassCost(values, nests, work, tuple(timed))
+
+    def contenders(self, layer: Layer, pass_name: str, samples: int, widths: Widths) -> list[Part]:
+        """The products of `pass_cost` with every mapping that was timed for each, the chosen one first."""
+        with located(self.machine, f"layer {layer.name}, {pass_name}"):
+            return [
+                Part(part, datapath, tuple(listed))
+                for product, datapath in self._products(layer, pass_name, samples, widths)
+                for part, listed in contenders(product, *self._searched_with(datapath))
+            ]
+
+    def _products(self, layer: Layer, pass_name: str, samples: int, widths: Widths) -> list[tuple[Product, Datapath]]:
+        """The products of a pass with what the machine runs each at; at least one."""
+        accelerator = self.machine.accelerator
+        products = lower(layer, pass_name, samples, accelerator.config.dgrad == "zero-inserted")
+        return [(product, accelerator.datapath(product, *widths.operands(pass_name))) for product in products]
 
     def accumulate_cost(self, layer: Layer, samples: int, widths: Widths) -> PassCost:
         """Cost of adding one group's weight gradient to the sum of the groups before.
@@ -205,16 +226,13 @@ class CostModel:
     def _best(self, product: Product, datapath: Datapath) -> tuple[Timed, ...]:
         key = (product, datapath)
         if key not in self._searched:
-            self._searched[key] = search(
-                product,
-                self.machine.accelerator,
-                datapath,
-                self.machine.rate,
-                self.machine.port,
-                self._timer,
-                self._score,
-            )
+            self._searched[key] = search(product, *self._searched_with(datapath))
         return self._searched[key]
+
+    def _searched_with(self, datapath: Datapath) -> tuple[Any, ...]:
+        """What a search takes beside the product."""
+        machine = self.machine
+        return machine.accelerator, datapath, machine.rate, machine.port, self._timer, self._score
 
     def _score(self, cycles: int, counters: dict[str, int]) -> tuple[float, float]:
         energy_pj = self.prices.energy_pj(counters, cycles)["energy_pj"]

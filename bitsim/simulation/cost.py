@@ -2,9 +2,7 @@
 
 Assumptions
     - The products of a pass (phases of a strided dgrad) run one after the other with a barrier.
-    - bound: `compute` if issue is the largest share of cycles; `fill` if fill, hazard, switch and
-      set-up are; else the port is waited for: `memory` if it moves beats in at least half of all
-      cycles, `latency` if not.
+    - What bounds a pass is told from its cycles by class (simulation/bound.py).
 """
 
 from __future__ import annotations
@@ -39,6 +37,7 @@ from bitsim.kernels.program import (
 from bitsim.mapping import search
 from bitsim.mapping.program import beats, exact_sum
 from bitsim.mapping.search import Contender, Timed, contenders
+from bitsim.simulation.bound import Bound
 from bitsim.workload import FLOAT_BITS, Layer, Product, Widths, lower
 
 OBJECTIVES = ("cycles", "energy", "edp")
@@ -89,7 +88,7 @@ class PassCost:
 
 @dataclass(frozen=True)
 class Part:
-    """One product of a pass, or a part of one with a split kernel: what it runs at, and its mappings, the chosen first."""
+    """A product of a pass, or a part of its kernel: what it runs at, and every mapping timed, the chosen first."""
 
     product: Product
     datapath: Datapath
@@ -106,7 +105,7 @@ class CostModel:
         self.machine = machine
         self.prices = PriceList(machine)
         self._engine = ENGINES[timing]
-        self._objective = objective
+        self.objective = objective
         self._searched: dict[tuple[Product, Datapath], tuple[Timed, ...]] = {}
 
     def pass_cost(self, layer: Layer, pass_name: str, samples: int, widths: Widths) -> PassCost:
@@ -236,7 +235,7 @@ class CostModel:
 
     def _score(self, cycles: int, counters: dict[str, int]) -> tuple[float, float]:
         energy_pj = self.prices.energy_pj(counters, cycles)["energy_pj"]
-        value = {"cycles": cycles, "energy": energy_pj, "edp": energy_pj * cycles}[self._objective]
+        value = {"cycles": cycles, "energy": energy_pj, "edp": energy_pj * cycles}[self.objective]
         return value, energy_pj
 
     def _costs(self, work: Work, classes: dict[str, int]) -> dict[str, int | float | str]:
@@ -245,7 +244,7 @@ class CostModel:
         values |= {f"{name}_cycles": count for name, count in classes.items()}
         values["stall_cycles"] = cycles - classes["issue"]
         values["utilisation"] = work.bit_products / (cycles * self.machine.accelerator.peak_bit_products_per_cycle)
-        values["bound"] = _bound(classes, work.port_beats)
+        values["bound"] = Bound.of(classes, work.port_beats).name
         values |= {name: work.counters.get(name, 0) for name in self.prices.traffic_columns}
         values |= self.prices.energy_pj(work.counters, cycles)
         return values
@@ -275,16 +274,6 @@ def mac_columns(macs: int, real_macs: int, bits: tuple[int, int], hw_products: i
 
 def _port_beats(nest: Nest) -> int:
     return exact_sum(nest.rows[:, INPUT_BEATS : STORE_BEATS + 1].sum(axis=1), nest.counts)
-
-
-def _bound(classes: dict[str, int], port_beats: int) -> str:
-    waits = classes["wait_load"] + classes["wait_store"]
-    fill = classes["fill_drain"] + classes["hazard"] + classes["switch"] + classes["setup"]
-    if classes["issue"] >= max(waits, fill):
-        return "compute"
-    if fill > waits:
-        return "fill"
-    return "memory" if 2 * port_beats >= sum(classes.values()) else "latency"
 
 
 def _total(parts: list[dict[str, int]]) -> dict[str, int]:

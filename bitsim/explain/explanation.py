@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from bitsim.accelerators.seam import DIMENSIONS, OUTPUT, ROLES, Accelerator, Tile
+from bitsim.accelerators.seam import DIMENSIONS, ROLES, Accelerator, Tile
 from bitsim.explain.choice import Choice
 from bitsim.explain.rival import Rival, runner_up
 from bitsim.explain.sums import Sum, beat_sums, issue_sum
@@ -24,6 +24,7 @@ from bitsim.mapping.program import Walk, walk
 from bitsim.mapping.record import dimension_sizes, touches
 from bitsim.mapping.reuse import OperandReuse, reuse
 from bitsim.mapping.search import Timed
+from bitsim.simulation.bound import Bound
 from bitsim.simulation.cost import CostModel, Part
 from bitsim.workload import Product
 
@@ -99,6 +100,7 @@ class Explanation:
     rate_bits_per_cycle: float
     port: PortTiming
     objective: str
+    bound: Bound
     choice: Choice
     row: dict[str, Any]
     parts: tuple[PartExplanation, ...]
@@ -118,6 +120,7 @@ def explain(model: CostModel, choice: Choice) -> Explanation:
         float(machine.rate),
         machine.port,
         model.objective,
+        Bound.of({name: int(cost.values[f"{name}_cycles"]) for name in CLASSES}, cost.work.port_beats),
         choice,
         {"layer": choice.layer.name, "pass": choice.pass_name, "samples": choice.samples} | cost.values,
         tuple(_explain_part(model, part) for part in parts),
@@ -158,8 +161,21 @@ def _named(classes: np.ndarray) -> dict[str, int]:
 
 
 def _full_tile(product: Product, timed: Timed) -> Tile:
-    """The full tile as arrays of one entry."""
-    return shapes(product, np.array([timed.mapping.tile], np.int64))
+    """The full tile, its sizes as integers."""
+    arrays = shapes(product, np.array([timed.mapping.tile], np.int64))
+    sizes = dict(zip(DIMENSIONS, timed.mapping.tile, strict=True))
+    return Tile(
+        **sizes,
+        input_rows=int(arrays.input_rows[0]),
+        input_cols=int(arrays.input_cols[0]),
+        row_taps=arrays.row_taps,
+        col_taps=arrays.col_taps,
+        row_stride=arrays.row_stride,
+        col_stride=arrays.col_stride,
+        row_step=arrays.row_step,
+        col_step=arrays.col_step,
+        writes_filter=arrays.writes_filter,
+    )
 
 
 def _moves_with(loops: tuple[Loop, ...], dims: frozenset[str]) -> str | None:
@@ -171,8 +187,7 @@ def _occupation(accelerator: Accelerator, part: Part, full: Tile) -> tuple[Occup
     used = accelerator.footprint_bits(part.product, part.datapath, orientation, full)
     halves = {buffer.name: buffer.capacity_bits // buffer.halves for buffer in accelerator.buffers() if buffer.halves}
     return tuple(
-        Occupation(role, orientation.holds[role], int(np.max(used[role])), halves[orientation.holds[role]])
-        for role in ROLES
+        Occupation(role, orientation.holds[role], int(used[role]), halves[orientation.holds[role]]) for role in ROLES
     )
 
 
@@ -201,6 +216,3 @@ def _kinds(product: Product, tiles: Walk, timed: Timed, classes: np.ndarray) -> 
 
 def _range(values: np.ndarray) -> tuple[int, int]:
     return int(values.min()), int(values.max())
-
-
-__all__ = ["OUTPUT", "Explanation", "Loop", "Occupation", "PartExplanation", "TileKind", "explain"]

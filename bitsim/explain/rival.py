@@ -53,12 +53,13 @@ def _why(contenders: Sequence[Contender], objective: str) -> str:
     chosen, second = contenders[0], contenders[1]
     near = min(c.value for c in contenders) * (1 + NEAR)
     more_energy = second.energy_pj / chosen.energy_pj - 1
+    more = second.value / chosen.value - 1
     if second.value > near:
-        return f"{second.value / chosen.value - 1:.2%} more {objective}" + _mostly(chosen, second)
+        return f"{100 * more:.3g} % more {objective}" + _mostly(chosen, second)
     if more_energy > 0:
         return (
-            f"both are within {NEAR:.1%} of the least {objective} found ({second.value / chosen.value - 1:+.2%} to the "
-            f"chosen one), where the least energy decides: {more_energy:.2%} more"
+            f"both are within {100 * NEAR:g} % of the least {objective} found ({100 * more:+.2g} % against the chosen "
+            f"one), and there the least energy decides: {100 * more_energy:.2g} % more"
         )
     return f"it costs the same in {objective} and energy: the one found first is kept"
 

@@ -67,7 +67,9 @@ def simulate(
     if overlap == "overlap":
         assert isinstance(model, CostModel)
         run_rows = overlapped(model, barrier)
-    return Result(trace, machine, (first, last), run_rows, model.prices, timing == ANALYTICAL)
+    asked = {"objective": objective, "passes": ",".join(name for name in CHOOSABLE_PASSES if name in chosen)}
+    asked |= {"samples": samples, "overlap": overlap}
+    return Result(trace, machine, (first, last), run_rows, model.prices, timing == ANALYTICAL, asked)
 
 
 class _RowMaker:

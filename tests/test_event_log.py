@@ -66,7 +66,7 @@ def drawn(log, tail, cycles):
     return np.stack((kind, busy, finished, visible), axis=1)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(tile_programs())
 def test_every_cycle_of_the_log_is_that_of_the_per_cycle_model(program):
     tiles, timing = program

@@ -1,4 +1,8 @@
-"""What a timeline runs: the tile programs of a pass or of an iteration, with what each tile moves and occupies."""
+"""What a timeline runs: the tile programs of a pass or of an iteration, with what each tile moves and occupies.
+
+Assumption: a row without products (sums of groups added up) streams words; the bits of its tiles are shared out by
+their beats, the last tile takes the rest.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bitsim.accelerators.seam import ROLES, Accelerator
-from bitsim.kernels.program import Nest
+from bitsim.kernels.program import INPUT_BEATS, PSUM_BEATS, STORE_BEATS, Nest
 from bitsim.mapping.program import walk
 from bitsim.simulation.cost import CostModel, Part, PassCost
 from bitsim.simulation.overlap import Step, programs
@@ -26,7 +30,7 @@ class Held:
 
 @dataclass(frozen=True)
 class Program:
-    """One product, ready to run.  moved_bits: (R, 4) of mapping.program.Execution; held: of each operand it maps."""
+    """A product or stream, ready to run.  moved_bits: (R, 4) as of mapping.program.Execution; held: operands mapped."""
 
     name: str
     nest: Nest
@@ -54,8 +58,7 @@ def of_iteration(model: CostModel, layers: tuple[Layer, ...], steps: list[Step],
         if id(row) not in held:
             held[id(row)] = [()] * len(own)
             if row.cost.mappings:
-                bits = (int(row.cost.values[f"{name}_bits"]) for name in ("input", "weight", "output"))
-                asked = layers[row.layer_index], row.pass_name, row.samples, widths_of(row.pass_name, *bits)
+                asked = layers[row.layer_index], row.pass_name, row.samples, row.widths
                 held[id(row)] = [_held(model.machine.accelerator, part) for part in model.contenders(*asked)]
         found += _programs(f"{row.layer} {row.pass_name}", row.cost, own, held[id(row)])
     return [found] if overlap else [[program] for program in found]
@@ -76,8 +79,25 @@ def widths_of(pass_name: str, input_bits: int, weight_bits: int, output_bits: in
 def _programs(
     name: str, cost: PassCost, nests: tuple[Nest, ...] | list[Nest], held: list[tuple[Held, ...]]
 ) -> Iterator[Program]:
-    for number, (nest, moved, operands) in enumerate(zip(nests, cost.moved_bits, held, strict=True), 1):
-        yield Program(f"{name} {number}/{len(nests)}" if len(nests) > 1 else name, nest, moved, operands)
+    if cost.mappings:
+        moved = [timed.execution.moved_bits for timed in cost.mappings]
+    else:
+        moved = [_streamed(nest, cost.work.counters) for nest in nests]
+    for number, (nest, bits, operands) in enumerate(zip(nests, moved, held, strict=True), 1):
+        yield Program(f"{name} {number}/{len(nests)}" if len(nests) > 1 else name, nest, bits, operands)
+
+
+def _streamed(nest: Nest, counters: dict[str, int]) -> np.ndarray:
+    """(R, 4) bits of each tile of a stream, read as partial sums and stored."""
+    bits = np.zeros((len(nest.rows), 4), np.int64)
+    totals = {PSUM_BEATS: counters["dram_read_bits"], STORE_BEATS: counters["dram_write_bits"]}
+    for column, total in totals.items():
+        beats = [int(b) for b in nest.rows[:, column]]
+        all_beats = sum(b * int(count) for b, count in zip(beats, nest.counts, strict=True))
+        own = [total * b // all_beats for b in beats]
+        own[-1] += total - sum(b * int(count) for b, count in zip(own, nest.counts, strict=True))
+        bits[:, column - INPUT_BEATS] = own
+    return bits
 
 
 def _held(accelerator: Accelerator, part: Part) -> tuple[Held, ...]:

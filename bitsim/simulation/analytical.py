@@ -72,7 +72,7 @@ class AnalyticalModel:
         values |= {name: found.counters.get(name, 0) for name in self.prices.traffic_columns}
         values |= self.prices.energy_pj({}, 0) | found.energy_pj
         values["energy_pj"] = sum(found.energy_pj.values())
-        return PassCost(values, (), (), Work(found.counters, macs * hw_products, 0))
+        return PassCost(values, (), Work(found.counters, macs * hw_products, 0))
 
     def accumulate_cost(self, layer: Layer, samples: int, widths: Widths) -> PassCost:
         """No published model has it."""

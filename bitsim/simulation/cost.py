@@ -78,14 +78,10 @@ class Work:
 
 @dataclass(frozen=True)
 class PassCost:
-    """Everything one occurrence costs; bits, cycles and counts are exact integers.
-
-    moved_bits: what each tile of each of `nests` moves, as of mapping.program.Execution.
-    """
+    """Everything one occurrence costs; bits, cycles and counts are exact integers."""
 
     values: dict[str, int | float | str]
     nests: tuple[Nest, ...] = field(repr=False)
-    moved_bits: tuple[np.ndarray, ...] = field(repr=False)
     work: Work = field(repr=False)
     mappings: tuple[Timed, ...] = field(default=(), repr=False)
 
@@ -144,7 +140,7 @@ class CostModel:
             **mac_columns(macs, real_macs, (input_bits, weight_bits), hw_products),
         }
         values |= self._costs(work, classes)
-        return PassCost(values, nests, tuple(t.execution.moved_bits for t in timed), work, tuple(timed))
+        return PassCost(values, nests, work, tuple(timed))
 
     def contenders(self, layer: Layer, pass_name: str, samples: int, widths: Widths) -> list[Part]:
         """The products of `pass_cost` with every mapping that was timed for each, the chosen one first."""
@@ -183,10 +179,8 @@ class CostModel:
         sizes = np.full(len(runs), chunk, np.int64)
         sizes[-1] = rest + 1
         rows = np.zeros((len(runs), COLUMNS), np.int64)
-        none = np.zeros_like(sizes)
-        moved_bits = np.stack((none, none, 2 * sizes * width, sizes * width), axis=1)
-        rows[:, PSUM_BEATS] = beats(moved_bits[:, 2], self.machine.rate, full + 1)
-        rows[:, STORE_BEATS] = beats(moved_bits[:, 3], self.machine.rate, full + 1)
+        rows[:, PSUM_BEATS] = beats(2 * sizes * width, self.machine.rate, full + 1)
+        rows[:, STORE_BEATS] = beats(sizes * width, self.machine.rate, full + 1)
         rows[:, ISSUE] = -(-sizes // accelerator.accumulators)
         rows[:, DRAIN] = 1
         rows[:, FLAGS] = NEW_OUTPUT + STORE
@@ -215,7 +209,7 @@ class CostModel:
         values |= dict.fromkeys(("macs", "real_macs", "float_macs", "effective_macs", "bit_ops", "occupied_bit_ops"), 0)
         work = Work(counters, 0, _port_beats(nest))
         values |= self._costs(work, classes)
-        return PassCost(values, (nest,), (moved_bits,), work)
+        return PassCost(values, (nest,), work)
 
     def time(self, nests: list[Nest]) -> np.ndarray:
         """(nests, 7) int64: cycles by class of nests that follow each other without a barrier."""

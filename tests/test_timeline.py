@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 from collections import defaultdict
 
 import numpy as np
@@ -304,3 +305,16 @@ def test_an_iteration_in_which_nothing_ran(bitsim_command, results, tmp_path):
 def test_an_empty_timeline_is_a_file_too():
     empty = Timeline((), (), (0, 0), 0, 0, dict.fromkeys(CLASSES, 0))
     assert len(well_formed(trace_events(empty, {"hardware": "none"}))["traceEvents"]) == 1
+
+
+def test_the_example_of_the_page_runs(bitsim_command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    page = (diagrams.PAGE.parent / "explain.md").read_text()
+    commands, printed = re.search(
+        r"```bash\n((?:bitsim (?:run|report)[^\n]*\n)+)```\n```\n(.*?)```", page, re.DOTALL
+    ).groups()
+    run, *reports = commands.splitlines()
+    assert bitsim_command(*run.split()[1:])[0] == 0
+    out = [bitsim_command(*command.split()[1:])[1] for command in reports]
+    assert "".join(out) == printed
+    assert well_formed((tmp_path / "iteration.json").read_text())["otherData"]["iteration"] == 0

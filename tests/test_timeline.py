@@ -291,6 +291,28 @@ def test_folders_that_do_not_fit_any_more(bitsim_command, results, tmp_path):
     assert "has no summary.json" in bitsim_command("report", tmp_path, *arguments[2:])[2]
 
 
+def test_options_of_a_timeline_need_one(bitsim_command, tmp_path):
+    status, out, error = bitsim_command("report", tmp_path, "--layer", "conv", "--row", "2")
+    assert (status, out) == (2, "") and [line.partition(":")[0] for line in error.splitlines()] == ["--layer", "--row"]
+
+
+def test_a_folder_with_a_file_gone(bitsim_command, results, tmp_path):
+    _, folder = results()
+    file = tmp_path / "timeline.json"
+    for name in ("rows.parquet", "layers.csv", "run.yaml", "bitfusion_16x32_192b.yaml", "summary.json"):
+        (folder / name).rename(tmp_path / name)
+        arguments = ("report", folder, "--timeline", file, "--layer", "conv", "--pass", "forward")
+        status, out, error = bitsim_command(*arguments)
+        assert (status, out) == (2, "") and name in error and len(error.splitlines()) == 1
+        assert not file.exists()
+        (tmp_path / name).rename(folder / name)
+    (folder / "rows.parquet").write_bytes(b"PAR1")
+    assert "rows.parquet: cannot be read" in bitsim_command(*arguments)[2]
+    gone = tmp_path / "file" / "timeline.json"
+    (tmp_path / "file").write_text("")
+    assert bitsim_command("report", folder, "--timeline", gone, *arguments[4:])[0] == 2
+
+
 def test_an_iteration_in_which_nothing_ran(bitsim_command, results, tmp_path):
     nothing = PRECISION.replace("0,60,fc,6,4,4,8\n0,60,fc,2,8,4,8\n", "0,60,fc,0,4,4,8\n")
     nothing = nothing.replace("0,100,conv,,", "0,60,conv,0,4,4,8\n60,100,conv,,").replace(

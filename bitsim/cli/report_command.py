@@ -35,6 +35,17 @@ def report(
     """One HTML page, with everything it needs inside, of what RESULT_DIR holds; or what runs when, cycle by cycle."""
     if html is not None and html.is_dir():
         raise InputError(f"--html {html}: is a folder, allowed: a file")
+    given = {
+        "--hw": hw,
+        "--layer": layer,
+        "--pass": pass_,
+        "--iteration": iteration,
+        "--trace": trace,
+        "--tiles": tiles,
+    }
+    stray = [name for name, value in given.items() if value is not None] + (["--row"] if row != 1 else [])
+    if timeline is None and stray:
+        raise InputError([f"{name}: says what a timeline is of, allowed: with --timeline" for name in stray])
     lines = []
     if timeline is not None:
         choice = TimelineChoice(hw, layer, pass_, row, iteration, trace, tiles)

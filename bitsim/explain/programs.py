@@ -94,7 +94,7 @@ def _streamed(nest: Nest, counters: dict[str, int]) -> np.ndarray:
     for column, total in totals.items():
         beats = [int(b) for b in nest.rows[:, column]]
         all_beats = sum(b * int(count) for b, count in zip(beats, nest.counts, strict=True))
-        own = [total * b // all_beats for b in beats]
+        own = [total * b // max(all_beats, 1) for b in beats]
         own[-1] += total - sum(b * int(count) for b, count in zip(own, nest.counts, strict=True))
         bits[:, column - INPUT_BEATS] = own
     return bits

@@ -12,7 +12,8 @@ import pytest
 from bitsim.accelerators.registry import load_hardware
 from bitsim.errors import MappingError
 from bitsim.explain.programs import Program, of_pass, widths_of
-from bitsim.explain.timeline import ARRAY, LOADS, RESULTS, ROWS, STORES, Timeline, draw
+from bitsim.explain.timeline import Timeline, draw
+from bitsim.explain.tracks import ARRAY, LOADS, RESULTS, ROWS, STORES
 from bitsim.kernels.program import CLASSES, Nest
 from bitsim.report.trace_events import trace_events
 from bitsim.simulation.cost import CostModel

@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from bitsim import __version__
-from bitsim.explain.timeline import ARRAY, LOADS, RESULTS, ROWS, STORES, Timeline
+from bitsim.explain.timeline import Timeline
+from bitsim.explain.tracks import ARRAY, LOADS, RESULTS, ROWS, STORES
 
 PROCESS = 1
 FIRST_TRACKS = (ROWS, LOADS, STORES, ARRAY, RESULTS)

@@ -18,7 +18,18 @@ from bitsim.explain.choice import Choice
 from bitsim.explain.rival import Rival, runner_up
 from bitsim.explain.sums import Sum, beat_sums, issue_sum
 from bitsim.kernels.event_log import event_log
-from bitsim.kernels.program import CLASSES, DRAIN, ISSUE, PortTiming
+from bitsim.kernels.program import (
+    CLASSES,
+    DRAIN,
+    FLAGS,
+    ISSUE,
+    LOAD_INPUT,
+    LOAD_WEIGHT,
+    PSUM_BEATS,
+    STORE,
+    Nest,
+    PortTiming,
+)
 from bitsim.mapping.candidates import shapes
 from bitsim.mapping.program import Walk, walk
 from bitsim.mapping.record import dimension_sizes, touches
@@ -71,8 +82,8 @@ class PartExplanation:
 
     moves_with: the innermost loop over tiles that each operand changes with, None where it is moved once.
     array_loops: loops inside a full tile as far as the machine says them, (name, trips), outermost first.
-    tail: cycles by class after the last tile.  sums: issue and beats worked out.  rivals: how many mappings
-    were timed beside the chosen one.
+    tail: cycles by class after the last tile.  sums: issue and beats worked out.  transfers: loads and stores, each
+    with one cycle of grant.  rivals: how many mappings were timed beside the chosen one.
     """
 
     sizes: dict[str, int]
@@ -87,6 +98,7 @@ class PartExplanation:
     tail: dict[str, int]
     cycles: int
     sums: tuple[Sum, ...]
+    transfers: int
     rivals: int
     next_best: Rival | None
 
@@ -151,9 +163,17 @@ def _explain_part(model: CostModel, part: Part) -> PartExplanation:
         _named(log.tail),
         timed.cycles,
         (issue_sum(nest), *beat_sums(timed.execution, machine.rate)),
+        _transfers(nest),
         len(part.contenders) - 1,
         runner_up(part.contenders, model.objective),
     )
+
+
+def _transfers(nest: Nest) -> int:
+    """Loads and stores of a program: a load is one transfer, whatever it brings."""
+    flags = nest.rows[:, FLAGS]
+    loads = (flags & (LOAD_INPUT | LOAD_WEIGHT) != 0) | (nest.rows[:, PSUM_BEATS] > 0)
+    return int(nest.counts @ (loads.astype(np.int64) + (flags & STORE != 0)))
 
 
 def _named(classes: np.ndarray) -> dict[str, int]:

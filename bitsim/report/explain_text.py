@@ -165,12 +165,17 @@ def _reuse(found: Explanation) -> Iterator[str]:
 def _bound(found: Explanation) -> Iterator[str]:
     bound, row = found.bound, found.row
     added = {names: " + ".join(f"{n} {row[f'{n}_cycles']:,}" for n in names) for names in (WAITS, FILL)}
-    port = f"{bound.port_beats:,} beats of {bound.cycles:,} cycles, {bound.port_beats / bound.cycles:.0%}"
+    transfers, set_up = sum(part.transfers for part in found.parts), int(row["setup_cycles"])
+    array_cycles = bound.issue_cycles + set_up
     yield f"what bounds it: {bound.name}"
     yield f"  issue {bound.issue_cycles:,}"
     yield f"  waits {bound.wait_cycles:,} = {added[WAITS]}"
     yield f"  fill  {bound.fill_cycles:,} = {added[FILL]}"
-    yield f"  port  {port}"
+    yield f"  the array alone needs {array_cycles:,} cycles = issue {bound.issue_cycles:,} + setup {set_up:,}"
+    yield (
+        f"  the port alone needs {bound.port_beats + transfers:,} cycles = {bound.port_beats:,} beats "
+        f"({bound.port_beats / bound.cycles:.0%} of {bound.cycles:,} cycles) + {transfers:,} grants"
+    )
     yield f"  {_verdict(found)}"
 
 

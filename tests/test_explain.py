@@ -14,11 +14,13 @@ from bitsim.accelerators.registry import load_hardware
 from bitsim.accelerators.seam import Tile
 from bitsim.explain.choice import at_widths, in_iteration
 from bitsim.explain.explanation import explain
+from bitsim.explain.rival import runner_up
 from bitsim.kernels.program import CLASSES
 from bitsim.report.explain_text import explain_document, explain_text
 from bitsim.simulation.cost import CostModel
 from bitsim.trace import open_trace
 from bitsim.workload import lower
+from tests.conftest import LAYERS
 from tests.page_examples import EXAMPLE, printed
 from tests.strategies import random_layer
 
@@ -51,19 +53,20 @@ def test_numbers_are_those_of_the_row_of_run(machine, layer, pass_name):
     found = explained(machine, layer, pass_name, last)
     row = run_rows(machine, last)[layer, pass_name]
     assert found.row == {name: row[name] for name in found.row}
+    parts = [part for part in found.parts for _ in range(part.count)]
     for name in CLASSES:
-        summed = sum(part.tail[name] + sum(kind.classes[name] for kind in part.kinds) for part in found.parts)
+        summed = sum(part.tail[name] + sum(kind.classes[name] for kind in part.kinds) for part in parts)
         assert summed == row[f"{name}_cycles"], name
-    assert sum(kind.tiles for part in found.parts for kind in part.kinds) == row["tiles"]
-    assert sum(part.cycles for part in found.parts) == row["cycles"] == found.bound.cycles
+    assert sum(kind.tiles for part in parts for kind in part.kinds) == row["tiles"]
+    assert sum(part.cycles for part in parts) == row["cycles"] == found.bound.cycles
     assert found.bound.name == row["bound"]
-    sums = [one for part in found.parts for one in part.sums]
+    sums = [one for part in parts for one in part.sums]
     assert sum(one.total for one in sums if one.name == "issue_cycles") == row["issue_cycles"]
     beats = sum(one.total for one in sums if one.name.endswith("_beats"))
     assert beats == found.bound.port_beats
     # What either needs alone is a floor: issue and set-up of the array, beats and grants of the port.
     assert row["cycles"] >= row["issue_cycles"] + row["setup_cycles"]
-    assert row["cycles"] >= beats + sum(part.transfers for part in found.parts) > beats
+    assert row["cycles"] >= beats + sum(part.transfers for part in parts) > beats
 
 
 @pytest.mark.parametrize(("layer", "pass_name"), CASES)
@@ -116,13 +119,15 @@ def test_the_next_best_lost(layer, pass_name, objective):
     choice = in_iteration(trace(), layer, pass_name, 0)
     found, parts = explain(model, choice), model.contenders(choice.layer, pass_name, choice.samples, choice.widths)
     taken = model.pass_cost(choice.layer, pass_name, choice.samples, choice.widths).mappings
-    for part, shown, timed in zip(parts, found.parts, taken, strict=True):
+    rivals = [one.next_best for one in found.parts]
+    for part, timed in zip(parts, taken, strict=True):
         first = part.contenders[0]
         assert first.timed.mapping == timed.mapping
         near = min(c.value for c in part.contenders) * 1.005
         for other in part.contenders[1:]:
             assert other.value > near or other.energy_pj >= first.energy_pj
-        rival = shown.next_best
+        rival = runner_up(part.contenders, objective)
+        assert rival in rivals
         assert rival.cycles - timed.cycles == sum(rival.more_cycles.values())
         assert (f"more {objective}" in rival.why) == (part.contenders[1].value > near)
 
@@ -171,6 +176,18 @@ def test_array_loops_of_the_row_stationary_machine_are_the_cycles_of_its_pes():
         even += 1
 
 
+def test_products_that_are_alike_are_shown_once(trace_folder):
+    """A patch embedding, 4 x 4 at stride 4: its dgrad has 16 phases of one tap each, all alike."""
+    layers = LAYERS.replace("8,8,3,3,1,1,1,1,1,1,,false", "8,8,4,4,4,4,0,0,1,1,,true")
+    opened = open_trace(trace_folder(layers=layers))
+    for machine in ("bitfusion_16x32_192b", "eyeriss_12x14_108k"):
+        found = explain(CostModel(load_hardware(machine)), in_iteration(opened, "conv", "dgrad", 0))
+        assert [part.count for part in found.parts] == [16]
+        assert 16 * found.parts[0].cycles == found.row["cycles"]
+        assert 16 * sum(kind.tiles for kind in found.parts[0].kinds) == found.row["tiles"]
+        assert "16 products alike, of 16" in explain_text(found)
+
+
 def test_the_widths_of_an_iteration_are_those_given():
     met = in_iteration(trace(), "layer1.0.conv1", "dgrad", 0)
     given = at_widths(trace(), "layer1.0.conv1", "dgrad", "3,3,6", None)
@@ -184,7 +201,7 @@ def test_attention_and_a_product_of_one_tile(trace_folder):
     for machine in ("bitfusion_16x32_192b", "eyeriss_12x14_108k"):
         model = CostModel(load_hardware(machine))
         found = explain(model, in_iteration(opened, "attend", "dgrad_second", None))
-        assert found.row["cycles"] == sum(part.cycles for part in found.parts)
+        assert found.row["cycles"] == sum(part.count * part.cycles for part in found.parts)
         one_tile = explain(model, at_widths(opened, "fc", "forward", "8,8,8", 1))
         assert [part.loops for part in one_tile.parts] == [()]
         assert "tile: outputs 10, channels 8" in explain_text(one_tile)

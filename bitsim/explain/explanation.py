@@ -8,7 +8,7 @@ Assumptions
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -78,7 +78,7 @@ class TileKind:
 
 @dataclass(frozen=True)
 class PartExplanation:
-    """One product as it was mapped.
+    """One product as it was mapped, and `count` - 1 others that are alike in everything here.
 
     moves_with: the innermost loop over tiles that each operand changes with, None where it is moved once.
     array_loops: loops inside a full tile as far as the machine says them, (name, trips), outermost first.
@@ -86,6 +86,7 @@ class PartExplanation:
     with one cycle of grant.  rivals: how many mappings were timed beside the chosen one.
     """
 
+    count: int
     sizes: dict[str, int]
     taps: int
     orientation: str
@@ -105,7 +106,7 @@ class PartExplanation:
 
 @dataclass(frozen=True)
 class Explanation:
-    """A pass taken apart; row: the columns of its result row; reuse: by operand."""
+    """A pass taken apart; row: the columns of its result row; parts: one for all that are alike; reuse: by operand."""
 
     hardware: str
     clock_hz: float
@@ -135,9 +136,26 @@ def explain(model: CostModel, choice: Choice) -> Explanation:
         Bound.of({name: int(cost.values[f"{name}_cycles"]) for name in CLASSES}, cost.work.port_beats),
         choice,
         {"layer": choice.layer.name, "pass": choice.pass_name, "samples": choice.samples} | cost.values,
-        tuple(_explain_part(model, part) for part in parts),
+        _explain_parts(model, parts),
         reuse(accelerator, chosen),
     )
+
+
+def _explain_parts(model: CostModel, parts: list[Part]) -> tuple[PartExplanation, ...]:
+    """Parts in the order they run first, those that are alike put together."""
+    of_part: dict[int, PartExplanation] = {}
+    found: list[PartExplanation] = []
+    for part in parts:
+        if id(part) not in of_part:  # equal products are one and the same part
+            of_part[id(part)] = _explain_part(model, part)
+        one = of_part[id(part)]
+        for place, other in enumerate(found):
+            if replace(other, count=1) == one:
+                found[place] = replace(other, count=other.count + 1)
+                break
+        else:
+            found.append(one)
+    return tuple(found)
 
 
 def _explain_part(model: CostModel, part: Part) -> PartExplanation:
@@ -151,6 +169,7 @@ def _explain_part(model: CostModel, part: Part) -> PartExplanation:
     full = _full_tile(product, timed)
     log = event_log([nest], machine.port.array())
     return PartExplanation(
+        1,
         sizes,
         product.taps,
         timed.orientation.name,

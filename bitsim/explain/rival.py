@@ -61,7 +61,8 @@ def _why(contenders: Sequence[Contender], objective: str) -> str:
             f"both are within {100 * NEAR:g} % of the least {objective} found ({100 * more:+.2g} % against the chosen "
             f"one), and there the least energy decides: {100 * more_energy:.2g} % more"
         )
-    return f"it costs the same in {objective} and energy: the one found first is kept"
+    both = objective if objective == "energy" else f"{objective} and energy"
+    return f"it costs the same in {both}: the one found first is kept"
 
 
 def _mostly(chosen: Contender, second: Contender) -> str:

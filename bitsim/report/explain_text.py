@@ -30,9 +30,11 @@ def explain_document(found: Explanation) -> dict[str, Any]:
 def explain_text(found: Explanation) -> str:
     """The explanation as lines of text."""
     lines = [*_head(found), ""]
-    for number, part in enumerate(found.parts, 1):
-        if len(found.parts) > 1:
-            lines += [f"product {number} of {len(found.parts)}, one after the other", ""]
+    products = sum(part.count for part in found.parts)
+    for part in found.parts:
+        if products > 1:
+            alike = f"{part.count} products alike" if part.count > 1 else "one product"
+            lines += [f"{alike}, of {products} that run one after the other", ""]
         for block in (_nest(part), _buffers(part), _tiles(part), _sums(part), _rival(part)):
             lines += [*block, ""]
     lines += [*_reuse(found), "", *_bound(found)]
@@ -165,7 +167,7 @@ def _reuse(found: Explanation) -> Iterator[str]:
 def _bound(found: Explanation) -> Iterator[str]:
     bound, row = found.bound, found.row
     added = {names: " + ".join(f"{n} {row[f'{n}_cycles']:,}" for n in names) for names in (WAITS, FILL)}
-    transfers, set_up = sum(part.transfers for part in found.parts), int(row["setup_cycles"])
+    transfers, set_up = sum(part.count * part.transfers for part in found.parts), int(row["setup_cycles"])
     array_cycles = bound.issue_cycles + set_up
     yield f"what bounds it: {bound.name}"
     yield f"  issue {bound.issue_cycles:,}"

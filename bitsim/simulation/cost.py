@@ -144,12 +144,14 @@ class CostModel:
 
     def contenders(self, layer: Layer, pass_name: str, samples: int, widths: Widths) -> list[Part]:
         """The products of `pass_cost` with every mapping that was timed for each, the chosen one first."""
+        found: dict[tuple[Product, Datapath], list[Part]] = {}
         with located(self.machine, f"layer {layer.name}, {pass_name}"):
-            return [
-                Part(part, datapath, tuple(listed))
-                for product, datapath in self._products(layer, pass_name, samples, widths)
-                for part, listed in contenders(product, *self._searched_with(datapath))
-            ]
+            products = self._products(layer, pass_name, samples, widths)
+            for product, datapath in products:
+                if (product, datapath) not in found:
+                    listed = contenders(product, *self._searched_with(datapath))
+                    found[product, datapath] = [Part(part, datapath, tuple(ranked)) for part, ranked in listed]
+        return [part for key in products for part in found[key]]
 
     def _products(self, layer: Layer, pass_name: str, samples: int, widths: Widths) -> list[tuple[Product, Datapath]]:
         """The products of a pass with what the machine runs each at; at least one."""

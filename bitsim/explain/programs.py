@@ -58,7 +58,8 @@ def of_iteration(model: CostModel, layers: tuple[Layer, ...], steps: list[Step],
         if id(row) not in held:
             held[id(row)] = [()] * len(own)
             if row.cost.mappings:
-                asked = layers[row.layer_index], row.pass_name, row.samples, row.widths
+                bits = (int(row.cost.values[f"{name}_bits"]) for name in ("input", "weight", "output"))
+                asked = layers[row.layer_index], row.pass_name, row.samples, widths_of(row.pass_name, *bits)
                 held[id(row)] = [_held(model.machine.accelerator, part) for part in model.contenders(*asked)]
         found += _programs(f"{row.layer} {row.pass_name}", row.cost, own, held[id(row)])
     return [found] if overlap else [[program] for program in found]

@@ -164,12 +164,8 @@ class Accelerator(Seam):
 
     def tile_cost(self, product: Product, datapath: Datapath, orientation: Orientation, tile: Tile) -> TileCost:
         """Issue, drain and accesses of a tile (docs/microarchitecture.md, counts of one tile)."""
-        lanes, groups, taps = self.lanes(datapath), tile.groups, tile.taps
-        flattened = self._flattened(product)
-        if tile.writes_filter:
-            steps = ceil_div(tile.positions, lanes)
-        else:
-            steps = ceil_div(tile.channels * taps, lanes) if flattened else taps * ceil_div(tile.channels, lanes)
+        groups, taps = tile.groups, tile.taps
+        steps, flattened = self._steps(product, datapath, tile), self._flattened(product)
         column_dim, stream = self._columns(orientation, tile)
         column_groups = ceil_div(column_dim, self.cols)
         sweeps = groups * stream * steps * datapath.passes
@@ -202,6 +198,42 @@ class Accelerator(Seam):
             per_tile=per_tile,
             per_tap=per_tap,
             load_words={INPUT: groups * tile.positions * tile.channels * taps} if flattened else {},
+        )
+
+    def _steps(self, product: Product, datapath: Datapath, tile: Tile) -> Any:
+        """Issue steps of one output in one pass: its reduction in whole lanes."""
+        lanes = self.lanes(datapath)
+        if tile.writes_filter:
+            return ceil_div(tile.positions, lanes)
+        if self._flattened(product):
+            return ceil_div(tile.channels * tile.taps, lanes)
+        return tile.taps * ceil_div(tile.channels, lanes)
+
+    def array_loops(
+        self, product: Product, datapath: Datapath, orientation: Orientation, tile: Tile
+    ) -> tuple[tuple[str, int], ...]:
+        """The address counters of docs/microarchitecture.md; their product is the issue cycles of the tile."""
+        normal, steps = orientation.name == NORMAL, self._steps(product, datapath, tile)
+        column_dim, _ = self._columns(orientation, tile)
+        if tile.writes_filter:
+            columns, streamed = (
+                ("outputs", ("channels", tile.channels)) if normal else ("channels", ("outputs", tile.outputs))
+            )
+            reduction = [("taps", tile.taps), ("steps over positions", steps)]
+        else:
+            columns, streamed = (
+                ("outputs", ("positions", tile.positions)) if normal else ("positions", ("outputs", tile.outputs))
+            )
+            taps = tile.taps if tile.taps and not self._flattened(product) else 1
+            over = "channels and taps" if self._flattened(product) else "channels"
+            reduction = [("taps", taps), (f"steps over {over}", steps // taps)]
+        return (
+            ("groups", tile.groups),
+            (f"groups of {self.cols} {columns}", ceil_div(column_dim, self.cols)),
+            streamed,
+            *reduction,
+            ("input slices", datapath.input_slices),
+            ("weight slices", datapath.weight_slices),
         )
 
     def analytical_cost(self, layer: Layer, pass_name: str, samples: int, widths: Widths) -> AnalyticalCost:

@@ -151,6 +151,31 @@ class Accelerator(Seam):
         """Cycles, footprints and accesses of a tile, at the register blocking with the fewest cycles."""
         return self.cost_of(datapath, tile, self.chosen(datapath, tile, self.blockings(datapath, tile)))
 
+    def array_loops(
+        self, product: Product, datapath: Datapath, orientation: Orientation, tile: Tile
+    ) -> tuple[tuple[str, int], ...]:
+        """The order of docs/microarchitecture.md, section 3: down to columns over the array, then inside a PE.
+
+        Their product is the MAC cycles of a PE with whole blocks; the networks may take longer.
+        """
+        shape, block = shape_of(tile), self.chosen(datapath, tile, self.blockings(datapath, tile))
+        loops = (
+            ("pieces of the filter columns", block.cuts.pieces.blocks),
+            ("channel blocks", block.channels.blocks),
+            ("folds of the filter rows", block.cuts.filter_rows.blocks),
+            (f"blocks of {int(block.groups_beside)} groups beside", ceil_div(shape.groups, block.groups_beside)),
+            ("output blocks", block.outputs.blocks),
+            ("images", shape.images),
+            ("segments of the output rows", block.cuts.rows.blocks),
+            ("output columns", shape.output_cols),
+            ("channels in a PE", block.channels.size),
+            ("taps in a piece", block.cuts.pieces.size),
+            ("input slices", datapath.input_slices),
+            ("weight slices", datapath.weight_slices),
+            ("outputs in a PE", block.outputs.size),
+        )
+        return tuple((name, int(trips)) for name, trips in loops)
+
     def blockings(self, datapath: Datapath, tile: Tile) -> list[Blocking]:
         """Blockings a tile may run with: every split of vertical replicas, one or the most channels in a PE."""
         shape = shape_of(tile)

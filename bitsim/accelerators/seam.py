@@ -229,6 +229,15 @@ class Accelerator(ABC):
     def tile_cost(self, product: Product, datapath: Datapath, orientation: Orientation, tile: Tile) -> TileCost:
         """Cost of one tile (or of arrays of tiles)."""
 
+    def array_loops(
+        self, product: Product, datapath: Datapath, orientation: Orientation, tile: Tile
+    ) -> tuple[tuple[str, int], ...]:
+        """The loops the array runs inside one tile (of integers), for a reader: (name, trips), outermost first.
+
+        Blocks are taken at their full size.  Nothing is computed from them; a machine may say none.
+        """
+        return ()
+
     @abstractmethod
     def array_prices(self) -> ArrayPrices:
         """Sourced prices of the array's events and leakage."""

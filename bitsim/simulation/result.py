@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -51,6 +51,7 @@ class Result:
     run_rows: RunRows
     prices: PriceList
     analytical: bool = False  # of a published closed-form model, not of the exact engine
+    choices: dict[str, str] = field(default_factory=dict)  # objective, passes, samples and overlap it was asked for
 
     @property
     def timing(self) -> str:
@@ -155,6 +156,7 @@ class Result:
             "trace_hash": self.trace.trace_hash,
             "overrides": self.machine.source.overrides,
             "timing": self.timing,
+            "choices": self.choices,
             "iterations": count,
             "iteration_range": list(self.iteration_range),
             "cycles": totals.get("cycles", 0),

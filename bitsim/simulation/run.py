@@ -62,6 +62,7 @@ def simulate(
     machine that has one (see simulation.analytical).  overlap: barrier, or overlap, where the rows of an
     iteration follow each other without one.  Raises InputError, and MappingError where a layer fits no tile.
     """
+    passes = list(passes)
     chosen = _check(trace, passes, iterations, samples=samples, timing=timing, overlap=overlap)
     first, last = iterations or (0, trace.run.iterations)
     tally = trace.tally(first, last)
@@ -81,7 +82,8 @@ def simulate(
     if overlap == "overlap":
         assert isinstance(model, CostModel)
         run_rows = overlapped(model, barrier)
-    return Result(trace, machine, (first, last), run_rows, model.prices, timing == ANALYTICAL)
+    asked = {"objective": objective, "passes": ",".join(passes), "samples": samples, "overlap": overlap}
+    return Result(trace, machine, (first, last), run_rows, model.prices, timing == ANALYTICAL, asked)
 
 
 class _RowMaker:

@@ -20,10 +20,20 @@ from tests.conftest import BITFUSION_YAML, LAYERS, PRECISION, RUN, WIDEST
 MACHINES = data.names("hw_configs", ".yaml")
 TRACES = data.names("traces")
 CLASSES = ("issue", "fill_drain", "wait_load", "wait_store", "hazard", "switch", "setup")
+# Controls of docs/machines.md: what they are made of runs every trace by default; they run one, and the others when slow.
+CONTROLS = {"int16_16x32_192b", "int8_raw_dram_16x32_192b", "eyeriss_raw_dram_12x14_108k_500mhz"}
+PAIRS = [
+    pytest.param(
+        machine,
+        trace,
+        marks=[pytest.mark.slow] if machine in CONTROLS and trace != "resnet38_cifar_fw8bw8" else [],
+    )
+    for machine in MACHINES
+    for trace in TRACES
+]
 
 
-@pytest.mark.parametrize("trace", TRACES)
-@pytest.mark.parametrize("machine", MACHINES)
+@pytest.mark.parametrize(("machine", "trace"), PAIRS)
 def test_every_machine_runs_every_trace(machine, trace):
     result = bitsim.simulate(bitsim.open_trace(trace), bitsim.load_hardware(machine))
     rows = result.rows

@@ -1,0 +1,90 @@
+"""Controls: a machine that differs from its twin in one thing only differs in what follows from it."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from bitsim.accelerators.registry import load_hardware
+from bitsim.kernels.program import INPUT_BEATS, PSUM_BEATS, STORE_BEATS, WEIGHT_BEATS
+from bitsim.mapping import Mapping, execute
+from bitsim.mapping.record import ORDERS, dimension_sizes
+from bitsim.workload import lower
+from tests.strategies import random_layer
+
+# Control: its twin, and the keys of the machine file in which it differs.
+TWINS = {
+    "int8_16x32_192b": ("bitfusion_16x32_192b", {"precision.min_bits", "storage.dram"}),
+    "int16_16x32_192b": ("int8_16x32_192b", {"precision.min_bits", "precision.max_bits"}),
+    "int8_raw_dram_16x32_192b": ("int8_16x32_192b", {"storage.dram"}),
+    "eyeriss_raw_dram_12x14_108k_500mhz": ("eyeriss_12x14_108k_500mhz", {"storage.dram"}),
+    "eyeriss_int8_12x14_108k_500mhz": ("eyeriss_12x14_108k_500mhz", {"precision.bits"}),
+}
+RAW_DRAM = [name for name, (_, keys) in TWINS.items() if keys == {"storage.dram"}]
+BEATS = [INPUT_BEATS, WEIGHT_BEATS, PSUM_BEATS, STORE_BEATS]
+
+
+def leaves(content, prefix=""):
+    """{key path: value} of a machine file."""
+    found = {}
+    for key, value in content.items():
+        found |= leaves(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+    return found
+
+
+@pytest.mark.parametrize("name", TWINS)
+def test_a_control_differs_from_its_twin_in_the_keys_it_says(name):
+    twin, keys = TWINS[name]
+    one, other = (leaves(load_hardware(n).source.content) for n in (name, twin))
+    assert {key for key in one.keys() | other.keys() if one.get(key) != other.get(key)} == keys
+
+
+def random_executions(names, rng):
+    """(product, one execution a machine of `names`): a random product under one random mapping."""
+    layer = random_layer(rng, 40, 8)
+    products = lower(layer, str(rng.choice(layer.passes())), int(rng.integers(1, 4)))
+    product = products[rng.integers(len(products))]
+    bits = rng.integers(1, 17, 3).tolist()
+    tile = tuple(int(rng.integers(1, size + 1)) for size in dimension_sizes(product).values())
+    order = ORDERS[rng.integers(len(ORDERS))]
+    executions = []
+    for name in names:
+        accelerator = load_hardware(name).accelerator
+        datapath = accelerator.datapath(product, *bits[:2], None if product.writes_filter else bits[2])
+        orientation = accelerator.orientations(product)[0]
+        mapping = Mapping(orientation.name, tile, order)
+        executions.append((datapath, execute(product, accelerator, datapath, orientation, mapping, Fraction(192))))
+    return product, executions
+
+
+@pytest.mark.parametrize("name", RAW_DRAM)
+def test_raw_words_in_memory_change_traffic_and_nothing_else(name):
+    """The same mapping: every counter but DRAM bits, and every column of the tile program but beats, is the twin's."""
+    rng, fewer = np.random.default_rng(20), 0
+    for _ in range(60):
+        _, ((_, raw), (_, unit)) = random_executions((name, TWINS[name][0]), rng)
+        moved = {"dram_read_bits", "dram_write_bits"}
+        assert {k: v for k, v in raw.counters.items() if k not in moved} == {
+            k: v for k, v in unit.counters.items() if k not in moved
+        }
+        assert all(raw.counters[k] <= unit.counters[k] for k in moved)
+        assert np.array_equal(np.delete(raw.tiles, BEATS, 1), np.delete(unit.tiles, BEATS, 1))
+        assert (raw.tiles[:, BEATS] <= unit.tiles[:, BEATS]).all()
+        fewer += raw.counters["dram_read_bits"] < unit.counters["dram_read_bits"]
+    assert fewer > 40
+
+
+def test_wider_units_of_the_same_array_change_passes_and_widths():
+    """The same mapping: 16-bit units take as many passes or fewer, move and multiply as many bits or more."""
+    rng, fewer = np.random.default_rng(21), 0
+    for _ in range(60):
+        _, ((wide_path, wide), (path, narrow)) = random_executions(("int16_16x32_192b", "int8_16x32_192b"), rng)
+        issue = wide.counters["issue_cycles"], narrow.counters["issue_cycles"]
+        assert issue[0] * path.passes == issue[1] * wide_path.passes
+        products = wide.counters["bit_products"], narrow.counters["bit_products"]
+        hw_products = [p.input_hw_bits * p.weight_hw_bits for p in (wide_path, path)]
+        assert products[0] * hw_products[1] == products[1] * hw_products[0]
+        for counter in ("dram_read_bits", "dram_write_bits", "bit_products"):
+            assert wide.counters[counter] >= narrow.counters[counter]
+        fewer += issue[0] < issue[1]
+    assert fewer > 10

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from bitsim.accelerators.registry import load_hardware
-from bitsim.kernels.program import INPUT_BEATS, PSUM_BEATS, STORE_BEATS, WEIGHT_BEATS
+from bitsim.kernels.engines import ENGINES
+from bitsim.kernels.program import INPUT_BEATS, ISSUE, PSUM_BEATS, STORE_BEATS, WEIGHT_BEATS, PortTiming
 from bitsim.mapping import Mapping, execute
 from bitsim.mapping.record import ORDERS, dimension_sizes
 from bitsim.workload import lower
@@ -21,6 +22,9 @@ TWINS = {
     "eyeriss_int8_12x14_108k_500mhz": ("eyeriss_12x14_108k_500mhz", {"precision.bits"}),
 }
 RAW_DRAM = [name for name, (_, keys) in TWINS.items() if keys == {"storage.dram"}]
+# Machines with an array of their own, and keys that make it small.
+WEIGHT_STATIONARY = "weight_stationary_int8_16x32_192b"
+OWN_ARRAYS = [WEIGHT_STATIONARY, "stripes_like_16x16_192b", "loom_like_16x128_192b"]
 BEATS = [INPUT_BEATS, WEIGHT_BEATS, PSUM_BEATS, STORE_BEATS]
 
 
@@ -39,22 +43,27 @@ def test_a_control_differs_from_its_twin_in_the_keys_it_says(name):
     assert {key for key in one.keys() | other.keys() if one.get(key) != other.get(key)} == keys
 
 
-def random_executions(names, rng):
-    """(product, one execution a machine of `names`): a random product under one random mapping."""
+def random_choice(rng):
+    """(product, three widths, tile, order), at random."""
     layer = random_layer(rng, 40, 8)
     products = lower(layer, str(rng.choice(layer.passes())), int(rng.integers(1, 4)))
     product = products[rng.integers(len(products))]
-    bits = rng.integers(1, 17, 3).tolist()
     tile = tuple(int(rng.integers(1, size + 1)) for size in dimension_sizes(product).values())
-    order = ORDERS[rng.integers(len(ORDERS))]
-    executions = []
-    for name in names:
-        accelerator = load_hardware(name).accelerator
-        datapath = accelerator.datapath(product, *bits[:2], None if product.writes_filter else bits[2])
-        orientation = accelerator.orientations(product)[0]
-        mapping = Mapping(orientation.name, tile, order)
-        executions.append((datapath, execute(product, accelerator, datapath, orientation, mapping, Fraction(192))))
-    return product, executions
+    return product, rng.integers(1, 17, 3).tolist(), tile, ORDERS[rng.integers(len(ORDERS))]
+
+
+def executed(accelerator, product, bits, tile, order, orientation=0):
+    """(datapath, execution) of a product under one mapping."""
+    datapath = accelerator.datapath(product, *bits[:2], None if product.writes_filter else bits[2])
+    holds = accelerator.orientations(product)[orientation]
+    mapping = Mapping(holds.name, tile, order)
+    return datapath, execute(product, accelerator, datapath, holds, mapping, Fraction(192))
+
+
+def random_executions(names, rng):
+    """[(datapath, execution)] of a random product under one random mapping, one a machine of `names`."""
+    choice = random_choice(rng)
+    return [executed(load_hardware(name).accelerator, *choice) for name in names]
 
 
 @pytest.mark.parametrize("name", RAW_DRAM)
@@ -62,7 +71,7 @@ def test_raw_words_in_memory_change_traffic_and_nothing_else(name):
     """The same mapping: every counter but DRAM bits, and every column of the tile program but beats, is the twin's."""
     rng, fewer = np.random.default_rng(20), 0
     for _ in range(60):
-        _, ((_, raw), (_, unit)) = random_executions((name, TWINS[name][0]), rng)
+        (_, raw), (_, unit) = random_executions((name, TWINS[name][0]), rng)
         moved = {"dram_read_bits", "dram_write_bits"}
         assert {k: v for k, v in raw.counters.items() if k not in moved} == {
             k: v for k, v in unit.counters.items() if k not in moved
@@ -78,7 +87,7 @@ def test_wider_units_of_the_same_array_change_passes_and_widths():
     """The same mapping: 16-bit units take as many passes or fewer, move and multiply as many bits or more."""
     rng, fewer = np.random.default_rng(21), 0
     for _ in range(60):
-        _, ((wide_path, wide), (path, narrow)) = random_executions(("int16_16x32_192b", "int8_16x32_192b"), rng)
+        (wide_path, wide), (path, narrow) = random_executions(("int16_16x32_192b", "int8_16x32_192b"), rng)
         issue = wide.counters["issue_cycles"], narrow.counters["issue_cycles"]
         assert issue[0] * path.passes == issue[1] * wide_path.passes
         products = wide.counters["bit_products"], narrow.counters["bit_products"]
@@ -88,3 +97,52 @@ def test_wider_units_of_the_same_array_change_passes_and_widths():
             assert wide.counters[counter] >= narrow.counters[counter]
         fewer += issue[0] < issue[1]
     assert fewer > 10
+
+
+@pytest.mark.parametrize("name", OWN_ARRAYS)
+def test_all_engines_agree(name):
+    """collapsed == event == the per-cycle model on random layers under random mappings, arrays and ports."""
+    rng, done = np.random.default_rng(22), 0
+    while done < 150:
+        shape = {"array.rows": int(rng.integers(1, 9)), "array.cols": int(rng.integers(1, 9))}
+        accelerator = load_hardware(name, shape).accelerator
+        product, bits, tile, order = random_choice(rng)
+        orientation = int(rng.integers(len(accelerator.orientations(product))))
+        nest = executed(accelerator, product, bits, tile, order, orientation)[1].nest
+        if nest.counts.sum() > 1000 or (nest.rows[:, ISSUE] * nest.counts).sum() > 200_000:
+            continue
+        port = PortTiming(*rng.integers(0, [100, 4, 4, 9]).tolist()).array()
+        collapsed, event, stepped = (ENGINES[engine]([nest], port) for engine in ("collapsed", "event", "stepped"))
+        assert np.array_equal(collapsed, event) and np.array_equal(event, stepped)
+        done += 1
+
+
+@pytest.mark.parametrize("name", OWN_ARRAYS)
+def test_more_bits_never_take_or_move_less(name):
+    rng, accelerator = np.random.default_rng(23), load_hardware(name).accelerator
+    for _ in range(80):
+        product, bits, *mapping = random_choice(rng)
+        more = [width + int(rng.integers(0, 7)) for width in bits]
+        (_, few), (_, many) = (executed(accelerator, product, widths, *mapping) for widths in (bits, more))
+        for counter in ("issue_cycles", "dram_read_bits", "dram_write_bits", "bit_products"):
+            assert many.counters[counter] >= few.counters[counter]
+
+
+@pytest.mark.parametrize("name", OWN_ARRAYS)
+@pytest.mark.parametrize("key", ["array.rows", "array.cols"])
+def test_a_smaller_array_never_takes_fewer_cycles(name, key):
+    """Weight-stationary rows: where inputs stream for longer than a fill, which takes a cycle a row, and but for the first."""
+    rng, tried = np.random.default_rng(24), 0
+    shipped = load_hardware(name).accelerator
+    for _ in range(80):
+        product, bits, tile, order = random_choice(rng)
+        smaller = load_hardware(name, {key: int(rng.integers(1, 16))}).accelerator
+        first_fill = 0
+        if (name, key) == (WEIGHT_STATIONARY, "array.rows"):
+            tile, first_fill = tuple(dimension_sizes(product).values()), shipped.rows - smaller.rows
+            if (product.channels * product.taps if product.writes_filter else product.positions) < 15 + 16:
+                continue
+        slow, fast = (executed(accelerator, product, bits, tile, order)[1] for accelerator in (smaller, shipped))
+        assert slow.counters["issue_cycles"] + first_fill >= fast.counters["issue_cycles"]
+        tried += 1
+    assert tried > 30

@@ -20,13 +20,17 @@ from tests.conftest import BITFUSION_YAML, LAYERS, PRECISION, RUN, WIDEST
 MACHINES = data.names("hw_configs", ".yaml")
 TRACES = data.names("traces")
 CLASSES = ("issue", "fill_drain", "wait_load", "wait_store", "hazard", "switch", "setup")
-# Controls of docs/machines.md: what they are made of runs every trace by default; they run one, and the others when slow.
-CONTROLS = {"int16_16x32_192b", "int8_raw_dram_16x32_192b", "eyeriss_raw_dram_12x14_108k_500mhz"}
+# The other machines are controls (docs/machines.md): they run one trace by default, and all of them when slow.
+MAIN = (
+    "bitfusion_16x32_192b",
+    "int8_16x32_192b",
+    *(name for name in MACHINES if name.startswith("eyeriss") and "raw" not in name),
+)
 PAIRS = [
     pytest.param(
         machine,
         trace,
-        marks=[pytest.mark.slow] if machine in CONTROLS and trace != "resnet38_cifar_fw8bw8" else [],
+        marks=[pytest.mark.slow] if machine not in MAIN and trace != "resnet38_cifar_fw8bw8" else [],
     )
     for machine in MACHINES
     for trace in TRACES

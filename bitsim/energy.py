@@ -113,7 +113,7 @@ class PriceList:
         least, most = self.array.band
         return [
             f"{self.machine.name}: energy, leakage and area of the array are estimates, {least:g}x to {most:g}x: "
-            f"array_pj may be {least:g} to {most:g} times what is printed, cycles are not affected ({self.array.source})"
+            f"array_pj may be {least:g} to {most:g} times what is printed, unlike cycles ({self.array.source})"
         ]
 
     def sources(self) -> dict[str, str]:

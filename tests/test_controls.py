@@ -10,7 +10,7 @@ from bitsim.kernels.engines import ENGINES
 from bitsim.kernels.program import INPUT_BEATS, ISSUE, PSUM_BEATS, STORE_BEATS, WEIGHT_BEATS, PortTiming
 from bitsim.mapping import Mapping, execute
 from bitsim.mapping.record import ORDERS, dimension_sizes
-from bitsim.workload import lower
+from bitsim.workload import Layer, lower
 from tests.strategies import random_layer
 
 # Control: its twin, and the keys of the machine file in which it differs.
@@ -19,6 +19,9 @@ TWINS = {
     "int16_16x32_192b": ("int8_16x32_192b", {"precision.min_bits", "precision.max_bits"}),
     "int8_raw_dram_16x32_192b": ("int8_16x32_192b", {"storage.dram"}),
     "eyeriss_raw_dram_12x14_108k_500mhz": ("eyeriss_12x14_108k_500mhz", {"storage.dram"}),
+    "bitfusion_bricks_16x32_192b": ("bitfusion_16x32_192b", {"precision.fusion"}),
+    "bitfusion_shared_bricks_16x32_192b": ("bitfusion_16x32_192b", {"precision.fusion"}),
+    "bitfusion_2to16_8x16_192b": ("bitfusion_16x32_192b", {"array.rows", "array.cols", "precision.max_bits"}),
     "eyeriss_int8_12x14_108k_500mhz": ("eyeriss_12x14_108k_500mhz", {"precision.bits"}),
 }
 RAW_DRAM = [name for name, (_, keys) in TWINS.items() if keys == {"storage.dram"}]
@@ -97,6 +100,63 @@ def test_wider_units_of_the_same_array_change_passes_and_widths():
             assert wide.counters[counter] >= narrow.counters[counter]
         fewer += issue[0] < issue[1]
     assert fewer > 10
+
+
+FLEXIBLE, GATED, SHARED = (f"bitfusion_{kind}16x32_192b" for kind in ("", "bricks_", "shared_bricks_"))
+
+
+@pytest.mark.parametrize(
+    ("bits", "widths", "lanes", "shared_lanes"),
+    # 16 rows of 4 x 4 bricks: 256 bricks a column.  6 x 6 bits: 9 bricks a product, and 16 fused to powers of two.
+    [
+        ((6, 6), (6, 6), 16, 28),
+        ((6, 3), (6, 4), 32, 42),
+        ((8, 6), (8, 6), 16, 21),
+        ((5, 2), (6, 2), 64, 85),
+        ((1, 8), (2, 8), 64, 64),
+        ((4, 4), (4, 4), 64, 64),
+        ((12, 6), (16, 6), 16, 21),
+    ],
+)
+def test_bricks_by_hand(bits, widths, lanes, shared_lanes):
+    """Operands at whole bricks; lanes of a column as fused to powers of two, or as many as all its bricks make."""
+    (product,) = lower(Layer("layer", "linear", 1, 1, 1), "forward", 1)
+    for name, expected in ((FLEXIBLE, lanes), (GATED, lanes), (SHARED, shared_lanes)):
+        accelerator = load_hardware(name).accelerator
+        datapath = accelerator.datapath(product, *bits, 8)
+        assert accelerator.lanes(datapath) == expected
+        if name != FLEXIBLE:
+            assert (datapath.input_hw_bits, datapath.weight_hw_bits) == widths
+
+
+def test_gated_bricks_change_energy_and_shared_ones_cycles():
+    """The same mapping: gated bricks multiply and store fewer bits in the same cycles, shared ones take fewer too."""
+    rng, fewer_bits, fewer_cycles = np.random.default_rng(25), 0, 0
+    for _ in range(100):
+        (path, twin), (gated_path, gated), (_, shared) = random_executions((FLEXIBLE, GATED, SHARED), rng)
+        assert np.array_equal(gated.tiles, twin.tiles)
+        assert gated.counters["bit_products"] * path.input_hw_bits * path.weight_hw_bits == (
+            twin.counters["bit_products"] * gated_path.input_hw_bits * gated_path.weight_hw_bits
+        )
+        assert all(gated.counters[counter] <= value for counter, value in twin.counters.items())
+        # Cycles, and what follows from cycles, are what sharing adds to gating: not one more.
+        assert all(shared.counters[counter] <= value for counter, value in gated.counters.items())
+        assert shared.counters["bit_products"] == gated.counters["bit_products"]
+        fewer_bits += gated.counters["bit_products"] < twin.counters["bit_products"]
+        fewer_cycles += shared.counters["issue_cycles"] < gated.counters["issue_cycles"]
+    assert fewer_bits > 15 and fewer_cycles > 3
+
+
+def test_units_of_sixteen_bits_have_the_same_peak_and_fewer_passes():
+    wide, twin = (load_hardware(name).accelerator for name in ("bitfusion_2to16_8x16_192b", FLEXIBLE))
+    assert wide.peak_bit_products_per_cycle == twin.peak_bit_products_per_cycle
+    (product,) = lower(Layer("layer", "linear", 1, 1, 1), "forward", 1)
+    for input_bits, weight_bits, passes, twins in ((8, 8, 1, 1), (12, 8, 1, 2), (16, 16, 1, 4), (17, 16, 2, 6)):
+        found = [a.datapath(product, input_bits, weight_bits, 8) for a in (wide, twin)]
+        assert [path.passes for path in found] == [passes, twins]
+        # bit products a column takes in a cycle; the twin has twice the columns
+        if max(input_bits, weight_bits) <= 8:
+            assert wide.lanes(found[0]) == 2 * twin.lanes(found[1])
 
 
 @pytest.mark.parametrize("name", OWN_ARRAYS)

@@ -4,11 +4,11 @@ Assumptions (docs/microarchitecture.md has all of them with reasons)
     - A fusion unit of max_bits x max_bits splits into (max/a)(max/w) lanes of a x w bits, all of
       them widening the reduction (Sec. III); columns stay M.
     - Fixed units are the case min_bits = max_bits: one lane a unit, every operand at that width.
-    - Bricks (min_bits x min_bits) fuse to powers of two. `precision.fusion: bricks` runs operands of at most max_bits at whole
-      bricks instead (6 bits on 3, not 4): bricks a lane leaves idle are gated, lanes are as many as before.
-      `shared-bricks` also makes lanes of them, from all bricks of a column: their products are only
-      shifted and added to the column's sum. What it takes to bring operands to bricks of a
-      neighbour is not in the synthesis table: energy and area are then lower bounds.
+    - Bricks (min_bits x min_bits) fuse to powers of two. `precision.fusion: bricks` runs operands of up to
+      max_bits at whole bricks (6 bits on 3, not 4): bricks a lane leaves idle are gated, lanes are as many
+      as before. `shared-bricks` makes lanes of them too, of all bricks in a column: their products are
+      shifted and added to the column's sum, whichever unit they are in. What brings operands to bricks of
+      a neighbour is not in the synthesis table: energy and area are then lower bounds.
     - Forward and dgrad pack lanes with channels tap by tap; wgrad with positions of the tile,
       packed along that axis as they are written.
     - Array energy is charged per bit product that was really multiplied: idle lanes and taps in

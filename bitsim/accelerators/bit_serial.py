@@ -44,6 +44,7 @@ from bitsim.accelerators.seam import (
     Buffer,
     Datapath,
     Int,
+    Logic,
     Orientation,
     Tile,
     TileCost,
@@ -54,6 +55,7 @@ from bitsim.accelerators.seam import Accelerator as Seam
 from bitsim.errors import InputError
 from bitsim.hardware.schema import MachineConfig, Section, SizeBits, WidthOrError
 from bitsim.technology import logic
+from bitsim.technology.logic import LogicPrice
 from bitsim.workload import Product
 
 PRICED_AS_BITS = 8
@@ -199,14 +201,25 @@ class Accelerator(Seam):
         )
 
     def array_prices(self) -> ArrayPrices:
-        unit = logic.unit_price(PRICED_AS_BITS, PRICED_AS_BITS)
-        share = 1 / PRICED_AS_BITS**2
-        count = self.peak_bit_products_per_cycle * share
-        source = f"estimate, {BAND[0]:g}x to {BAND[1]:g}x: each bit product 1/{PRICED_AS_BITS**2} of {unit.source}"
+        unit = self._bit_product()
         return ArrayPrices(
-            events=(UnitEvent("bit_products", unit.active_pj_per_cycle * share, source),),
-            leakage_mw=unit.leakage_mw * count,
-            area_mm2=unit.area_mm2 * count,
-            source=source,
+            events=(UnitEvent("bit_products", unit.active_pj_per_cycle, unit.source),),
+            leakage_mw=unit.leakage_mw * self.peak_bit_products_per_cycle,
+            source=unit.source,
             band=BAND,
+        )
+
+    def logic(self) -> tuple[Logic, ...]:
+        unit, units = self._bit_product(), self.windows * self.cols
+        each_mm2 = unit.area_mm2 * self.peak_bit_products_per_cycle / units
+        return (Logic("serial_unit", units, each_mm2, unit.source, (f"estimate, {BAND[0]:g}x to {BAND[1]:g}x",)),)
+
+    def _bit_product(self) -> LogicPrice:
+        """Price of the part of a unit that takes one bit product a cycle."""
+        unit, share = logic.unit_price(PRICED_AS_BITS, PRICED_AS_BITS), PRICED_AS_BITS**2
+        return LogicPrice(
+            unit.active_pj_per_cycle / share,
+            unit.leakage_mw / share,
+            unit.area_mm2 / share,
+            f"estimate, {BAND[0]:g}x to {BAND[1]:g}x: a bit product as 1/{share} of {unit.source}",
         )

@@ -273,7 +273,8 @@ class Accelerator(Seam):
 
     def logic(self) -> tuple[Logic, ...]:
         unit = logic.unit_price(self.max_bits, self.min_bits)
-        return (Logic("fusion_unit", self.rows * self.cols, unit.area_mm2, unit.source),)
+        marks = ("lower bound: bricks shared without their wiring",) if self.fusion == "shared-bricks" else ()
+        return (Logic("fusion_unit", self.rows * self.cols, unit.area_mm2, unit.source, marks),)
 
 
 def _power_of_two(bits: int) -> int:

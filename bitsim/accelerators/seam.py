@@ -181,12 +181,14 @@ class Logic:
 
     What the source already counts in (a unit's pipeline registers, its wiring) is not declared again;
     registers that tiles are held in are a Buffer with register_file, priced with the other memories.
+    marks: what a reader of the figure must know, e.g. that it is an estimate.
     """
 
     name: str
     count: int
     area_mm2: float
     source: str
+    marks: tuple[str, ...] = ()
 
 
 class Accelerator(ABC):

@@ -51,6 +51,7 @@ from bitsim.accelerators.seam import (
     Buffer,
     Datapath,
     Int,
+    Logic,
     Orientation,
     Tile,
     TileCost,
@@ -262,6 +263,9 @@ class Accelerator(Seam):
         return ArrayPrices(
             events=(UnitEvent("bit_products", unit.active_pj_per_cycle / self.bits**2, unit.source),),
             leakage_mw=unit.leakage_mw * units,
-            area_mm2=unit.area_mm2 * units,
             source=unit.source,
         )
+
+    def logic(self) -> tuple[Logic, ...]:
+        unit = logic.unit_price(self.bits, self.bits)
+        return (Logic("mac_unit", self.rows * self.cols, unit.area_mm2, unit.source),)

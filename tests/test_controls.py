@@ -1,10 +1,12 @@
 """Controls: a machine that differs from its twin in one thing only differs in what follows from it."""
 
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from bitsim import data
 from bitsim.accelerators.registry import load_hardware
 from bitsim.kernels.engines import ENGINES
 from bitsim.kernels.program import INPUT_BEATS, ISSUE, PSUM_BEATS, STORE_BEATS, WEIGHT_BEATS, PortTiming
@@ -13,20 +15,47 @@ from bitsim.mapping.record import ORDERS, dimension_sizes
 from bitsim.workload import Layer, lower
 from tests.strategies import random_layer
 
-# Control: its twin, and the keys of the machine file in which it differs.
-TWINS = {
-    "int8_16x32_192b": ("bitfusion_16x32_192b", {"precision.min_bits", "storage.dram"}),
-    "int16_16x32_192b": ("int8_16x32_192b", {"precision.min_bits", "precision.max_bits"}),
-    "int8_raw_dram_16x32_192b": ("int8_16x32_192b", {"storage.dram"}),
-    "eyeriss_raw_dram_12x14_108k_500mhz": ("eyeriss_12x14_108k_500mhz", {"storage.dram"}),
-    "bitfusion_bricks_16x32_192b": ("bitfusion_16x32_192b", {"precision.fusion"}),
-    "bitfusion_shared_bricks_16x32_192b": ("bitfusion_16x32_192b", {"precision.fusion"}),
-    "bitfusion_2to16_8x16_192b": ("bitfusion_16x32_192b", {"array.rows", "array.cols", "precision.max_bits"}),
-    "eyeriss_int8_12x14_108k_500mhz": ("eyeriss_12x14_108k_500mhz", {"precision.bits"}),
-}
-RAW_DRAM = [name for name, (_, keys) in TWINS.items() if keys == {"storage.dram"}]
-# Machines with an array of their own, and keys that make it small.
+FLEXIBLE, INT8, ROWS = "bitfusion_16x32_192b", "int8_16x32_192b", "eyeriss_12x14_108k_500mhz"
+GATED, SHARED, WIDE = (f"bitfusion_{kind}_192b" for kind in ("bricks_16x32", "shared_bricks_16x32", "2to16_8x16"))
 WEIGHT_STATIONARY = "weight_stationary_int8_16x32_192b"
+# (control, twin): the keys of the machine file in which they differ.
+TWINS = {
+    ("int8_raw_dram_16x32_192b", FLEXIBLE): {"precision.min_bits"},
+    ("int8_raw_dram_16x32_192b", INT8): {"storage.dram"},
+    ("eyeriss_raw_dram_12x14_108k_500mhz", ROWS): {"storage.dram"},
+    (INT8, FLEXIBLE): {"precision.min_bits", "storage.dram"},
+    ("int16_16x32_192b", INT8): {"precision.min_bits", "precision.max_bits"},
+    ("eyeriss_int8_12x14_108k_500mhz", ROWS): {"precision.bits"},
+    (WEIGHT_STATIONARY, INT8): {
+        "accelerator",
+        "precision.bits",
+        "precision.min_bits",
+        "precision.max_bits",
+        "weight_planes",
+    },
+    (GATED, FLEXIBLE): {"precision.fusion"},
+    (SHARED, GATED): {"precision.fusion"},
+    (WIDE, FLEXIBLE): {"array.rows", "array.cols", "precision.max_bits"},
+    ("stripes_like_16x16_192b", FLEXIBLE): {
+        "accelerator",
+        "array.cols",
+        "lanes",
+        "precision.serial",
+        "precision.weight_bits",
+        "precision.min_bits",
+        "precision.max_bits",
+    },
+    ("loom_like_16x128_192b", FLEXIBLE): {
+        "accelerator",
+        "array.cols",
+        "lanes",
+        "precision.serial",
+        "precision.min_bits",
+        "precision.max_bits",
+    },
+}
+RAW_DRAM = [pair for pair, keys in TWINS.items() if keys == {"storage.dram"}]
+# Machines with an array of their own, and keys that make it small.
 OWN_ARRAYS = [WEIGHT_STATIONARY, "stripes_like_16x16_192b", "loom_like_16x128_192b"]
 BEATS = [INPUT_BEATS, WEIGHT_BEATS, PSUM_BEATS, STORE_BEATS]
 
@@ -39,11 +68,20 @@ def leaves(content, prefix=""):
     return found
 
 
-@pytest.mark.parametrize("name", TWINS)
-def test_a_control_differs_from_its_twin_in_the_keys_it_says(name):
-    twin, keys = TWINS[name]
+@pytest.mark.parametrize(("name", "twin"), TWINS)
+def test_a_control_differs_from_its_twin_in_the_keys_it_says(name, twin):
     one, other = (leaves(load_hardware(n).source.content) for n in (name, twin))
-    assert {key for key in one.keys() | other.keys() if one.get(key) != other.get(key)} == keys
+    assert {key for key in one.keys() | other.keys() if one.get(key) != other.get(key)} == TWINS[name, twin]
+
+
+def test_the_page_lists_these_controls():
+    """docs/machines.md: its table names every pair, and every shipped machine that is not a main one."""
+    page = (Path(__file__).parents[1] / "docs" / "machines.md").read_text()
+    rows = [[cell.strip() for cell in line.split("|")[1:3]] for line in page.splitlines() if line.startswith("|")]
+    shipped = set(data.names("hw_configs", ".yaml"))
+    assert {tuple(row) for row in rows if row[0] in shipped} == TWINS.keys()
+    main = {FLEXIBLE, ROWS, "eyeriss_12x14_108k", "eyeriss_16x16_128k"}
+    assert shipped - main == {name for name, _ in TWINS}
 
 
 def random_choice(rng):
@@ -69,12 +107,12 @@ def random_executions(names, rng):
     return [executed(load_hardware(name).accelerator, *choice) for name in names]
 
 
-@pytest.mark.parametrize("name", RAW_DRAM)
-def test_raw_words_in_memory_change_traffic_and_nothing_else(name):
+@pytest.mark.parametrize(("name", "twin"), RAW_DRAM)
+def test_raw_words_in_memory_change_traffic_and_nothing_else(name, twin):
     """The same mapping: every counter but DRAM bits, and every column of the tile program but beats, is the twin's."""
     rng, fewer = np.random.default_rng(20), 0
     for _ in range(60):
-        (_, raw), (_, unit) = random_executions((name, TWINS[name][0]), rng)
+        (_, raw), (_, unit) = random_executions((name, twin), rng)
         moved = {"dram_read_bits", "dram_write_bits"}
         assert {k: v for k, v in raw.counters.items() if k not in moved} == {
             k: v for k, v in unit.counters.items() if k not in moved
@@ -90,7 +128,7 @@ def test_wider_units_of_the_same_array_change_passes_and_widths():
     """The same mapping: 16-bit units take as many passes or fewer, move and multiply as many bits or more."""
     rng, fewer = np.random.default_rng(21), 0
     for _ in range(60):
-        (wide_path, wide), (path, narrow) = random_executions(("int16_16x32_192b", "int8_16x32_192b"), rng)
+        (wide_path, wide), (path, narrow) = random_executions(("int16_16x32_192b", INT8), rng)
         issue = wide.counters["issue_cycles"], narrow.counters["issue_cycles"]
         assert issue[0] * path.passes == issue[1] * wide_path.passes
         products = wide.counters["bit_products"], narrow.counters["bit_products"]
@@ -100,9 +138,6 @@ def test_wider_units_of_the_same_array_change_passes_and_widths():
             assert wide.counters[counter] >= narrow.counters[counter]
         fewer += issue[0] < issue[1]
     assert fewer > 10
-
-
-FLEXIBLE, GATED, SHARED = (f"bitfusion_{kind}16x32_192b" for kind in ("", "bricks_", "shared_bricks_"))
 
 
 @pytest.mark.parametrize(
@@ -151,7 +186,7 @@ def test_gated_bricks_change_energy_and_shared_ones_cycles():
 
 
 def test_units_of_sixteen_bits_have_the_same_peak_and_fewer_passes():
-    wide, twin = (load_hardware(name).accelerator for name in ("bitfusion_2to16_8x16_192b", FLEXIBLE))
+    wide, twin = (load_hardware(name).accelerator for name in (WIDE, FLEXIBLE))
     assert wide.peak_bit_products_per_cycle == twin.peak_bit_products_per_cycle
     (product,) = lower(Layer("layer", "linear", 1, 1, 1), "forward", 1)
     for input_bits, weight_bits, passes, twins in ((8, 8, 1, 1), (12, 8, 1, 2), (16, 16, 1, 4), (17, 16, 2, 6)):

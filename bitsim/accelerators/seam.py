@@ -89,6 +89,11 @@ class Datapath:
         """Passes a product takes: one for each pair of slices."""
         return self.input_slices * self.weight_slices
 
+    @property
+    def requantises(self) -> bool:
+        """Whether finished sums are stored at another width than the accumulator's."""
+        return self.output_bits != self.accumulator_bits
+
 
 @dataclass(frozen=True)
 class Tile:

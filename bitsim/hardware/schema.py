@@ -144,6 +144,12 @@ class Microarchitecture(Section):
     unit_pipeline_cycles: Annotated[int, Field(strict=True, ge=0, le=64)] = 0
 
 
+class Vector(Section):
+    """The vector unit at the output buffer: width of the scale that a sum is multiplied by to requantise it."""
+
+    scale_bits: Annotated[int, Field(strict=True, ge=1, le=32)] = 16
+
+
 class MachineConfig(Section):
     """Keys of every machine file."""
 
@@ -156,5 +162,6 @@ class MachineConfig(Section):
     technology: Technology
     accumulator: Accumulator = Accumulator()
     microarchitecture: Microarchitecture = Microarchitecture()
+    vector: Vector = Vector()
     outputs: Literal["trace", "accumulator"] = "trace"
     dgrad: Literal["phases", "zero-inserted"] = "phases"

@@ -69,7 +69,7 @@ class AnalyticalModel:
         peak = self.machine.accelerator.peak_bit_products_per_cycle
         values["utilisation"] = macs * hw_products / (cycles * peak)
         values["bound"] = "compute" if found.compute_cycles >= found.wait_cycles else "memory"
-        values |= {name: found.counters.get(name, 0) for name in self.prices.traffic_columns}
+        values |= {name: found.counters.get(name, 0) for name in self.prices.counter_columns}
         values |= self.prices.energy_pj({}, 0) | found.energy_pj
         values["energy_pj"] = sum(found.energy_pj.values())
         return PassCost(values, (), Work(found.counters, macs * hw_products, 0))

@@ -48,9 +48,9 @@ class Comparison:
 
     @property
     def components(self) -> list[str]:
-        """Energy columns without their _pj: every buffer of any machine, array, dram, dram_static, leakage."""
+        """Energy columns without their _pj: every buffer of any machine, array, vector, dram, dram_static, leakage."""
         buffers = [name for r in self.results for name in r.prices.buffers]
-        return [*dict.fromkeys(buffers), "array", "dram", "dram_static", "leakage"]
+        return [*dict.fromkeys(buffers), "array", "vector", "dram", "dram_static", "leakage"]
 
     def differences(self) -> dict[str, dict[str, str]]:
         """{what: {machine: value}} of the conditions that are not equal: clock, bandwidth, node, cells and so on."""

@@ -228,7 +228,7 @@ class CostModel:
         values["stall_cycles"] = cycles - classes["issue"]
         values["utilisation"] = work.bit_products / (cycles * self.machine.accelerator.peak_bit_products_per_cycle)
         values["bound"] = _bound(classes, work.port_beats)
-        values |= {name: work.counters.get(name, 0) for name in self.prices.traffic_columns}
+        values |= {name: work.counters.get(name, 0) for name in self.prices.counter_columns}
         values |= self.prices.energy_pj(work.counters, cycles)
         return values
 

@@ -76,6 +76,7 @@ class PriceList:
             self._pj_each[f"{name}_write_bits"] = (f"{name}_pj", price.write_pj_per_bit)
         for event in self.array.events:
             self._pj_each[event.name] = ("array_pj", event.pj)
+        self._pj_each["wgrad_copy_bits"] = ("wgrad_copy_pj", self.memory.write_pj_per_bit)
         for name, pj in vector_prices(machine.accelerator.config.vector.scale_bits).items():
             self._pj_each[name] = ("vector_pj", pj)
 
@@ -93,7 +94,7 @@ class PriceList:
     def component_columns(self) -> list[str]:
         """Columns of energy in pJ whose sum is energy_pj: each buffer, array, vector unit, DRAM, what time costs."""
         charged = [*(f"{name}_pj" for name in self.buffers), "array_pj", "vector_pj", "dram_pj"]
-        return [*charged, "dram_static_pj", "leakage_pj"]
+        return [*charged, "wgrad_copy_pj", "dram_static_pj", "leakage_pj"]
 
     def price_pj(self, counter: str) -> float:
         """pJ of one count of `counter`.  KeyError if it has no price."""

@@ -4,8 +4,8 @@ Assumptions (docs/microarchitecture.md has all of them with reasons)
     - A fusion unit of max_bits x max_bits splits into (max/a)(max/w) lanes of a x w bits, all of
       them widening the reduction (Sec. III); columns stay M.
     - Fixed units are the case min_bits = max_bits: one lane a unit, every operand at that width.
-    - Forward and dgrad pack lanes with channels tap by tap; wgrad with positions of the tile,
-      packed along that axis as they are written.
+    - Forward and dgrad pack lanes with channels tap by tap; wgrad with positions of the tile. Both of its
+      operands are read packed along that axis: whoever wrote them stored them in this form too, once.
     - Array energy has three parts (docs/energy.md). Lanes pay for bit products really multiplied: idle
       lanes and taps in the padding are gated. A column at work pays in each issue cycle for the partial
       sum that all its N units pass on, filled or not, and for its accumulator, by its width. Units of
@@ -80,6 +80,7 @@ class Accelerator(Seam):
 
     config_model: ClassVar[type[MachineConfig]] = Config
     analytical_passes = (FORWARD,)
+    copied_for_wgrad = (INPUT, WEIGHT)
     config: Config
 
     def __init__(self, config: Any) -> None:

@@ -196,6 +196,9 @@ class Accelerator(ABC):
     config_model: ClassVar[type[MachineConfig]] = MachineConfig
     # Passes a published closed-form model of this machine can say, for analytical_cost.
     analytical_passes: ClassVar[tuple[str, ...]] = ()
+    # Operands of a weight gradient that the passes before it must store twice: as forward and dgrad read them, and
+    # packed along the positions.  None where words are moved whole and both read the same form.
+    copied_for_wgrad: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, config: Any) -> None:
         self.config = config
@@ -262,10 +265,7 @@ class Accelerator(ABC):
         if output_bits is None or config.outputs == "accumulator":
             output = accumulator
         else:
-            output = self._float(output_bits)
-            if config.storage.dram == "unit":
-                unit, count = self.slices(output)
-                output = unit * count
+            output = self.stored_bits(output_bits)
         return Datapath(
             *units[0],
             *units[1],
@@ -276,6 +276,14 @@ class Accelerator(ABC):
             dram_bits=(hw[0], hw[1]) if config.storage.dram == "unit" else (raw[0], raw[1]),
             buffer_bits=(hw[0], hw[1]) if config.storage.buffers == "unit" else (raw[0], raw[1]),
         )
+
+    def stored_bits(self, bits: int) -> int:
+        """Width in DRAM of an operand word of `bits` bits (32 = float)."""
+        bits = self._float(bits)
+        if self.config.storage.dram == "raw":
+            return bits
+        unit, count = self.slices(bits)
+        return unit * count
 
     def _float(self, bits: int) -> int:
         if bits != FLOAT_BITS:

@@ -5,40 +5,30 @@ Assumptions
     - bound: `compute` if issue is the largest share of cycles; `fill` if fill, hazard, switch and
       set-up are; else the port is waited for: `memory` if it moves beats in at least half of all
       cycles, `latency` if not.
+    - The copies a weight gradient reads (Accelerator.copied_for_wgrad) are charged to it, once however its kernel
+      is split: their writes cost energy here; their beats are in no row (docs/energy.md says what they may cost).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from bitsim.accelerators.registry import Machine
-from bitsim.accelerators.seam import OUTPUT, Datapath
+from bitsim.accelerators.seam import INPUT, WEIGHT, Datapath
 from bitsim.energy import PriceList
 from bitsim.errors import InputError
 from bitsim.kernels.engines import ENGINES
-from bitsim.kernels.program import (
-    CLASSES,
-    COLUMNS,
-    DRAIN,
-    FLAGS,
-    INPUT_BEATS,
-    ISSUE,
-    NEW_OUTPUT,
-    PSUM_BEATS,
-    STORE,
-    STORE_BEATS,
-    SWITCH,
-    Nest,
-    runs_table,
-)
+from bitsim.kernels.program import CLASSES, INPUT_BEATS, STORE_BEATS, Nest
 from bitsim.mapping import search
-from bitsim.mapping.program import beats, exact_sum
+from bitsim.mapping.program import exact_sum
+from bitsim.mapping.reuse import tensor_words
 from bitsim.mapping.search import Timed
-from bitsim.workload import FLOAT_BITS, Layer, Product, Widths, lower
+from bitsim.simulation.streams import Stream
+from bitsim.workload import FLOAT_BITS, WGRAD, Layer, Product, Widths, lower
 
 OBJECTIVES = ("cycles", "energy", "edp")
 # Columns of a cost before its traffic and energy, which depend on the machine's buffers.
@@ -115,6 +105,8 @@ class CostModel:
                 timed += self._best(product, datapath)
         assert datapath is not None
         counters = _total([t.execution.counters for t in timed])
+        if pass_name == WGRAD:
+            counters["wgrad_copy_bits"] = self._copied_bits(products[0], datapath)
         classes = _total([t.classes for t in timed])
         macs = layer.macs(samples)
         real_macs = sum(p.real_macs for p in products)
@@ -137,43 +129,16 @@ class CostModel:
         values |= self._costs(work, classes)
         return PassCost(values, nests, work, tuple(timed))
 
-    def accumulate_cost(self, layer: Layer, samples: int, widths: Widths) -> PassCost:
-        """Cost of adding one group's weight gradient to the sum of the groups before.
+    def stream_cost(self, layer: Layer, pass_name: str, stream: Callable[[], Stream]) -> PassCost:
+        """Cost of a pass of `layer` without products: words that stream through the vector unit.
 
-        Both are read from memory at accumulator width, added at the output buffer, and the sum is written.
+        stream: makes it; faults it meets get their place in the machine's file.
         """
-        with located(self.machine, f"layer {layer.name}, wgrad_accumulate"):
-            return self._accumulate_cost(layer, samples, widths)
-
-    def _accumulate_cost(self, layer: Layer, samples: int, widths: Widths) -> PassCost:
-        accelerator = self.machine.accelerator
-        (product,) = lower(layer, "wgrad", samples)
-        input_bits, weight_bits, _ = widths.operands("wgrad")
-        datapath = accelerator.datapath(product, input_bits, weight_bits, None)
-        width, words = datapath.accumulator_bits, product.output_words
-        name = accelerator.orientations(product)[0].holds[OUTPUT]
-        half_bits = next(b.capacity_bits // b.halves for b in accelerator.buffers() if b.name == name)
-        chunk = min(words, max(1, half_bits // (2 * width)))
-        full, rest = divmod(words - 1, chunk)  # tiles of a whole chunk before the last, words of the last - 1
-        runs = [n for n in (min(full, 1), full - 1, 1) if n > 0]
-        sizes = np.full(len(runs), chunk, np.int64)
-        sizes[-1] = rest + 1
-        rows = np.zeros((len(runs), COLUMNS), np.int64)
-        rows[:, PSUM_BEATS] = beats(2 * sizes * width, self.machine.rate, full + 1)
-        rows[:, STORE_BEATS] = beats(sizes * width, self.machine.rate, full + 1)
-        rows[:, ISSUE] = -(-sizes // accelerator.accumulators)
-        rows[:, DRAIN] = 1
-        rows[:, FLAGS] = NEW_OUTPUT + STORE
-        rows[0, FLAGS] |= SWITCH
-        nest = Nest(rows, runs_table([runs]))
+        with located(self.machine, f"layer {layer.name}, {pass_name}"):
+            made = stream()
+            nest, tiles, counters = made.program(self.machine)
         classes = dict(zip(CLASSES, self._timer(nest, self.machine.port.array()).tolist(), strict=True))
-        bits = words * width
-        counters = {
-            "dram_read_bits": 2 * bits,
-            "dram_write_bits": bits,
-            f"{name}_read_bits": 3 * bits,
-            f"{name}_write_bits": 3 * bits,
-        }
+        width = made.output_bits
         values: dict[str, int | float | str] = {
             "input_bits": width,
             "weight_bits": width,
@@ -181,10 +146,10 @@ class CostModel:
             "input_hw_bits": width,
             "weight_hw_bits": width,
             "accumulator_bits": width,
-            "required_accumulator_bits": datapath.required_accumulator_bits,
+            "required_accumulator_bits": made.required_accumulator_bits,
             "passes": 1,
             "orientation": "stream",
-            "tiles": full + 1,
+            "tiles": tiles,
         }
         values |= dict.fromkeys(("macs", "real_macs", "float_macs", "effective_macs", "bit_ops", "occupied_bit_ops"), 0)
         work = Work(counters, 0, _port_beats(nest))
@@ -198,6 +163,11 @@ class CostModel:
     def retimed(self, cost: PassCost, classes: dict[str, int]) -> PassCost:
         """`cost` with other cycles by class, and what follows from them."""
         return replace(cost, values=cost.values | self._costs(cost.work, classes))
+
+    def _copied_bits(self, product: Product, datapath: Datapath) -> int:
+        """Bits of the operands of a weight gradient that are written a second time, in the form it reads."""
+        width = dict(zip((INPUT, WEIGHT), datapath.dram_bits, strict=True))
+        return sum(tensor_words(product, role) * width[role] for role in self.machine.accelerator.copied_for_wgrad)
 
     def _timer(self, nest: Nest, timing: np.ndarray) -> np.ndarray:
         return self._engine([nest], timing)[0]

@@ -111,6 +111,11 @@ def test_the_copies_a_weight_gradient_reads_are_written_once(machine, width):
     assert rows["forward"]["wgrad_copy_bits"] == rows["dgrad"]["wgrad_copy_bits"] == 0
 
 
+def test_a_gradient_that_no_dgrad_reads_is_stored_once():
+    layer = Layer("first", "conv", 1, 3, 48, 9, 9, 3, 3, 1, 1, 1, 1, 1, 1, needs_dgrad="false")
+    assert cost(FLEXIBLE, layer, "wgrad", 4, samples=2)[1]["wgrad_copy_bits"] == 2 * 81 * 3 * 4
+
+
 def test_a_split_kernel_does_not_copy_again():
     layer = Layer("patch", "conv", 1, 3, 64, 32, 32, 16, 16, 16, 16)
     model = CostModel(bitsim.load_hardware(FLEXIBLE, {"output_buffer": "1 KiB"}))

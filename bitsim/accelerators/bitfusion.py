@@ -269,7 +269,7 @@ class Accelerator(Seam):
         lanes_pj = (unit.active_pj_per_cycle - passing_pj) / self.max_bits**2
         return ArrayPrices(
             events=(
-                UnitEvent("bit_products", lanes_pj, f"{unit.source}, less column_steps"),
+                UnitEvent("bit_products", lanes_pj, unit.source),
                 UnitEvent("column_steps", self.rows * passing_pj, estimate.source),
                 UnitEvent("accumulated_bits", estimate.add_pj_per_bit, estimate.source),
             ),

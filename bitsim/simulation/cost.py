@@ -28,7 +28,7 @@ from bitsim.mapping.program import exact_sum
 from bitsim.mapping.reuse import tensor_words
 from bitsim.mapping.search import Timed
 from bitsim.simulation.streams import Stream
-from bitsim.workload import FLOAT_BITS, WGRAD, Layer, Product, Widths, lower
+from bitsim.workload import DGRAD, FLOAT_BITS, WGRAD, Layer, Product, Widths, lower
 
 OBJECTIVES = ("cycles", "energy", "edp")
 # Columns of a cost before its traffic and energy, which depend on the machine's buffers.
@@ -106,7 +106,7 @@ class CostModel:
         assert datapath is not None
         counters = _total([t.execution.counters for t in timed])
         if pass_name == WGRAD:
-            counters["wgrad_copy_bits"] = self._copied_bits(products[0], datapath)
+            counters["wgrad_copy_bits"] = self._copied_bits(layer, products[0], datapath)
         classes = _total([t.classes for t in timed])
         macs = layer.macs(samples)
         real_macs = sum(p.real_macs for p in products)
@@ -164,10 +164,13 @@ class CostModel:
         """`cost` with other cycles by class, and what follows from them."""
         return replace(cost, values=cost.values | self._costs(cost.work, classes))
 
-    def _copied_bits(self, product: Product, datapath: Datapath) -> int:
+    def _copied_bits(self, layer: Layer, product: Product, datapath: Datapath) -> int:
         """Bits of the operands of a weight gradient that are written a second time, in the form it reads."""
         width = dict(zip((INPUT, WEIGHT), datapath.dram_bits, strict=True))
-        return sum(tensor_words(product, role) * width[role] for role in self.machine.accelerator.copied_for_wgrad)
+        if DGRAD not in layer.passes():
+            del width[WEIGHT]  # nobody reads the output gradient in the other form: its one store is in this
+        copied = [role for role in self.machine.accelerator.copied_for_wgrad if role in width]
+        return sum(tensor_words(product, role) * width[role] for role in copied)
 
     def _timer(self, nest: Nest, timing: np.ndarray) -> np.ndarray:
         return self._engine([nest], timing)[0]

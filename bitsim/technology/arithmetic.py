@@ -8,7 +8,7 @@ Assumptions (estimates: the table lists whole units, not their parts)
     - What grows with b² is the multiplier.  The rest is what a unit spends whatever it multiplies: operand and
       partial-sum registers and the adder of the partial sum.
     - An operand bit stands for two bits of sum, so that a bit of an adder with its register is half of per_bit.
-      Beside it: what a column of the same table takes beside its units (rows 1x4 against 4x4) is 0.10 pJ at
+      Beside it: what a column of the same table takes beside its units (rows 1x4 against 4x4) is 0.107 pJ at
       8 bits, 0.0067 pJ a bit if its sum has 16 bits; half of per_bit is 0.0055 pJ.
     - Operands of different widths take the mean of both for per_bit, their product for per_bit_product.
 """

@@ -80,7 +80,6 @@ class Accelerator(Seam):
 
     config_model: ClassVar[type[MachineConfig]] = Config
     analytical_passes = (FORWARD,)
-    copied_for_wgrad = (INPUT, WEIGHT)
     config: Config
 
     def __init__(self, config: Any) -> None:

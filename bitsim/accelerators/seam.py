@@ -197,8 +197,8 @@ class Accelerator(ABC):
     # Passes a published closed-form model of this machine can say, for analytical_cost.
     analytical_passes: ClassVar[tuple[str, ...]] = ()
     # Operands of a weight gradient that the passes before it must store twice: as forward and dgrad read them, and
-    # packed along the positions.  None where words are moved whole and both read the same form.
-    copied_for_wgrad: ClassVar[tuple[str, ...]] = ()
+    # packed along the positions.  A machine that reads the same form in all passes says so: ().
+    copied_for_wgrad: ClassVar[tuple[str, ...]] = (INPUT, WEIGHT)
 
     def __init__(self, config: Any) -> None:
         self.config = config

@@ -141,8 +141,6 @@ def execute(
     count(f"{held}_read_bits", visited, accumulates)  # read-modify-write
     count(f"{held}_read_bits", visited, ends_visit & computes)
     count(f"{held}_write_bits", visited, psum_in)
-    if computes and datapath.requantises:  # each output once, with its last visit
-        counters["requantised_bits"] = product.output_words * datapath.accumulator_bits
     return Execution(Nest(rows, nest.runs), counters)
 
 

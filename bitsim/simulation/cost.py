@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 
@@ -28,7 +29,7 @@ from bitsim.mapping.program import exact_sum
 from bitsim.mapping.reuse import tensor_words
 from bitsim.mapping.search import Timed
 from bitsim.simulation.streams import Stream
-from bitsim.workload import DGRAD, FLOAT_BITS, WGRAD, Layer, Product, Widths, lower
+from bitsim.workload import DGRAD, FLOAT_BITS, Layer, Product, Widths, lower
 
 OBJECTIVES = ("cycles", "energy", "edp")
 # Columns of a cost before its traffic and energy, which depend on the machine's buffers.
@@ -87,7 +88,7 @@ class CostModel:
         self.prices = PriceList(machine)
         self._engine = ENGINES[timing]
         self._objective = objective
-        self._searched: dict[tuple[Product, Datapath], tuple[Timed, ...]] = {}
+        self._searched: dict[tuple[Product, Datapath, float], tuple[Timed, ...]] = {}
 
     def pass_cost(self, layer: Layer, pass_name: str, samples: int, widths: Widths) -> PassCost:
         """Cost of one pass of `layer` over `samples` samples run together.
@@ -98,15 +99,15 @@ class CostModel:
         input_bits, weight_bits, output_bits = widths.operands(pass_name)
         products = lower(layer, pass_name, samples, accelerator.config.dgrad == "zero-inserted")
         timed: list[Timed] = []
+        whatever_mapped: list[dict[str, int]] = []
         datapath = None
         for product in products:
             with located(self.machine, f"layer {layer.name}, {pass_name}"):
                 datapath = accelerator.datapath(product, input_bits, weight_bits, output_bits)
-                timed += self._best(product, datapath)
+                whatever_mapped.append(self._whatever_mapped(layer, product, datapath))
+                timed += self._best(product, datapath, whatever_mapped[-1])
         assert datapath is not None
-        counters = _total([t.execution.counters for t in timed])
-        if pass_name == WGRAD:
-            counters["wgrad_copy_bits"] = self._copied_bits(layer, products[0], datapath)
+        counters = _total([*(t.execution.counters for t in timed), *whatever_mapped])
         classes = _total([t.classes for t in timed])
         macs = layer.macs(samples)
         real_macs = sum(p.real_macs for p in products)
@@ -164,19 +165,25 @@ class CostModel:
         """`cost` with other cycles by class, and what follows from them."""
         return replace(cost, values=cost.values | self._costs(cost.work, classes))
 
-    def _copied_bits(self, layer: Layer, product: Product, datapath: Datapath) -> int:
-        """Bits of the operands of a weight gradient that are written a second time, in the form it reads."""
-        width = dict(zip((INPUT, WEIGHT), datapath.dram_bits, strict=True))
-        if DGRAD not in layer.passes():
-            del width[WEIGHT]  # nobody reads the output gradient in the other form: its one store is in this
-        copied = [role for role in self.machine.accelerator.copied_for_wgrad if role in width]
-        return sum(tensor_words(product, role) * width[role] for role in copied)
+    def _whatever_mapped(self, layer: Layer, product: Product, datapath: Datapath) -> dict[str, int]:
+        """Counters of a product that no mapping changes: {name: count}.
+
+        Each finished output is requantised once.  Operands of a weight gradient were written a second time, in the
+        form it reads; an output gradient that no dgrad reads was written in that form only.
+        """
+        if not product.writes_filter:
+            requantised = product.output_words if product.taps and datapath.requantises else 0
+            return {"requantised_bits": requantised * datapath.accumulator_bits}
+        widths = {INPUT: datapath.dram_bits[0], WEIGHT: datapath.dram_bits[1] if DGRAD in layer.passes() else 0}
+        copied = self.machine.accelerator.copied_for_wgrad
+        return {"wgrad_copy_bits": sum(tensor_words(product, role) * widths[role] for role in copied)}
 
     def _timer(self, nest: Nest, timing: np.ndarray) -> np.ndarray:
         return self._engine([nest], timing)[0]
 
-    def _best(self, product: Product, datapath: Datapath) -> tuple[Timed, ...]:
-        key = (product, datapath)
+    def _best(self, product: Product, datapath: Datapath, whatever_mapped: dict[str, int]) -> tuple[Timed, ...]:
+        fixed_pj = sum(count * self.prices.price_pj(name) for name, count in whatever_mapped.items())
+        key = (product, datapath, fixed_pj)
         if key not in self._searched:
             self._searched[key] = search(
                 product,
@@ -185,12 +192,12 @@ class CostModel:
                 self.machine.rate,
                 self.machine.port,
                 self._timer,
-                self._score,
+                partial(self._score, fixed_pj),
             )
         return self._searched[key]
 
-    def _score(self, cycles: int, counters: dict[str, int]) -> tuple[float, float]:
-        energy_pj = self.prices.energy_pj(counters, cycles)["energy_pj"]
+    def _score(self, fixed_pj: float, cycles: int, counters: dict[str, int]) -> tuple[float, float]:
+        energy_pj = self.prices.energy_pj(counters, cycles)["energy_pj"] + fixed_pj
         value = {"cycles": cycles, "energy": energy_pj, "edp": energy_pj * cycles}[self._objective]
         return value, energy_pj
 

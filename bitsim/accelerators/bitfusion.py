@@ -40,7 +40,7 @@ from bitsim.analytical.cost import AnalyticalCost, unsaid
 from bitsim.errors import InputError
 from bitsim.hardware.schema import MachineConfig, Section, SizeBits, WidthOrError
 from bitsim.technology import logic
-from bitsim.technology.arithmetic import arithmetic
+from bitsim.technology.arithmetic import column_prices
 from bitsim.workload import FORWARD, Layer, Product, Widths
 
 NORMAL, SWAPPED = "normal", "swapped"
@@ -262,15 +262,12 @@ class Accelerator(Seam):
     def array_prices(self) -> ArrayPrices:
         unit = logic.unit_price(self.max_bits, self.min_bits)
         count = self.rows * self.cols
-        estimate = arithmetic()
-        # A full unit takes what was synthesised: what it spends on passing sums on is not spent on its lanes.
-        passing_pj = estimate.pass_on_pj(self.max_bits)
-        lanes_pj = (unit.active_pj_per_cycle - passing_pj) / self.max_bits**2
+        column = column_prices(self.max_bits, self.min_bits, self.rows)
         return ArrayPrices(
             events=(
-                UnitEvent("bit_products", lanes_pj, unit.source),
-                UnitEvent("column_steps", self.rows * passing_pj, estimate.source),
-                UnitEvent("accumulated_bits", estimate.add_pj_per_bit, estimate.source),
+                UnitEvent("bit_products", column.bit_product_pj, unit.source),
+                UnitEvent("column_steps", column.step_pj, column.source),
+                UnitEvent("accumulated_bits", column.accumulated_bit_pj, column.source),
             ),
             leakage_mw=unit.leakage_mw * count,
             source=unit.source,

@@ -56,3 +56,26 @@ def arithmetic() -> Arithmetic:
     constant, per_bit, per_bit_product = np.linalg.lstsq(terms, np.ones(len(widths)), rcond=None)[0].tolist()
     source = f"estimate: fit to the fixed units of {', '.join(map(str, widths))} bits in logic_synthesis_45nm.csv"
     return Arithmetic(constant, per_bit, per_bit_product, source)
+
+
+@dataclass(frozen=True)
+class ColumnPrices:
+    """pJ of a column of units that sums pass down: of a bit product, of one sum on its way through all units of
+    the column whether they multiply or not, and of a bit of the accumulator at its end."""
+
+    bit_product_pj: float
+    step_pj: float
+    accumulated_bit_pj: float
+    source: str
+
+
+def column_prices(max_bits: int, min_bits: int, rows: int) -> ColumnPrices:
+    """Prices of a column of `rows` units of widths min_bits..max_bits.
+
+    A full unit takes what was synthesised: what it spends on passing sums on is not spent on its products.
+    InputError for a pair of widths that was not synthesised.
+    """
+    unit, estimate = logic.unit_price(max_bits, min_bits), arithmetic()
+    passing_pj = estimate.pass_on_pj(max_bits)
+    products_pj = unit.active_pj_per_cycle - passing_pj
+    return ColumnPrices(products_pj / max_bits**2, rows * passing_pj, estimate.add_pj_per_bit, estimate.source)

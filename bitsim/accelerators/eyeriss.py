@@ -10,6 +10,7 @@ Assumptions (docs/microarchitecture.md, section 3, has all of them with reasons)
     - Register blocking (p outputs, q channels interleaved in a PE) is chosen here, for least cycles,
       then fewest words over the networks; a tile that accumulates onto another's outputs keeps it.
     - Three multicast networks run beside the PEs, beat by beat (row_stationary_beats.py).
+    - Words are moved whole, row by row in all three passes: a weight gradient reads what forward and dgrad read.
     - PEs multiply at one width. A MAC whose input is padding is gated; its cycle is not.
     - Sets of different groups (depthwise) may stand side by side where replicas are left over.
 """
@@ -98,6 +99,7 @@ class Accelerator(Seam):
 
     config_model: ClassVar[type[MachineConfig]] = Config
     analytical_passes = (FORWARD,)
+    copied_for_wgrad = ()
     config: Config
 
     def __init__(self, config: Any) -> None:

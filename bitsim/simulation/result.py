@@ -66,7 +66,7 @@ class Result:
     @property
     def columns(self) -> list[str]:
         """Columns of a row, in order, whether or not there is one."""
-        return [*_HEAD, *COST_COLUMNS, *self.prices.traffic_columns, *self.prices.energy_pj({}, 0)]
+        return [*_HEAD, *COST_COLUMNS, *self.prices.counter_columns, *self.prices.energy_pj({}, 0)]
 
     def distinct(self) -> list[dict[str, Any]]:
         """One record per distinct (layer, pass, widths, samples, occurrences), in layer order."""
@@ -143,9 +143,8 @@ class Result:
 
     @property
     def energy_columns(self) -> list[str]:
-        """Columns of energy in pJ: each buffer, array, DRAM, its static power, leakage, and their sum."""
-        parts = ("array_pj", "dram_pj", "dram_static_pj", "leakage_pj", "energy_pj")
-        return [*(f"{name}_pj" for name in self.prices.buffers), *parts]
+        """Columns of energy in pJ: each component, and their sum."""
+        return [*self.prices.component_columns, "energy_pj"]
 
     def summary(self) -> dict[str, Any]:
         """The JSON object of one run, without rows."""

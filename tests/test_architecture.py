@@ -17,6 +17,7 @@ LAYERS = [
     {"accelerators", "record", "networks", "synthetic"},
     {"area", "conditions", "energy", "iso", "mapping"},
     {"simulation"},
+    {"explain"},
     {"report", "reproduce"},
     {"cli"},
     {"__main__"},

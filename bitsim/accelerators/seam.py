@@ -89,6 +89,11 @@ class Datapath:
         """Passes a product takes: one for each pair of slices."""
         return self.input_slices * self.weight_slices
 
+    @property
+    def requantises(self) -> bool:
+        """Whether finished sums are stored at another width than the accumulator's."""
+        return self.output_bits != self.accumulator_bits
+
 
 @dataclass(frozen=True)
 class Tile:
@@ -191,6 +196,9 @@ class Accelerator(ABC):
     config_model: ClassVar[type[MachineConfig]] = MachineConfig
     # Passes a published closed-form model of this machine can say, for analytical_cost.
     analytical_passes: ClassVar[tuple[str, ...]] = ()
+    # Operands of a weight gradient that the passes before it must store twice: as forward and dgrad read them, and
+    # packed along the positions.  A machine that reads the same form in all passes says so: ().
+    copied_for_wgrad: ClassVar[tuple[str, ...]] = (INPUT, WEIGHT)
 
     def __init__(self, config: Any) -> None:
         self.config = config
@@ -220,6 +228,15 @@ class Accelerator(ABC):
     @abstractmethod
     def tile_cost(self, product: Product, datapath: Datapath, orientation: Orientation, tile: Tile) -> TileCost:
         """Cost of one tile (or of arrays of tiles)."""
+
+    def array_loops(
+        self, product: Product, datapath: Datapath, orientation: Orientation, tile: Tile
+    ) -> tuple[tuple[str, int], ...]:
+        """The loops the array runs inside one tile (of integers), for a reader: (name, trips), outermost first.
+
+        Blocks are taken at their full size.  Nothing is computed from them; a machine may say none.
+        """
+        return ()
 
     @abstractmethod
     def array_prices(self) -> ArrayPrices:
@@ -257,10 +274,7 @@ class Accelerator(ABC):
         if output_bits is None or config.outputs == "accumulator":
             output = accumulator
         else:
-            output = self._float(output_bits)
-            if config.storage.dram == "unit":
-                unit, count = self.slices(output)
-                output = unit * count
+            output = self.stored_bits(output_bits)
         return Datapath(
             *units[0],
             *units[1],
@@ -271,6 +285,14 @@ class Accelerator(ABC):
             dram_bits=(hw[0], hw[1]) if config.storage.dram == "unit" else (raw[0], raw[1]),
             buffer_bits=(hw[0], hw[1]) if config.storage.buffers == "unit" else (raw[0], raw[1]),
         )
+
+    def stored_bits(self, bits: int) -> int:
+        """Width in DRAM of an operand word of `bits` bits (32 = float)."""
+        bits = self._float(bits)
+        if self.config.storage.dram == "raw":
+            return bits
+        unit, count = self.slices(bits)
+        return unit * count
 
     def _float(self, bits: int) -> int:
         if bits != FLOAT_BITS:

@@ -52,6 +52,15 @@ class Timed:
 
 
 @dataclass(frozen=True)
+class Contender:
+    """A mapping that was timed, with what it was judged by.  value: what the objective minimises."""
+
+    timed: Timed
+    value: float
+    energy_pj: float
+
+
+@dataclass(frozen=True)
 class _Candidate:
     tile: tuple[int, ...]
     order: tuple[str, ...]
@@ -71,16 +80,11 @@ def search(
 
     Raises MappingError naming the buffer and its least size if nothing fits.
     """
-    smallest = MappingError(())
-    for parts in ((product,), *(product.kernel_parts() if product.writes_filter else ())):
-        try:
-            return tuple(_search(part, accelerator, datapath, rate, port, timer, score) for part in parts)
-        except MappingError as error:
-            smallest = error  # parts only get smaller: what the last of them needs is the least
-    raise smallest
+    found = contenders(product, accelerator, datapath, rate, port, timer, score)
+    return tuple(listed[0].timed for _, listed in found)
 
 
-def _search(
+def contenders(
     product: Product,
     accelerator: Accelerator,
     datapath: Datapath,
@@ -88,8 +92,30 @@ def _search(
     port: PortTiming,
     timer: Timer,
     score: Score,
-) -> Timed:
-    """The best mapping of a product whose kernel is whole.
+) -> tuple[tuple[Product, list[Contender]], ...]:
+    """Every mapping of `product` that was timed, the chosen one first; of each part where its kernel had to be split.
+
+    Raises MappingError naming the buffer and its least size if nothing fits.
+    """
+    smallest = MappingError(())
+    for parts in ((product,), *(product.kernel_parts() if product.writes_filter else ())):
+        try:
+            return tuple((part, _timed(part, accelerator, datapath, rate, port, timer, score)) for part in parts)
+        except MappingError as error:
+            smallest = error  # parts only get smaller: what the last of them needs is the least
+    raise smallest
+
+
+def _timed(
+    product: Product,
+    accelerator: Accelerator,
+    datapath: Datapath,
+    rate: Fraction,
+    port: PortTiming,
+    timer: Timer,
+    score: Score,
+) -> list[Contender]:
+    """The shortlist of a product whose kernel is whole, best first.
 
     Every objective chooses from the same shortlist, so none can miss what another finds.
     """
@@ -98,23 +124,16 @@ def _search(
         candidates += _candidates(product, accelerator, datapath, orientation, rate, port)
     if not candidates:
         raise MappingError(least_sizes(product, accelerator, datapath))
-    timed = [
-        time_mapping(
-            product,
-            accelerator,
-            datapath,
-            c.orientation,
-            Mapping(c.orientation.name, c.tile, c.order),
-            rate,
-            port,
-            timer,
-        )
-        for c in candidates
-    ]
-    scores = [score(t.cycles, t.execution.counters) for t in timed]
-    near = min(value for value, _ in scores) * (1 + NEAR)
-    order = [(energy, value, i) for i, (value, energy) in enumerate(scores) if value <= near]
-    return timed[min(order)[2]]
+    found = []
+    for c in candidates:
+        mapping = Mapping(c.orientation.name, c.tile, c.order)
+        timed = time_mapping(product, accelerator, datapath, c.orientation, mapping, rate, port, timer)
+        found.append(Contender(timed, *score(timed.cycles, timed.execution.counters)))
+    near = min(c.value for c in found) * (1 + NEAR)
+    # Within NEAR of the best by energy, then the others; a sort keeps the earlier candidate of two that tie.
+    return sorted(
+        found, key=lambda c: (False, c.energy_pj, c.value) if c.value <= near else (True, c.value, c.energy_pj)
+    )
 
 
 def time_mapping(

@@ -1,0 +1,145 @@
+"""Points of a sweep in two of its columns, and the front: the points that no other point beats in both.
+
+Both columns are better when smaller.  A front is of one trace over all machines, as a designer would choose.
+Points without a number in either column (those that failed) are not drawn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bitsim.errors import InputError, unknown_key
+from bitsim.report.picture import COLOURS, DASHES, MARKERS, column_figure
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+TABLE = "sweep.parquet"
+HEIGHT_MM = 66.0
+# An axis over which points spread wider than this is logarithmic.
+LINEAR_SPREAD = 10.0
+# Column, its unit in base units, and what it is called on an axis.
+WORDS = {"latency": "latency", "energy": "energy", "area": "area", "edp": "energy x delay"}
+UNITS = {"_s": "s", "_j": "J", "_mm2": "mm²", "_js": "Js", "_pj": "pJ", "_bits": "bits", "_cycles": "cycles"}
+
+
+def pareto_figure(folders: Sequence[Path], columns: str) -> Any:
+    """A figure of all points of the sweeps in `folders`, coloured by machine, with a front a trace.
+
+    columns: two names, separated by a comma.  InputError naming files and columns that are missing.
+    """
+    across, up = _names(columns)
+    points = read_points(folders, across, up)
+    figure = column_figure(HEIGHT_MM)
+    axes = figure.subplots()
+    machines = list(dict.fromkeys(points["hardware"]))
+    for i, name in enumerate(machines):
+        mine = points[points["hardware"] == name]
+        axes.scatter(
+            mine[across],
+            mine[up],
+            s=12,
+            marker=MARKERS[i % len(MARKERS)],
+            facecolor=(COLOURS[i % len(COLOURS)], 0.35),
+            edgecolor=COLOURS[i % len(COLOURS)],
+            linewidth=0.6,
+            label=name,
+            zorder=2,
+        )
+    traces = list(dict.fromkeys(points["trace"]))
+    for i, trace in enumerate(traces):
+        best = front(points[points["trace"] == trace], across, up)
+        label = "front" if len(traces) == 1 else f"front, {trace}"
+        axes.step(
+            best[across],
+            best[up],
+            where="post",
+            color="black",
+            linestyle=DASHES[i % len(DASHES)],
+            linewidth=0.8,
+            marker="o",
+            markersize=6.5,
+            markerfacecolor="none",
+            markeredgewidth=0.6,
+            label=label,
+            zorder=1,
+        )
+    for name, set_scale in ((across, axes.set_xscale), (up, axes.set_yscale)):
+        if points[name].min() > 0 and points[name].max() > LINEAR_SPREAD * points[name].min():
+            set_scale("log")
+            _plain_ticks(axes.xaxis if name == across else axes.yaxis)
+    axes.set_xlabel(axis_words(across))
+    axes.set_ylabel(axis_words(up))
+    figure.legend(loc="outside upper left", ncols=1 if len(machines) + len(traces) <= 3 else 2)
+    return figure
+
+
+def read_points(folders: Sequence[Path], *columns: str) -> pd.DataFrame:
+    """hardware, trace and `columns` of every point with numbers in all of them, of all sweeps."""
+    import pandas as pd
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    frames, faults = [], []
+    for folder in folders:
+        path = folder / TABLE
+        if not path.is_file():
+            faults.append(f"{folder}: has no {TABLE}, allowed: a folder that sweep --out wrote")
+            continue
+        try:
+            known = pq.read_schema(path).names
+            absent = [name for name in dict.fromkeys(("hardware", "trace", *columns)) if name not in known]
+            faults += [f"{path}: {unknown_key(name, known)}" for name in absent]
+            if not absent:
+                frames.append(
+                    pq.read_table(path, columns=list(dict.fromkeys(("hardware", "trace", *columns)))).to_pandas()
+                )
+        except (OSError, pa.ArrowException):
+            faults.append(f"{path}: cannot be read: not Parquet, or damaged")
+    faults += [
+        f"--axes: {name} is not a column of numbers"
+        for name in columns
+        if any(not pd.api.types.is_numeric_dtype(frame[name]) for frame in frames)
+    ]
+    if faults:
+        raise InputError(faults)
+    points = pd.concat(frames, ignore_index=True).dropna()
+    if points.empty:
+        raise InputError(f"{', '.join(map(str, folders))}: no point has both {' and '.join(columns)}")
+    return points
+
+
+def front(points: pd.DataFrame, across: str, up: str) -> pd.DataFrame:
+    """The points that no other is at least as good as in both columns and better in one, from left to right."""
+    ordered = points.sort_values([across, up], kind="stable")
+    lowest_before = ordered[up].astype(float).cummin().shift(fill_value=float("inf"))
+    return ordered[ordered[up] < lowest_before]
+
+
+def axis_words(column: str) -> str:
+    """A column's name for an axis: `latency_s_per_iteration` is latency, s / iteration."""
+    name, per, of = column.partition("_per_")
+    for suffix in sorted(UNITS, key=len, reverse=True):
+        if name.endswith(suffix):
+            stem = name.removesuffix(suffix)
+            words = WORDS.get(stem, stem.replace("_", " "))
+            return f"{words}, {UNITS[suffix]}" + (f" / {of}" if per else "")
+    return column.replace("_", " ")
+
+
+def _plain_ticks(axis: Any) -> None:
+    """Ticks at 1, 2 and 5, as plain numbers."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def _names(columns: str) -> tuple[str, str]:
+    names = [name.strip() for name in columns.split(",")]
+    if len(names) != 2 or not all(names) or names[0] == names[1]:
+        raise InputError(f"--axes {columns}: is not two columns of the sweep, e.g. latency_s,energy_j")
+    return names[0], names[1]

@@ -40,7 +40,7 @@ def stages_figure(folders: Sequence[ResultFolder]) -> Any:
         for i, run in enumerate(runs):
             _steps(axes, run, run.training[column].to_numpy() * factor * size, i)
         axes.set_ylabel(f"{name} / iteration")
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, 1.08 * largest * size or 1.0)
     middle.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=1 if len(runs) <= 2 else 2, borderaxespad=0.2)
     if len(traces) == 1:
         edges, widths = mean_widths(runs[0].folder)

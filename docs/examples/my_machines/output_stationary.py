@@ -101,10 +101,21 @@ class Accelerator(seam.Accelerator):
 
     @property
     def peak_bit_products_per_cycle(self) -> int:
-        return self.config.array.rows * self.config.array.cols * self.config.precision.bits**2
+        return self._units * self.config.precision.bits**2
 
     def array_prices(self) -> seam.ArrayPrices:
-        bits, count = self.config.precision.bits, self.config.array.rows * self.config.array.cols
-        unit = logic.unit_price(bits, bits)
+        unit, bits = self._unit(), self.config.precision.bits
         event = seam.UnitEvent("bit_products", unit.active_pj_per_cycle / bits**2, unit.source)
-        return seam.ArrayPrices((event,), unit.leakage_mw * count, unit.area_mm2 * count, unit.source)
+        return seam.ArrayPrices((event,), unit.leakage_mw * self._units, unit.source)
+
+    def logic(self) -> tuple[seam.Logic, ...]:
+        unit = self._unit()
+        return (seam.Logic("units", self._units, unit.area_mm2, unit.source),)
+
+    @property
+    def _units(self) -> int:
+        return self.config.array.rows * self.config.array.cols
+
+    def _unit(self) -> logic.LogicPrice:
+        """The synthesised unit of this width; InputError naming the widths that were synthesised."""
+        return logic.unit_price(self.config.precision.bits, self.config.precision.bits)

@@ -1,7 +1,8 @@
 """Roofline: MACs a second against MACs a byte of DRAM traffic, one panel a machine, a dot a layer in a pass.
 
 Source: Williams, Waterman and Patterson, "Roofline", CACM 2009.  A dot has the colour of its roof: the peak of bit
-products over the bit products of one MAC at the widths the datapath ran; one colour a precision on all machines.  Its area is its share of the run's time.
+products over the bit products of one MAC at the widths the datapath ran; one colour a precision on all machines.  Its
+area is its share of the run's time.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ def roofline_figure(folders: Sequence[ResultFolder]) -> Any:
     panels[0].set_ylim(10 ** up[0], 10 ** up[1])
     seen = [name for name in passes if any((frame["pass"] == name).any() for frame in points)]
     handles = [
-        Line2D([], [], linestyle="", marker=markers[name], markerfacecolor="none", color="black", label=name)
+        Line2D([], [], linestyle="", marker=markers[str(name)], markerfacecolor="none", color="black", label=name)
         for name in seen
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=min(len(seen), 3))
@@ -82,7 +83,7 @@ def _panel(
                 mine["macs_per_byte"],
                 mine["macs_per_s"],
                 s=area,
-                marker=markers[name],
+                marker=markers[str(name)],
                 facecolor=(colour, 0.25),
                 edgecolor=colour,
                 linewidth=0.6,

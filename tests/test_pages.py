@@ -13,6 +13,20 @@ from tests.pages import DOCS, play, shows
 REFERENCE = DOCS / "reference"
 
 
+def test_the_network_written_by_hand_runs(tmp_path, monkeypatch, bitsim_command):
+    assert len(play(DOCS / "own_network.md", tmp_path, bitsim_command, monkeypatch)) == 2
+
+
+def test_every_column_and_key_of_a_trace_is_explained():
+    from bitsim.trace import layers_file, precision_file
+    from bitsim.trace.run_file import RunInfo
+
+    columns = {*layers_file.REQUIRED, *layers_file.OPTIONAL, *precision_file.REQUIRED, *precision_file.OPTIONAL}
+    keys = {info.alias or name for name, info in RunInfo.model_fields.items()}
+    named = set(re.findall(r"`(\w+)`", (REFERENCE / "trace_files.md").read_text()))
+    assert columns | keys <= named
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("page", "commands"), [("own_machine.md", 4), ("fair_comparison.md", 3), ("figures.md", 4)])
 def test_commands_of_the_page_run_and_print_what_it_shows(page, commands, tmp_path, monkeypatch, bitsim_command):

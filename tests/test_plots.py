@@ -10,6 +10,7 @@ from bitsim.kernels.program import CLASSES
 from bitsim.report import plots
 from bitsim.report.picture import COLUMN_MM, paper_style
 from bitsim.report.plots.pareto import axis_words, front
+from bitsim.report.plots.runs import fitting
 from tests.conftest import RUN
 
 MACHINES = ("bitfusion_16x32_192b", "eyeriss_12x14_108k")
@@ -163,6 +164,22 @@ def test_several_folders_of_one_machine_are_told_apart(results, tmp_path):
     shutil.copytree(results, copy)
     labels = [line.get_label() for line in drawn("stages", results, copy).axes[1].lines]
     assert {f"{name}, small (again)" for name in MACHINES} < set(labels)
+
+
+def test_many_and_long_names_leave_room_for_what_is_drawn(results, tmp_path):
+    """Twelve runs with names longer than the column is wide: each is there, and panels keep most of the width."""
+    import shutil
+
+    folders = [results]
+    for i in range(5):
+        folders.append(tmp_path / f"{'a_long_name_of_a_folder_' * 3}{i}")
+        shutil.copytree(results, folders[-1])
+    for kind in ("stages", "breakdown", "roofline"):
+        figure = drawn(kind, *folders)
+        assert min(axes.get_position().width for axes in figure.axes) > 0.6
+    for name in ("short", "x" * 58, "x" * 200):
+        assert len(fitting(name, 58)) == min(len(name), 58)
+    assert fitting("abcdefghij", 5) == "ab…ij"
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,12 @@ from typing import Any
 from bitsim.kernels.program import CLASSES
 from bitsim.report.figures.figure import scale
 from bitsim.report.picture import COLOURS, GREY, column_figure
-from bitsim.report.plots.runs import NamedRun, named_runs
+from bitsim.report.plots.runs import NamedRun, fitting, named_runs
 from bitsim.report.result_folder import ResultFolder
 
 BAR_MM, AXIS_MM, LEGEND_ROW_MM = 7.5, 13.0, 3.4
 BAR_HEIGHT = 0.5
+MOST_CHARACTERS = 58  # of a name above its bar
 LEAST_SHARE = 0.01
 OTHER = "other"
 FIRST_COMPONENTS = ("dram", "dram_static", "array", "leakage")
@@ -29,9 +30,8 @@ def breakdown_figure(folders: Sequence[ResultFolder]) -> Any:
     """A figure of two panels: energy by component above, cycles by class below."""
     runs = named_runs(folders)
     clocks = {run.summary.machine.clock_hz for run in runs}
-    labels = [
-        run.label if len(clocks) == 1 else f"{run.label} ({run.summary.machine.clock_hz / 1e6:g} MHz)" for run in runs
-    ]
+    clock = [f" ({run.summary.machine.clock_hz / 1e6:g} MHz)" if len(clocks) > 1 else "" for run in runs]
+    labels = [fitting(run.label, MOST_CHARACTERS - len(words)) + words for run, words in zip(runs, clock, strict=True)]
     drawn = ((energy_parts(runs), "J", 1e-12), (cycle_parts(runs), "cycles", 1.0))
     heights = [BAR_MM * len(runs) + AXIS_MM + LEGEND_ROW_MM * -(-len(_names(parts)) // 3) for parts, _, _ in drawn]
     figure = column_figure(sum(heights))

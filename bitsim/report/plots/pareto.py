@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 from bitsim.errors import InputError, unknown_key
 from bitsim.report.picture import COLOURS, DASHES, MARKERS, column_figure
+from bitsim.report.plots.runs import fitting
 
 if TYPE_CHECKING:
     import pandas as pd
 
 TABLE = "sweep.parquet"
-HEIGHT_MM = 66.0
+PANEL_MM, LEGEND_ROW_MM = 56.0, 3.2
 # An axis over which points spread wider than this is logarithmic.
 LINEAR_SPREAD = 10.0
+MOST_CHARACTERS = 70  # of a name in the legend
 # Column, its unit in base units, and what it is called on an axis.
 WORDS = {"latency": "latency", "energy": "energy", "area": "area", "edp": "energy x delay"}
 UNITS = {"_s": "s", "_j": "J", "_mm2": "mm²", "_js": "Js", "_pj": "pJ", "_bits": "bits", "_cycles": "cycles"}
@@ -32,9 +34,10 @@ def pareto_figure(folders: Sequence[Path], columns: str) -> Any:
     """
     across, up = _names(columns)
     points = read_points(folders, across, up)
-    figure = column_figure(HEIGHT_MM)
-    axes = figure.subplots()
     machines = list(dict.fromkeys(points["hardware"]))
+    traces = list(dict.fromkeys(points["trace"]))
+    figure = column_figure(PANEL_MM + LEGEND_ROW_MM * (len(machines) + len(traces)))
+    axes = figure.subplots()
     for i, name in enumerate(machines):
         mine = points[points["hardware"] == name]
         axes.scatter(
@@ -45,10 +48,9 @@ def pareto_figure(folders: Sequence[Path], columns: str) -> Any:
             facecolor=(COLOURS[i % len(COLOURS)], 0.35),
             edgecolor=COLOURS[i % len(COLOURS)],
             linewidth=0.6,
-            label=name,
+            label=fitting(name, MOST_CHARACTERS),
             zorder=2,
         )
-    traces = list(dict.fromkeys(points["trace"]))
     for i, trace in enumerate(traces):
         best = front(points[points["trace"] == trace], across, up)
         label = "front" if len(traces) == 1 else f"front, {trace}"
@@ -63,7 +65,7 @@ def pareto_figure(folders: Sequence[Path], columns: str) -> Any:
             markersize=6.5,
             markerfacecolor="none",
             markeredgewidth=0.6,
-            label=label,
+            label=fitting(label, MOST_CHARACTERS),
             zorder=1,
         )
     for name, set_scale in ((across, axes.set_xscale), (up, axes.set_yscale)):
@@ -72,7 +74,7 @@ def pareto_figure(folders: Sequence[Path], columns: str) -> Any:
             _plain_ticks(axes.xaxis if name == across else axes.yaxis)
     axes.set_xlabel(axis_words(across))
     axes.set_ylabel(axis_words(up))
-    figure.legend(loc="outside upper left", ncols=1 if len(machines) + len(traces) <= 3 else 2)
+    figure.legend(loc="outside upper left")
     return figure
 
 

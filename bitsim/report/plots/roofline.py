@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from bitsim.report.figures.roofline import reach, roof_words, roofline_points
 from bitsim.report.picture import COLOURS, MARKERS, column_figure
-from bitsim.report.plots.runs import NamedRun, named_runs
+from bitsim.report.plots.runs import NamedRun, fitting, named_runs
 from bitsim.report.result_folder import ResultFolder
 
 if TYPE_CHECKING:
     import pandas as pd
 
 PANEL_MM, EDGES_MM = 48.0, 14.0
+MOST_CHARACTERS = 52  # of the name of a panel
 LEAST_AREA, MOST_AREA = 5.0, 55.0
 
 
@@ -37,7 +38,7 @@ def roofline_figure(folders: Sequence[ResultFolder]) -> Any:
     panels = figure.subplots(len(runs), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
     for axes, run, mine in zip(panels, runs, points, strict=True):
         _panel(axes, run, mine, (10 ** across[0], 10 ** across[1]), markers, colours)
-        axes.set_title(run.label, loc="left")
+        axes.set_title(fitting(run.label, MOST_CHARACTERS), loc="left")
         axes.set_ylabel("MACs / s")
     panels[-1].set_xlabel("MACs / byte of DRAM traffic")
     panels[0].set_xlim(10 ** across[0], 10 ** across[1])

@@ -32,6 +32,14 @@ class NamedRun:
         return self.folder.training[self.summary.hardware]
 
 
+def fitting(label: str, most: int) -> str:
+    """A label of at most `most` characters, its middle left out where it has more: both ends tell runs apart."""
+    if len(label) <= most:
+        return label
+    tail = (most - 1) // 2
+    return f"{label[: most - 1 - tail]}…{label[-tail:]}"
+
+
 def named_runs(folders: Sequence[ResultFolder]) -> list[NamedRun]:
     """Every machine of every folder, in order, named by machine, else by trace too, else by folder too."""
     pairs = [(folder, run) for folder in folders for run in folder.runs]

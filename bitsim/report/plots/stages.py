@@ -12,11 +12,12 @@ from typing import Any
 from bitsim.report.figures.figure import scale
 from bitsim.report.figures.training import loss_curve, mean_widths, stage_starts
 from bitsim.report.picture import COLOURS, DASHES, GREY, column_figure
-from bitsim.report.plots.runs import NamedRun, named_runs
+from bitsim.report.plots.runs import NamedRun, fitting, named_runs
 from bitsim.report.result_folder import ResultFolder
 from bitsim.trace.precision_bins import OPERANDS
 
-HEIGHT_MM = 92.0
+PANELS_MM, LEGEND_ROW_MM = 86.0, 3.2
+MOST_CHARACTERS = 54  # of a name in the legend
 # Operands often have equal widths: each line shows below the next.
 OPERAND_LOOKS = (("-", 2.4, 0.35), ("--", 1.2, 1.0), (":", 1.2, 1.0))  # dash, points wide, opacity
 LOSS_COLOUR = COLOURS[2]
@@ -27,9 +28,9 @@ def stages_figure(folders: Sequence[ResultFolder]) -> Any:
 
     Runs differ by colour and dash.  Several traces: widths and loss in the colour of the trace's first run.
     """
-    figure = column_figure(HEIGHT_MM)
-    top, middle, bottom = figure.subplots(3, 1, sharex=True, height_ratios=(1, 1.1, 1.1))
     runs = named_runs(folders)
+    figure = column_figure(PANELS_MM + LEGEND_ROW_MM * len(runs))
+    top, middle, bottom = figure.subplots(3, 1, sharex=True, height_ratios=(1, 1.1, 1.1))
     traces = {run.summary.trace_hash: i for i, run in reversed(list(enumerate(runs)))}  # first run of each
     _precision(
         top, [(runs[i].folder, "black" if len(traces) == 1 else COLOURS[i % 6]) for i in sorted(traces.values())]
@@ -41,7 +42,7 @@ def stages_figure(folders: Sequence[ResultFolder]) -> Any:
             _steps(axes, run, run.training[column].to_numpy() * factor * size, i)
         axes.set_ylabel(f"{name} / iteration")
         axes.set_ylim(0, 1.08 * largest * size or 1.0)
-    middle.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=1 if len(runs) <= 2 else 2, borderaxespad=0.2)
+    middle.legend(loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2)
     if len(traces) == 1:
         edges, widths = mean_widths(runs[0].folder)
         for start in stage_starts(edges, widths):
@@ -57,7 +58,14 @@ def stages_figure(folders: Sequence[ResultFolder]) -> Any:
 def _steps(axes: Any, run: NamedRun, values: Any, place: int) -> None:
     edges = [*run.training["iteration_start"], run.summary.iteration_range[1]]
     colour, dash = COLOURS[place % 6], DASHES[place % 6]
-    axes.step(edges, [*values, values[-1]], where="post", color=colour, linestyle=dash, label=run.label)
+    axes.step(
+        edges,
+        [*values, values[-1]],
+        where="post",
+        color=colour,
+        linestyle=dash,
+        label=fitting(run.label, MOST_CHARACTERS),
+    )
 
 
 def _precision(axes: Any, traces: list[tuple[ResultFolder, Any]]) -> None:

@@ -149,6 +149,14 @@ def test_pareto_draws_every_point_and_the_front(sweep):
     (line,) = axes.lines
     assert list(zip(*line.get_data(), strict=True)) == [(1, 5), (2, 1.5), (3, 1), (4, 0.5)]
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("latency, s", "energy, J")
+    # Points of the front say what was varied: one row of units is fastest here at 32, cheapest at 8.
+    assert {tuple(text.xy): text.get_text() for text in axes.texts} == {
+        (1, 5): "32",
+        (2, 1.5): "16",
+        (3, 1): "8",
+        (4, 0.5): "8",
+    }
+    assert line.get_label() == "front: array.rows"
     assert axis_words("latency_s_per_iteration") == "latency, s / iteration"
 
 

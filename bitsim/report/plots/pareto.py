@@ -21,7 +21,9 @@ TABLE = "sweep.parquet"
 PANEL_MM, LEGEND_ROW_MM = 56.0, 3.2
 # An axis over which points spread wider than this is logarithmic.
 LINEAR_SPREAD = 10.0
-MOST_CHARACTERS = 70  # of a name in the legend
+MOST_CHARACTERS = 60  # of a name in the legend
+MOST_LABELS, LABEL_POINTS = 12, 5.0  # a front of more points is drawn without their values
+KEYS, VALUES = "keys of the point", "values of the point"
 # Column, its unit in base units, and what it is called on an axis.
 WORDS = {"latency": "latency", "energy": "energy", "area": "area", "edp": "energy x delay"}
 UNITS = {"_s": "s", "_j": "J", "_mm2": "mm²", "_js": "Js", "_pj": "pJ", "_bits": "bits", "_cycles": "cycles"}
@@ -34,10 +36,12 @@ def pareto_figure(folders: Sequence[Path], columns: str) -> Any:
     """
     across, up = _names(columns)
     points = read_points(folders, across, up)
+    keys = tuple(dict.fromkeys(key for of_point in points[KEYS] for key in of_point))
     machines = list(dict.fromkeys(points["hardware"]))
     traces = list(dict.fromkeys(points["trace"]))
     figure = column_figure(PANEL_MM + LEGEND_ROW_MM * (len(machines) + len(traces)))
     axes = figure.subplots()
+    axes.margins(0.15)  # room for the values beside the outermost points
     for i, name in enumerate(machines):
         mine = points[points["hardware"] == name]
         axes.scatter(
@@ -54,6 +58,19 @@ def pareto_figure(folders: Sequence[Path], columns: str) -> Any:
     for i, trace in enumerate(traces):
         best = front(points[points["trace"] == trace], across, up)
         label = "front" if len(traces) == 1 else f"front, {trace}"
+        if keys and len(best) <= MOST_LABELS:
+            label += f": {', '.join(keys)}"
+            for x, y, values in zip(best[across], best[up], best[VALUES], strict=True):
+                # Below and to the left of a front there are no points.
+                axes.annotate(
+                    values,
+                    (x, y),
+                    (-3, -4),
+                    textcoords="offset points",
+                    fontsize=LABEL_POINTS,
+                    ha="right",
+                    va="top",
+                )
         axes.step(
             best[across],
             best[up],
@@ -79,7 +96,10 @@ def pareto_figure(folders: Sequence[Path], columns: str) -> Any:
 
 
 def read_points(folders: Sequence[Path], *columns: str) -> pd.DataFrame:
-    """hardware, trace and `columns` of every point with numbers in all of them, of all sweeps."""
+    """hardware, trace and `columns` of every point with numbers in all of them, of all sweeps.
+
+    keys: what was varied, the columns before `hardware`; values: those of the point, in words.
+    """
     import pandas as pd
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -95,9 +115,13 @@ def read_points(folders: Sequence[Path], *columns: str) -> pd.DataFrame:
             absent = [name for name in dict.fromkeys(("hardware", "trace", *columns)) if name not in known]
             faults += [f"{path}: {unknown_key(name, known)}" for name in absent]
             if not absent:
-                frames.append(
-                    pq.read_table(path, columns=list(dict.fromkeys(("hardware", "trace", *columns)))).to_pandas()
-                )
+                keys = tuple(known[: known.index("hardware")])
+                wanted = dict.fromkeys((*keys, "hardware", "trace", *columns))
+                frame = pq.read_table(path, columns=list(wanted)).to_pandas()
+                given = frame[list(keys)].to_dict("records")
+                frame[KEYS] = [tuple(key for key, value in of.items() if not pd.isna(value)) for of in given]
+                frame[VALUES] = [", ".join(str(v) for v in of.values() if not pd.isna(v)) for of in given]
+                frames.append(frame)
         except (OSError, pa.ArrowException):
             faults.append(f"{path}: cannot be read: not Parquet, or damaged")
     faults += [
@@ -107,7 +131,7 @@ def read_points(folders: Sequence[Path], *columns: str) -> pd.DataFrame:
     ]
     if faults:
         raise InputError(faults)
-    points = pd.concat(frames, ignore_index=True).dropna()
+    points = pd.concat(frames, ignore_index=True).dropna(subset=list(columns))
     if points.empty:
         raise InputError(f"{', '.join(map(str, folders))}: no point has both {' and '.join(columns)}")
     return points

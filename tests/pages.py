@@ -2,8 +2,11 @@
 
 A page is a script: files (a block with a title) are written, `bitsim` commands run in order in one empty folder, and a
 block of text after commands is what the last of them prints.  In it a line of dots stands for lines left out.
+
+With BITSIM_WRITE_PAGES=1 blocks are written again from what is printed: as many lines as stood before the dots.
 """
 
+import os
 import re
 import shlex
 from pathlib import Path
@@ -42,8 +45,20 @@ def play(page, folder, run, monkeypatch, other=None):
                     printed = other(line)
                 ran.append(line)
         elif kind == "text":
-            shows(printed, text)
+            checked(page, printed, text)
     return ran
+
+
+def checked(page, printed, shown):
+    """`shows`, or the page written again where that is asked for."""
+    if os.environ.get("BITSIM_WRITE_PAGES") != "1":
+        shows(printed, shown)
+        return
+    lines = [line.rstrip() for line in printed.strip("\n").splitlines()]
+    kept = shown.splitlines()
+    now = [*lines[: len(kept) - 1], LEFT_OUT] if kept[-1] == LEFT_OUT else lines
+    text = page.read_text(encoding="utf-8")
+    page.write_text(text.replace(shown, "".join(f"{line}\n" for line in now)), encoding="utf-8")
 
 
 def shows(printed, shown):

@@ -6,7 +6,7 @@ import shlex
 import pytest
 
 from bitsim.cli.main import app
-from tests.pages import DOCS, fences, shows
+from tests.pages import DOCS, checked, fences
 
 README = DOCS.parent / "README.md"
 
@@ -18,7 +18,7 @@ def test_the_first_command_prints_what_the_page_shows(monkeypatch, bitsim_comman
     assert program == ".venv/bin/bitsim" and kind == "text"
     status, out, err = bitsim_command(*arguments)
     assert status == 0, err
-    shows(out, shown)
+    checked(README, out, shown)
 
 
 def test_its_python_runs():

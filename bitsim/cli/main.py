@@ -16,6 +16,7 @@ from bitsim.cli import (
     compare_command,
     explain_command,
     hw_commands,
+    plot_command,
     report_command,
     reproduce_command,
     run_command,
@@ -39,6 +40,7 @@ app.command("run")(run_command.run)
 app.command("compare")(compare_command.compare)
 app.command("explain")(explain_command.explain)
 app.command("report")(report_command.report)
+app.command("plot")(plot_command.plot)
 app.add_typer(trace_commands.app, name="trace")
 app.add_typer(hw_commands.app, name="hw")
 app.add_typer(reproduce_command.app, name="reproduce")

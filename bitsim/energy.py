@@ -120,12 +120,21 @@ class PriceList:
         return pj
 
     def notes(self) -> list[str]:
-        """What a reader of the figures must know: buffers priced by another table than their neighbours in size."""
-        return [
+        """What a reader of the figures must know: estimates with their band, and buffers priced by an unusual table."""
+        return self._estimates() + [
             f"{self.machine.name}: {buffer.name}: priced as register files, its banks are below the SRAM table: "
             f"energy a bit falls and no leakage is charged; not comparable with larger sizes ({price.source})"
             for buffer in self.machine.accelerator.buffers()
             if "register file" in (price := self.buffers[buffer.name]).marks
+        ]
+
+    def _estimates(self) -> list[str]:
+        if self.array.band is None:
+            return []
+        least, most = self.array.band
+        return [
+            f"{self.machine.name}: energy, leakage and area of the array are estimates, {least:g}x to {most:g}x: "
+            f"array_pj may be {least:g} to {most:g} times what is printed, unlike cycles ({self.array.source})"
         ]
 
     def sources(self) -> dict[str, str]:

@@ -4,6 +4,11 @@ Assumptions (docs/microarchitecture.md has all of them with reasons)
     - A fusion unit of max_bits x max_bits splits into (max/a)(max/w) lanes of a x w bits, all of
       them widening the reduction (Sec. III); columns stay M.
     - Fixed units are the case min_bits = max_bits: one lane a unit, every operand at that width.
+    - Bricks (min_bits x min_bits) fuse to powers of two. `precision.fusion: bricks` runs operands of up to
+      max_bits at whole bricks (6 bits on 3, not 4): bricks a lane leaves idle are gated, lanes are as many
+      as before. `shared-bricks` makes lanes of them too, of all bricks in a column: their products are
+      shifted and added to the column's sum, whichever unit they are in. What brings operands to bricks of
+      a neighbour is not in the synthesis table: energy and area are then lower bounds.
     - Forward and dgrad pack lanes with channels tap by tap; wgrad with positions of the tile. Both of its
       operands are read packed along that axis: whoever wrote them stored them in this form too, once.
     - Array energy has three parts (docs/energy.md). Lanes pay for bit products really multiplied: idle
@@ -47,10 +52,11 @@ NORMAL, SWAPPED = "normal", "swapped"
 
 
 class Precision(Section):
-    """Widths a unit fuses to: powers of two from min_bits to max_bits."""
+    """Widths a unit fuses to: powers of two from min_bits to max_bits, or whole bricks of min_bits."""
 
     min_bits: Annotated[int, Field(strict=True, ge=1, le=16)]
     max_bits: Annotated[int, Field(strict=True, ge=1, le=16)]
+    fusion: Literal["powers-of-two", "bricks", "shared-bricks"] = "powers-of-two"
     wider: Literal["passes", "error"] = "passes"
     float: WidthOrError = 16
 
@@ -86,6 +92,7 @@ class Accelerator(Seam):
         super().__init__(config)
         self.rows, self.cols = config.array.rows, config.array.cols
         self.max_bits, self.min_bits = config.precision.max_bits, config.precision.min_bits
+        self.fusion = config.precision.fusion
 
     def buffers(self) -> tuple[Buffer, ...]:
         access = self.config.buffer_access_bits
@@ -106,12 +113,16 @@ class Accelerator(Seam):
                     f"precision.wider: error refuses {bits} bits; allowed: up to {self.max_bits}, or passes"
                 )
             return self.max_bits, ceil_div(bits, self.max_bits)
-        return max(self.min_bits, 1 << (bits - 1).bit_length()), 1
+        if self.fusion == "powers-of-two":
+            return max(self.min_bits, _power_of_two(bits)), 1
+        return ceil_div(bits, self.min_bits) * self.min_bits, 1
 
     def lanes(self, datapath: Datapath) -> int:
-        """Products of one column in one cycle: rows x fusion lanes (ISCA 2018, Sec. III)."""
-        fused = (self.max_bits // datapath.input_unit_bits) * (self.max_bits // datapath.weight_unit_bits)
-        return self.rows * fused
+        """Products of one column in one cycle: rows x fusion lanes (ISCA 2018, Sec. III), or of shared bricks."""
+        input_bits, weight_bits = datapath.input_unit_bits, datapath.weight_unit_bits
+        if self.fusion == "shared-bricks":
+            return self.rows * self.max_bits**2 // (input_bits * weight_bits)
+        return self.rows * (self.max_bits // _power_of_two(input_bits)) * (self.max_bits // _power_of_two(weight_bits))
 
     def orientations(self, product: Product) -> tuple[Orientation, ...]:
         normal = {INPUT: "input_buffer", WEIGHT: "weight_buffer", OUTPUT: "output_buffer"}
@@ -210,6 +221,8 @@ class Accelerator(Seam):
         A convolution whose input needs no gradient reads the network's input, and runs as im2col.
         """
         faults = list(unsaid(layer))
+        if self.fusion != "powers-of-two":
+            faults.append(f"precision.fusion: {self.fusion} is not said by the model, allowed: powers-of-two")
         input_bits, weight_bits = (self._float(bits) for bits in (widths.activation_bits, widths.weight_bits))
         if max(input_bits, weight_bits) > self.max_bits:
             faults.append(
@@ -275,4 +288,10 @@ class Accelerator(Seam):
 
     def logic(self) -> tuple[Logic, ...]:
         unit = logic.unit_price(self.max_bits, self.min_bits)
-        return (Logic("fusion_unit", self.rows * self.cols, unit.area_mm2, unit.source),)
+        marks = ("lower bound: bricks shared without their wiring",) if self.fusion == "shared-bricks" else ()
+        return (Logic("fusion_unit", self.rows * self.cols, unit.area_mm2, unit.source, marks),)
+
+
+def _power_of_two(bits: int) -> int:
+    """The least power of two that is not below `bits`."""
+    return 1 << (bits - 1).bit_length()

@@ -169,11 +169,15 @@ class UnitEvent:
 
 @dataclass(frozen=True)
 class ArrayPrices:
-    """Prices of the array: its events and its leakage."""
+    """Prices of the array: its events and its leakage.
+
+    band: (least, most) times these prices that the true ones may be, where they are estimates.
+    """
 
     events: tuple[UnitEvent, ...]
     leakage_mw: float
     source: str
+    band: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -182,12 +186,14 @@ class Logic:
 
     What the source already counts in (a unit's pipeline registers, its wiring) is not declared again;
     registers that tiles are held in are a Buffer with register_file, priced with the other memories.
+    marks: what a reader of the figure must know, e.g. that it is an estimate.
     """
 
     name: str
     count: int
     area_mm2: float
     source: str
+    marks: tuple[str, ...] = ()
 
 
 class Accelerator(ABC):
@@ -210,6 +216,10 @@ class Accelerator(ABC):
     @abstractmethod
     def slices(self, bits: int) -> tuple[int, int]:
         """(unit bits, slices) an operand of `bits` bits runs at; InputError if the machine refuses it."""
+
+    def slices_of(self, role: str, bits: int) -> tuple[int, int]:
+        """`slices` of the operand in `role`: INPUT or WEIGHT, for machines that run the two differently."""
+        return self.slices(bits)
 
     @abstractmethod
     def orientations(self, product: Product) -> tuple[Orientation, ...]:
@@ -255,7 +265,7 @@ class Accelerator(ABC):
         """Widths, passes and accumulator of `product` on this machine (32 bits = float)."""
         is_float = FLOAT_BITS in (input_bits, weight_bits)
         raw = [self._float(bits) for bits in (input_bits, weight_bits)]
-        units = [self.slices(bits) for bits in raw]
+        units = [self.slices_of(role, bits) for role, bits in zip((INPUT, WEIGHT), raw, strict=True)]
         hw = [unit * count for unit, count in units]
         # What a sum needs follows from the values, not from the container they run in.
         required = required_accumulator_bits(raw[0], raw[1], product.reduction)

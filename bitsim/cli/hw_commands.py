@@ -28,7 +28,7 @@ def list_() -> None:
         machine = load_hardware(name)
         config = machine.accelerator.config
         typer.echo(
-            f"{name:32} {config.accelerator}, {config.array.rows}x{config.array.cols}, {config.clock / 10**6} MHz"
+            f"{name:36} {config.accelerator}, {config.array.rows}x{config.array.cols}, {config.clock / 10**6} MHz"
         )
 
 

@@ -132,3 +132,17 @@ def test_time_costs_leakage_and_static_power_of_the_dram():
     leakage_mw = 512 * 949240e-6 / 16 + sum(p.leakage_mw for p in model.prices.buffers.values())
     assert row["leakage_pj"] == pytest.approx(leakage_mw * seconds * 1e9)
     assert pytest.approx(30.4, abs=0.1) == 512 * 949240e-6 / 16
+
+
+def test_sums_cost_the_same_in_both_dataflows():
+    """Full arrays of fixed units: a sum passes 16 units for each 16 products, whichever operand stands still."""
+    rows = [cost(name, full_layer(8), "forward", 8)[1] for name in (FIXED, "weight_stationary_int8_16x32_192b")]
+    for row in rows:
+        assert row["column_steps"] * 16 == row["macs"]
+        assert row["accumulated_bits"] == 32 * row["column_steps"]
+    assert rows[0]["array_pj"] == pytest.approx(rows[1]["array_pj"])
+    thin = Layer("thin", "conv", 1, 3, 64, 9, 9, 3, 3, 1, 1, 1, 1, 1, 1)
+    for name in (FIXED, "weight_stationary_int8_16x32_192b"):
+        for pass_name in thin.passes():
+            row = cost(name, thin, pass_name, 8)[1]
+            assert row["column_steps"] * 16 >= row["macs"] and row["array_pj"] > 0

@@ -27,8 +27,8 @@ def schedule(accelerator, lengths):
     return [
         (begin - accelerator.rows, begin)
         for begin in (
-            accelerator.issue_cycles(Folds(count, length, 1, 1))[0]
-            - accelerator.issue_cycles(Folds(1, length, 1, 1))[0]
+            accelerator.issue_cycles(Folds(count, length, 1, 1, count * length))[0]
+            - accelerator.issue_cycles(Folds(1, length, 1, 1, length))[0]
             + accelerator.rows
             for count, length in enumerate(lengths, 1)
         )
@@ -47,7 +47,7 @@ def test_folds_follow_one_another_as_fast_as_the_registers_allow(planes, pipelin
         starts = schedule(accelerator, [length] * count)
         sums, visible = weight_stationary_array.run(folds, starts, planes, pipeline)
         assert all(np.array_equal(got, inputs @ words) for got, (words, inputs) in zip(sums, folds, strict=True))
-        issue, after = accelerator.issue_cycles(Folds(count, length, 1, 1))
+        issue, after = accelerator.issue_cycles(Folds(count, length, 1, 1, count * length))
         # visible `drain` cycles after the last issue cycle, of which an SRAM read in front takes one
         assert issue - 1 + accelerator.drain_cycles - after == visible + 1
         if count == 1 or rows == 1 or (planes == 2 and starts[1][1] - starts[0][1] == length):
@@ -63,7 +63,7 @@ def test_folds_follow_one_another_as_fast_as_the_registers_allow(planes, pipelin
 def test_one_fold_takes_what_published_rtl_takes(rows, cols, length):
     """SCALE-Sim's array RTL, weight stationary, simulated: 3R + C + T - 1 with two registers a row, no SRAM read."""
     accelerator = array(rows, cols, pipeline=1, sram_read=0)
-    issue, after = accelerator.issue_cycles(Folds(1, length, 1, 1))
+    issue, after = accelerator.issue_cycles(Folds(1, length, 1, 1, length))
     assert issue - 1 - after + accelerator.drain_cycles == 3 * rows + cols + length - 1
 
 

@@ -34,6 +34,8 @@ Assumptions
       a register below the column.
     - A held word costs energy when it moves: the chain's registers are priced as register files of a word
       a plane, all of them in each of the N cycles of a fill.
+    - A sum passes all N units of its column, filled or not, and is added up below it: priced as in the
+      bit-flexible array (docs/energy.md).
 """
 
 from __future__ import annotations
@@ -62,6 +64,7 @@ from bitsim.accelerators.seam import Accelerator as Seam
 from bitsim.errors import InputError
 from bitsim.hardware.schema import MachineConfig, Section, SizeBits, Storage, WidthOrError
 from bitsim.technology import logic
+from bitsim.technology.arithmetic import column_prices
 from bitsim.workload import Product
 
 NORMAL, SWAPPED = "normal", "swapped"
@@ -92,12 +95,14 @@ class Folds:
     """How a tile runs: `count` folds of `stream_cycles` inputs each.
 
     column_groups: folds beside one another, for the same reduction; visits: folds that add to one output.
+    column_steps: inputs that pass a column with an output, over all columns and folds.
     """
 
     count: Int
     stream_cycles: Int
     column_groups: Int
     visits: Int
+    column_steps: Int
 
 
 class Accelerator(Seam):
@@ -197,6 +202,7 @@ class Accelerator(Seam):
             stream_cycles=stream * streamed_slices,
             column_groups=column_groups,
             visits=visits,
+            column_steps=tile.groups * columns * held_taps * visits * stream * streamed_slices,
         )
 
     def tile_cost(self, product: Product, datapath: Datapath, orientation: Orientation, tile: Tile) -> TileCost:
@@ -213,6 +219,8 @@ class Accelerator(Seam):
         per_tile |= {
             "output_buffer_write_bits": folds.visits * outputs_bits,
             "output_buffer_read_bits": (folds.visits - 1) * outputs_bits,
+            "column_steps": folds.column_steps * computes,
+            "accumulated_bits": folds.column_steps * computes * datapath.accumulator_bits,
             "weight_planes_write_bits": folds.count * moves * self.rows * self.cols * self.bits,
         }
         per_tap |= {"bit_products": products * datapath.input_hw_bits * datapath.weight_hw_bits}
@@ -259,9 +267,13 @@ class Accelerator(Seam):
 
     def array_prices(self) -> ArrayPrices:
         unit = logic.unit_price(self.bits, self.bits)
-        units = self.rows * self.cols
+        units, column = self.rows * self.cols, column_prices(self.bits, self.bits, self.rows)
         return ArrayPrices(
-            events=(UnitEvent("bit_products", unit.active_pj_per_cycle / self.bits**2, unit.source),),
+            events=(
+                UnitEvent("bit_products", column.bit_product_pj, unit.source),
+                UnitEvent("column_steps", column.step_pj, column.source),
+                UnitEvent("accumulated_bits", column.accumulated_bit_pj, column.source),
+            ),
             leakage_mw=unit.leakage_mw * units,
             source=unit.source,
         )

@@ -5,6 +5,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+import bitsim
 from bitsim.accelerators.registry import load_hardware
 from bitsim.accelerators.weight_stationary import Folds
 from bitsim.mapping import Mapping, execute
@@ -154,6 +155,8 @@ def test_the_accumulators_pay_for_the_held_words():
             "dram_read_bits",
             "dram_write_bits",
             "bit_products",
+            "column_steps",
+            "accumulated_bits",
             "input_buffer_read_bits",
             "input_buffer_write_bits",
         }
@@ -161,3 +164,11 @@ def test_the_accumulators_pay_for_the_held_words():
         assert held.counters["weight_buffer_read_bits"] <= read_each_cycle.counters["weight_buffer_read_bits"]
         assert held.counters["output_buffer_write_bits"] >= read_each_cycle.counters["output_buffer_write_bits"]
         assert held.counters["issue_cycles"] >= read_each_cycle.counters["issue_cycles"] + 16
+
+
+def test_both_operands_of_a_weight_gradient_are_stored_twice_as_on_its_twin(trace_folder):
+    """The copies packed along positions: the same bits on either dataflow, at the same widths in memory."""
+    trace = bitsim.open_trace(trace_folder())
+    names = (NAME, "int8_16x32_192b")
+    held, twin = (bitsim.simulate(trace, load_hardware(name)).totals["wgrad_copy_bits"] for name in names)
+    assert held == twin > 0

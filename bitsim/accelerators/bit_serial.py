@@ -18,7 +18,8 @@ rows' sums leave one window a cycle, M words wide, beside the next block.
 Assumptions
     - Any width up to `max_bits` runs at its own bits, with no rounding to powers of two; wider ones in slices.
     - Words lie in the buffers in bricks of L lanes, bit by bit at no more than their own bits; the
-      reduction is padded to whole bricks.  Output words are dealt to the banks in turn.
+      reduction is padded to whole bricks, so both operands of wgrad are stored a second time.  Output
+      words are dealt to the banks in turn.
     - Input bricks are read once a group of M outputs and each time the bits pass (every weight bit when both
       are serial); weight words once a group of W windows.  Windows share no read of pixels they have in common.
     - A block shorter than W cycles would need a wider way out than M words a cycle: taken to be there.
@@ -100,6 +101,7 @@ class Accelerator(Seam):
     """W x M serial units of L lanes, an input bank a row, a weight bank and an output bank a column."""
 
     config_model: ClassVar[type[MachineConfig]] = Config
+    copied_for_wgrad = (INPUT, WEIGHT)
     config: Config
 
     def __init__(self, config: Any) -> None:

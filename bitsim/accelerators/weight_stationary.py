@@ -27,8 +27,9 @@ Assumptions
       bit-flexible array packs its lanes per tap, so that the two differ in dataflow alone.
     - Every fold but the first adds to the accumulators: each output is read and written once a fold.
       The adder forwards a sum that is still being written.
-    - wgrad holds the output gradient (rows of positions, columns of out channels) and streams input
-      channels x taps; or, `swapped`, the inputs of one tap, and streams out channels.
+    - wgrad takes positions to rows, where forward and dgrad take channels: as in the bit-flexible array both
+      of its operands are stored a second time.  It holds the output gradient and streams input channels x
+      taps; or, `swapped`, the inputs of one tap, and streams out channels.
     - Operands wider than the unit run in slices: held ones in more folds, streamed ones in more cycles
       (ISCA 2017: half speed at 8 x 16 bits, a quarter at 16 x 16).  Slices of a streamed word meet in
       a register below the column.
@@ -109,6 +110,7 @@ class Accelerator(Seam):
     """N x M multipliers, a weight bank and an accumulator bank a column, an input bank a row."""
 
     config_model: ClassVar[type[MachineConfig]] = Config
+    copied_for_wgrad = (INPUT, WEIGHT)
     config: Config
 
     def __init__(self, config: Any) -> None:

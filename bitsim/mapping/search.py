@@ -18,7 +18,8 @@ import numpy as np
 from bitsim.accelerators.seam import Accelerator, Datapath, Orientation
 from bitsim.errors import MappingError
 from bitsim.kernels.program import CLASSES, Nest, PortTiming
-from bitsim.mapping.candidates import fitting, occupied_bits, shapes, tilings
+from bitsim.mapping.candidates import fitting, occupied_bits, shapes, tiling_needs, tilings
+from bitsim.mapping.memo import Found, kept
 from bitsim.mapping.program import Execution, execute
 from bitsim.mapping.record import ORDERS, Mapping
 from bitsim.mapping.traffic import rank
@@ -66,51 +67,71 @@ def search(
     port: PortTiming,
     timer: Timer,
     score: Score,
+    found: Found | None = None,
 ) -> tuple[Timed, ...]:
     """The best mapping of `product` under `score`; several where its kernel had to be split.
 
+    found: what was found before for machines of the same structure (mapping.memo); added to.
     Raises MappingError naming the buffer and its least size if nothing fits.
     """
+    before: Found = {} if found is None else found
     smallest = MappingError(())
     for parts in ((product,), *(product.kernel_parts() if product.writes_filter else ())):
         try:
-            return tuple(_search(part, accelerator, datapath, rate, port, timer, score) for part in parts)
+            lists = [shortlist(part, accelerator, datapath, rate, port, timer, before) for part in parts]
+            return tuple(_choose(timed, score) for timed in lists)
         except MappingError as error:
             smallest = error  # parts only get smaller: what the last of them needs is the least
     raise smallest
 
 
-def _search(
+def shortlist(
     product: Product,
     accelerator: Accelerator,
     datapath: Datapath,
     rate: Fraction,
     port: PortTiming,
     timer: Timer,
-    score: Score,
-) -> Timed:
-    """The best mapping of a product whose kernel is whole.
+    found: Found,
+) -> tuple[Timed, ...]:
+    """Mappings of a product whose kernel is whole, timed: the best by closed form, whatever prices and objective.
 
     Every objective chooses from the same shortlist, so none can miss what another finds.
+    Raises MappingError if nothing fits.
     """
-    candidates: list[_Candidate] = []
+    tables, fits = [], []
     for orientation in accelerator.orientations(product):
-        candidates += _candidates(product, accelerator, datapath, orientation, rate, port)
-    if not candidates:
-        raise MappingError(least_sizes(product, accelerator, datapath))
-    timed = [
-        time_mapping(
-            product,
-            accelerator,
-            datapath,
-            c.orientation,
-            Mapping(c.orientation.name, c.tile, c.order),
-            rate,
-            port,
-            timer,
+        table, needs = kept(
+            found,
+            ("tilings", product, datapath, orientation.name),
+            lambda orientation=orientation: _tilings(product, accelerator, datapath, orientation),
         )
-        for c in candidates
-    ]
+        fits.append(fitting(accelerator, needs, len(table)))
+        tables.append((orientation, table))
+
+    def timed() -> tuple[Timed, ...]:
+        candidates = []
+        for (orientation, table), fit in zip(tables, fits, strict=True):
+            candidates += _candidates(product, accelerator, datapath, orientation, table[fit], rate, port)
+        if not candidates:
+            raise MappingError(least_sizes(product, accelerator, datapath))
+        mappings = [(c.orientation, Mapping(c.orientation.name, c.tile, c.order)) for c in candidates]
+        return tuple(time_mapping(product, accelerator, datapath, *m, rate, port, timer) for m in mappings)
+
+    # Sizes of buffers only decide which tilings fit: machines on which the same ones do share a list.
+    return kept(found, ("timed", product, datapath, *(fit.tobytes() for fit in fits), rate, port), timed)
+
+
+def _tilings(
+    product: Product, accelerator: Accelerator, datapath: Datapath, orientation: Orientation
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """All tilings of an orientation and what each needs of every buffer."""
+    table = tilings(product, accelerator.granules(product, datapath, orientation))
+    return table, tiling_needs(product, accelerator, datapath, orientation, table)
+
+
+def _choose(timed: tuple[Timed, ...], score: Score) -> Timed:
+    """The least energy among the mappings within NEAR of the best score."""
     scores = [score(t.cycles, t.execution.counters) for t in timed]
     near = min(value for value, _ in scores) * (1 + NEAR)
     order = [(energy, value, i) for i, (value, energy) in enumerate(scores) if value <= near]
@@ -138,11 +159,11 @@ def _candidates(
     accelerator: Accelerator,
     datapath: Datapath,
     orientation: Orientation,
+    table: np.ndarray,
     rate: Fraction,
     port: PortTiming,
 ) -> list[_Candidate]:
-    table = tilings(product, accelerator.granules(product, datapath, orientation))
-    table = table[fitting(product, accelerator, datapath, orientation, table)]
+    """The shortlist among the tilings of `table`."""
     if not len(table):
         return []
     for exact_edges in (False, True):

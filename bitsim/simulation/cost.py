@@ -36,6 +36,7 @@ from bitsim.kernels.program import (
     runs_table,
 )
 from bitsim.mapping import search
+from bitsim.mapping.memo import SearchMemo
 from bitsim.mapping.program import beats, exact_sum
 from bitsim.mapping.search import Timed
 from bitsim.workload import FLOAT_BITS, Layer, Product, Widths, lower
@@ -89,7 +90,9 @@ class PassCost:
 class CostModel:
     """Costs of one machine, each distinct (product, widths) mapped and timed once."""
 
-    def __init__(self, machine: Machine, objective: str = "cycles", timing: str = "collapsed") -> None:
+    def __init__(
+        self, machine: Machine, objective: str = "cycles", timing: str = "collapsed", memo: SearchMemo | None = None
+    ) -> None:
         for what, value, allowed in (("objective", objective, OBJECTIVES), ("timing", timing, tuple(ENGINES))):
             if value not in allowed:
                 raise InputError(f"--{what}: {value!r} is unknown, allowed: {', '.join(allowed)}")
@@ -98,6 +101,7 @@ class CostModel:
         self._engine = ENGINES[timing]
         self._objective = objective
         self._searched: dict[tuple[Product, Datapath], tuple[Timed, ...]] = {}
+        self._found = (memo or SearchMemo()).of(f"{timing} {machine.structure}")
 
     def pass_cost(self, layer: Layer, pass_name: str, samples: int, widths: Widths) -> PassCost:
         """Cost of one pass of `layer` over `samples` samples run together.
@@ -213,6 +217,7 @@ class CostModel:
                 self.machine.port,
                 self._timer,
                 self._score,
+                self._found,
             )
         return self._searched[key]
 

@@ -8,6 +8,7 @@ from typing import Any
 from bitsim.accelerators.registry import Machine
 from bitsim.errors import InputError
 from bitsim.kernels.engines import ENGINES
+from bitsim.mapping.memo import SearchMemo
 from bitsim.simulation.analytical import AnalyticalModel
 from bitsim.simulation.cost import CostModel, PassCost
 from bitsim.simulation.overlap import overlapped
@@ -37,6 +38,7 @@ def simulate(
     samples: str = "batch-max",
     timing: str = "collapsed",
     overlap: str = "barrier",
+    memo: SearchMemo | None = None,
 ) -> Result:
     """Cycles and energy of `trace` on `machine`.
 
@@ -45,7 +47,8 @@ def simulate(
     samples: batch-max, group or one-by-one, how samples of one layer with different widths run.
     timing: collapsed, event or stepped, equal engines; or analytical, the published closed-form model of a
     machine that has one (see simulation.analytical).  overlap: barrier, or overlap, where the rows of an
-    iteration follow each other without one.  Raises InputError, and MappingError where a layer fits no tile.
+    iteration follow each other without one.  memo: what simulations of similar machines found, shared by those
+    that are given the same one; no result depends on it.  Raises InputError, and MappingError where a layer fits no tile.
     """
     chosen = _check(trace, passes, iterations, samples=samples, timing=timing, overlap=overlap)
     first, last = iterations or (0, trace.run.iterations)
@@ -55,7 +58,7 @@ def simulate(
         _check_analytical(machine, chosen, objective, overlap)
         model = AnalyticalModel(machine)
     else:
-        model = CostModel(machine, objective, timing)
+        model = CostModel(machine, objective, timing, memo)
     rows = _RowMaker(trace, model, chosen, samples)
     of_batches = [rows.of_batch(demand) for demand in tally.batches()]
     of_groups = [rows.of_group(demand) for demand in tally.groups()] if samples != BATCH_MAX else []

@@ -17,7 +17,7 @@ LAYERS = [
     {"accelerators", "record", "networks", "synthetic"},
     {"area", "conditions", "energy", "iso", "mapping"},
     {"simulation"},
-    {"report", "reproduce"},
+    {"report", "reproduce", "exploration"},
     {"cli"},
     {"__main__"},
 ]

@@ -10,10 +10,11 @@ So a price is never a reason to map or time again, nor is a buffer that fits the
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from typing import Any
+from typing import Any, TypeVar
 
 # Of one structure: {(what, product, datapath, ...): value}.
 Found = dict[Hashable, Any]
+Value = TypeVar("Value")
 
 
 class SearchMemo:
@@ -32,8 +33,9 @@ class SearchMemo:
         return self._found
 
 
-def kept(found: Found, key: Hashable, make: Callable[[], Any]) -> Any:
+def kept(found: Found, key: Hashable, make: Callable[[], Value]) -> Value:
     """The value of `key`, made once; what fails to be made is not kept."""
     if key not in found:
         found[key] = make()
-    return found[key]
+    value: Value = found[key]
+    return value

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 
 import numpy as np
 
@@ -101,11 +102,8 @@ def shortlist(
     """
     tables, fits = [], []
     for orientation in accelerator.orientations(product):
-        table, needs = kept(
-            found,
-            ("tilings", product, datapath, orientation.name),
-            lambda orientation=orientation: _tilings(product, accelerator, datapath, orientation),
-        )
+        make = partial(_tilings, product, accelerator, datapath, orientation)
+        table, needs = kept(found, ("tilings", product, datapath, orientation.name), make)
         fits.append(fitting(accelerator, needs, len(table)))
         tables.append((orientation, table))
 

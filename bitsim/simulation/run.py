@@ -48,7 +48,8 @@ def simulate(
     timing: collapsed, event or stepped, equal engines; or analytical, the published closed-form model of a
     machine that has one (see simulation.analytical).  overlap: barrier, or overlap, where the rows of an
     iteration follow each other without one.  memo: what simulations of similar machines found, shared by those
-    that are given the same one; no result depends on it.  Raises InputError, and MappingError where a layer fits no tile.
+    that are given the same one; no result depends on it.
+    Raises InputError, and MappingError where a layer fits no tile.
     """
     chosen = _check(trace, passes, iterations, samples=samples, timing=timing, overlap=overlap)
     first, last = iterations or (0, trace.run.iterations)

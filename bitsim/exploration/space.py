@@ -4,7 +4,7 @@ Assumptions
     - A point is its trace, the content of its machine file with all overrides, and the choices of the simulation:
       their hashes and the package's version name it, whatever grid it was met in.
     - Points are listed in the order of the grid: traces, machines, then parameters, the last given changing fastest.
-    - A value that no point can be built with is a fault of the input; a combination that cannot is a fault of its point.
+    - A value that no point can be built with is a fault of the input, a combination that cannot one of its point.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from typing import Any
 from bitsim import __version__
 from bitsim.accelerators.registry import build
 from bitsim.errors import InputError
+from bitsim.exploration.ranges import check_distinct, values
 from bitsim.hardware.machine_file import MachineSource
-from bitsim.sweep.ranges import check_distinct, values
 from bitsim.trace import Trace
 
 MOST_POINTS = 10_000_000

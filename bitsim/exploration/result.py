@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bitsim.errors import InputError, unknown_key
-from bitsim.exploration.store import IDENTITY, arrow_table
+from bitsim.exploration.store import arrow_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,15 +56,20 @@ class Sweep:
 
         Default: latency_s and energy_j.  In ascending order of the first column.  InputError for unknown columns.
         """
-        chosen = columns or OBJECTIVES
-        at = front(self.records, chosen)
-        return self.frame.iloc[at].reset_index(drop=True)
+        return self.frame.iloc[self.front(*columns)].reset_index(drop=True)
+
+    def front(self, *columns: str) -> list[int]:
+        """Places of the points of `pareto` in the table."""
+        return front(self.records, columns or OBJECTIVES)
 
     def top(self, count: int, column: str = OBJECTIVES[0]) -> pd.DataFrame:
-        """The `count` points with the least `column`, ties in the order of the grid."""
+        """The `count` points with the least `column`, ties in the order of the grid.  InputError for an unknown one."""
+        return self.frame.iloc[self.order(column)[:count]].reset_index(drop=True)
+
+    def order(self, column: str) -> list[int]:
+        """Places of all points by `column`, least first."""
         check_columns(self.records, [column])
-        order = sorted(range(len(self.records)), key=lambda i: self.records[i][column])
-        return self.frame.iloc[order[:count]].reset_index(drop=True)
+        return sorted(range(len(self.records)), key=lambda place: self.records[place][column])
 
     def effects(self, *columns: str) -> pd.DataFrame:
         """What each parameter does to each of `columns` on its own.
@@ -74,7 +79,11 @@ class Sweep:
         """
         import pandas as pd
 
-        return pd.DataFrame(effects(self.records, self.parameters, columns or OBJECTIVES))
+        return pd.DataFrame(self.effect_rows(*columns))
+
+    def effect_rows(self, *columns: str) -> list[dict[str, Any]]:
+        """The rows of `effects`."""
+        return effects(self.records, self.parameters, columns or OBJECTIVES)
 
     @property
     def parameters(self) -> tuple[str, ...]:
@@ -122,7 +131,7 @@ def effects(
         others = [name for name in ("trace", "hardware", *parameters) if name != key]
         by_value: dict[Any, dict[tuple, Mapping[str, Any]]] = {}
         for record in records:
-            if key in record:
+            if record[key] is not None:
                 rest = tuple(record.get(name) for name in others)
                 by_value.setdefault(record[key], {})[rest] = record
         first = next(iter(by_value.values()), {})
@@ -134,6 +143,3 @@ def effects(
                 row[column] = float(np.exp(np.mean(np.log(ratios)))) if ratios and min(ratios) > 0 else float("nan")
             rows.append(row)
     return rows
-
-
-__all__ = ["IDENTITY", "Failure", "Sweep", "effects", "front"]

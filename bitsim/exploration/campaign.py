@@ -8,13 +8,14 @@ from functools import partial
 from typing import Any
 
 from bitsim.accelerators.registry import accelerator_class, build
+from bitsim.area import area_of
 from bitsim.errors import InputError, unknown_key
 from bitsim.exploration.constraint import Constraint
 from bitsim.exploration.engines import Engine
 from bitsim.exploration.result import Failure, Sweep
 from bitsim.exploration.space import Point, Space
 from bitsim.exploration.store import IDENTITY, SweepFolder, axis_type
-from bitsim.exploration.task import Outcome, columns_of, tasks
+from bitsim.exploration.task import AREA, Outcome, columns_of, tasks
 from bitsim.hardware.machine_file import MachineSource, key_paths
 
 # Called with (points done, points in all, records of those in the table by index).
@@ -39,7 +40,7 @@ class Campaign:
         self.left_out: set[int] = set()
         self._engine, self._folder = engine, folder
         self._progress, self._note = progress or (lambda *_: None), note or (lambda _: None)
-        columns = columns_of(space)
+        columns = columns_of(space) - {AREA}
         self._before = [c for c in constraints if not c.names & columns]
         self._after = [c for c in constraints if c.names & columns]
         self._texts = [c.text for c in constraints]
@@ -59,7 +60,7 @@ class Campaign:
         """Learn what becomes of `points`.  in_all: how many are expected, for progress; default: the whole space."""
         total, pending, known = in_all or len(self.space), [], 0
         for point in points:
-            if not all(c.holds(partial(self._known, point)) for c in self._before):
+            if not self._may_hold(point):
                 self.left_out.add(point.index)
             elif point.identity in self._stored:
                 self._keep(point, self._stored[point.identity])
@@ -96,6 +97,13 @@ class Campaign:
         if finished and self._folder is not None:
             self._folder.write_part(finished)
 
+    def _may_hold(self, point: Point) -> bool:
+        """Whether all that can be said before a simulation allows the point; one that cannot be built fails later."""
+        try:
+            return all(constraint.holds(partial(self._known, point)) for constraint in self._before)
+        except _NotBuiltError:
+            return True
+
     def _keep(self, point: Point, record: Mapping[str, Any]) -> None:
         """Put a record into the table, unless a constraint excludes it."""
         row = {key: point.overrides.get(key) for key in self.space.keys}
@@ -111,9 +119,11 @@ class Campaign:
             self.left_out.add(point.index)
 
     def _known(self, point: Point, name: str) -> Any:
-        """A parameter, hardware, trace, or a key of the machine's file; None for a key that machine has not."""
+        """A parameter, hardware, trace, area, or a key of the machine's file; None for a key that machine has not."""
         if name in ("hardware", "trace"):
             return (self.space.machines if name == "hardware" else self.space.traces)[getattr(point, name)].name
+        if name == AREA:
+            return _area_mm2(self.space.source(point))
         if name in point.overrides:
             return point.overrides[name]
         source = self.space.source(point)
@@ -157,12 +167,23 @@ def check(space: Space, constraints: Sequence[Constraint], minimise: Sequence[st
         raise InputError(list(dict.fromkeys(faults)))
 
 
+class _NotBuiltError(Exception):
+    """The machine of a point is none, or has no price."""
+
+
+def _area_mm2(source: MachineSource) -> float:
+    try:
+        return area_of(build(source)).chip_mm2
+    except InputError:
+        raise _NotBuiltError from None
+
+
 def _default(source: MachineSource, name: str) -> Any:
-    """The value of a key that the file leaves out; None for one the machine has not, or that cannot be built."""
+    """The value of a key that the file leaves out; None for one the machine has not."""
     try:
         value: Any = build(source).accelerator.config
     except InputError:
-        return None
+        raise _NotBuiltError from None
     for part in name.split("."):
         value = getattr(value, part, None)
     return value if isinstance(value, int | float | str | Fraction) else None

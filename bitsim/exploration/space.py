@@ -22,6 +22,7 @@ from bitsim.accelerators.registry import build
 from bitsim.errors import InputError
 from bitsim.exploration.ranges import check_distinct, values
 from bitsim.hardware.machine_file import MachineSource
+from bitsim.technology.dram import dram_price
 from bitsim.trace import Trace
 
 MOST_POINTS = 10_000_000
@@ -170,10 +171,16 @@ def _faults_of_values(space: Space) -> list[str]:
 
 
 def _faults(machine: MachineSource, overrides: Mapping[str, Any]) -> tuple[str, ...]:
+    """Why the machine cannot be built, or names no DRAM there is; a memory too slow for its clock is no such fault."""
+    source = machine.overridden(overrides)
     try:
-        build(machine.overridden(overrides))
+        memory = build(source).accelerator.config.memory
     except InputError as error:
         return error.faults
+    try:
+        dram_price(memory.energy)
+    except InputError as error:
+        return tuple(source.located(fault) for fault in error.faults)
     return ()
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from bitsim import __version__
 from bitsim.accelerators.registry import build
+from bitsim.area import area_of
 from bitsim.errors import InputError
 from bitsim.exploration.space import Point, Space
 from bitsim.hardware.machine_file import MachineSource
@@ -25,10 +26,12 @@ from bitsim.simulation.run import simulate
 from bitsim.trace import Trace
 
 MOST_POINTS_OF_TASK = 64
+AREA = "area_mm2"  # of the chip
 _COSTS = ("cycles", "latency_s", "energy_j")
 # Numbers of a run that are no column of its rows.
 _OF_RUN = (
     *_COSTS,
+    AREA,
     *(f"{name}_per_iteration" for name in _COSTS),
     "iterations",
     "edp_js",
@@ -112,6 +115,7 @@ def _record(task: Task, point: Point) -> dict[str, Any]:
     peak = totals["cycles"] * machine.accelerator.peak_bit_products_per_cycle
     return {
         **head,
+        AREA: area_of(machine).chip_mm2,
         "iterations": iterations,
         **means,
         "edp_js": totals["latency_s"] * totals["energy_j"],

@@ -31,7 +31,7 @@ def point_table(sweep: Sweep, places: Sequence[int], columns: Sequence[str], tit
     from rich.table import Table
 
     several = [name for name in ("trace", "hardware") if len({r[name] for r in sweep.records}) > 1]
-    shown = dict.fromkeys([*several, *sweep.keys, "cycles", "latency_s", "energy_j", *columns])
+    shown = dict.fromkeys([*several, *sweep.keys, "latency_s", "energy_j", "area_mm2", *columns])
     table = Table(title=f"{title} ({len(places):,})", title_justify="left", **_style())
     for name in shown:
         table.add_column(name, justify="left" if name in several else "right", overflow="fold")

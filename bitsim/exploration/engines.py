@@ -129,7 +129,7 @@ class DaskEngine:
         from distributed import as_completed
 
         of_future = {self._submit(task): task for task in tasks}
-        done = as_completed(list(of_future))
+        done = as_completed(list(of_future), loop=self._client.loop)
         for future in done:
             task = of_future.pop(future)
             found, retries = self._received(future, task)
@@ -145,13 +145,17 @@ class DaskEngine:
         return self._client.submit(run, task, pure=False)
 
     def _received(self, future: Any, task: Task) -> tuple[list[Outcome] | None, list[Task]]:
-        """(outcomes, none) of a task that ran; one that cost too many workers (none, its points as tasks)."""
-        from distributed import KilledWorker
+        """(outcomes, none) of a task that ran; of one that cost too many workers (none, its points as tasks).
 
-        if future.status in ("cancelled", "lost"):
-            raise EngineLostError("the Dask scheduler is gone")
+        Where a worker dies with what it found, this waits until another has found it again.
+        """
+        from distributed import KilledWorker
+        from distributed.client import FutureCancelledError
+
         try:
             return future.result(), []
+        except FutureCancelledError as error:
+            raise EngineLostError("the Dask scheduler is gone, or has cancelled the sweep") from error
         except KilledWorker:
             if len(task.points) > 1:
                 return None, split(task)

@@ -45,8 +45,8 @@ def sweep(
 
     parameters: {"array.rows": [8, 16], "NAME:weight_buffer": "32KiB:128KiB:x2"}, values as a list or as on the
     command line.  jobs: processes; backend "dask" runs on the cluster of `scheduler` instead.  where: constraints,
-    such as "array.rows * array.cols <= 512".  search: simulate only this many points, those that lead to the least
-    `minimise` (NSGA-II, from `seed`).  out: a folder that keeps points as they finish; resume: go on with one.
+    such as "array.rows * array.cols <= 512".  search: simulate only this many points, those that lead to the
+    least `minimise` (multi-objective TPE).  out: a folder that keeps points as they finish; resume: go on with one.
     progress: called with (points done, points in all, records by index); note: called with remarks.
     choices: objective, passes, iterations, samples, timing, overlap as `simulate` has them.
 

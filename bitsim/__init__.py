@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from bitsim.accelerators.registry import Machine, load_hardware
     from bitsim.area import Area, area_of
     from bitsim.errors import InputError, MappingError
-    from bitsim.iso import resize
     from bitsim.exploration.result import Sweep
     from bitsim.exploration.sweep import sweep
+    from bitsim.iso import resize
     from bitsim.simulation.compare import compare
     from bitsim.simulation.result import Result
     from bitsim.simulation.run import simulate

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import zip_longest
 
 from bitsim.accelerators.registry import Machine
 
@@ -16,15 +17,16 @@ MUST_BE_EQUAL = {
 }
 
 
-def conditions(machine: Machine) -> dict[str, str]:
-    """{what: value with its unit}: clock, memory, process, storage and sizes of `machine`.
+def conditions(machine: Machine, timing: str | None = None) -> dict[str, str]:
+    """{what: value with its unit}: clock, memory, process, storage and sizes of `machine`, and what timed it if given.
 
     Memory is given in Gbit/s and ns, so that equal text is equal memory whatever the clock.
     """
     accelerator, config = machine.accelerator, machine.accelerator.config
     memory, technology = config.memory, config.technology
     latency_s = memory.latency if memory.latency is not None else memory.latency_cycles / machine.clock_hz
-    return {
+    listed = {"timing": timing} if timing is not None else {}
+    return listed | {
         "clock": f"{float(machine.clock_hz / 10**6):.12g} MHz",
         "bandwidth": f"{float(machine.rate * machine.clock_hz / 10**9):.12g} Gbit/s",
         "memory latency": f"{float(latency_s * 10**9):.12g} ns",
@@ -37,10 +39,10 @@ def conditions(machine: Machine) -> dict[str, str]:
     }
 
 
-def differences(machines: Sequence[Machine]) -> dict[str, dict[str, str]]:
-    """{what: {machine: value}} of the conditions that are not the same for all."""
+def differences(machines: Sequence[Machine], timings: Sequence[str | None] = ()) -> dict[str, dict[str, str]]:
+    """{what: {machine: value}} of the conditions that are not the same for all; timings: of each machine, if known."""
     listed: dict[str, dict[str, str]] = {}
-    for machine in machines:
-        for what, value in conditions(machine).items():
+    for machine, timing in zip_longest(machines, timings):
+        for what, value in conditions(machine, timing).items():
             listed.setdefault(what, {})[machine.name] = value
     return {what: values for what, values in listed.items() if len(set(values.values())) > 1}

@@ -11,8 +11,8 @@ GRID = {"array.rows": [8, 16], "weight_buffer": "16KiB:64KiB:x4", "memory.bandwi
 
 
 def needs_library(name, extra):
-    """Skip a file's tests where an optional library is missing; BITSIM_REQUIRE_TOOLS=1 lets them fail instead."""
-    absent = importlib.util.find_spec(name) is None and os.environ.get("BITSIM_REQUIRE_TOOLS") != "1"
+    """Skip a file's tests where an optional library is missing; BITSIM_REQUIRE_LIBRARIES=1 lets them fail instead."""
+    absent = importlib.util.find_spec(name) is None and os.environ.get("BITSIM_REQUIRE_LIBRARIES") != "1"
     return pytest.mark.skipif(absent, reason=f"{name} is not installed: pip install 'bitsim-accel[{extra}]'")
 
 

@@ -150,6 +150,13 @@ def test_a_budget_nothing_fits_in_is_refused():
         resize([small, *machines(ROW_STATIONARY)], MEMORY)
 
 
+def test_a_machine_without_logic_has_no_area_to_fill(monkeypatch):
+    given = machines(FIXED, ROW_STATIONARY)
+    monkeypatch.setattr(type(given[0].accelerator), "logic", lambda self: ())
+    with pytest.raises(InputError, match="int8_16x32_192b: its accelerator declares no logic"):
+        resize(given, CORE_AREA, ROW_STATIONARY)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -1,12 +1,13 @@
 """Metrics side by side: the same figures as the result's, reasons that multiply up, words where winners differ."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
 import bitsim
 from bitsim.report.metrics_text import sentence
-from bitsim.simulation.metrics import EQUAL, METRIC_OF, TIE, measure, over_training, ratios, verdict
+from bitsim.simulation.metrics import EQUAL, METRIC_OF, TIE, disagreements, measure, over_training, ratios, verdict
 
 FLEXIBLE, FIXED, ROW_STATIONARY = "bitfusion_16x32_192b", "int8_16x32_192b", "eyeriss_12x14_108k"
 
@@ -96,6 +97,17 @@ def test_logic_without_an_area_leaves_its_throughput_out(trace_folder, monkeypat
     monkeypatch.setattr(type(machine.accelerator), "logic", lambda self: ())
     one = measure(bitsim.simulate(bitsim.open_trace(trace_folder()), machine))
     assert "macs_per_s_per_core_mm2" not in one.values and "macs_per_s_per_chip_mm2" in one.values
+
+
+def test_work_without_products_gives_no_reasons_of_lanes(comparison):
+    """Nothing multiplied (a pass of another kind alone): the trace's metrics are 0 on both and say nothing."""
+    idle = []
+    for one in comparison.measured[:2]:
+        values = one.values | dict.fromkeys(("macs", "effective_macs", "bit_ops", "occupied_bit_ops"), 0)
+        factors = {name: one.factors[name] for name in ("core", "chip", "clock", "energy")}
+        idle.append(replace(one, values=values, factors=factors))
+    found = disagreements(idle[1], idle[0])
+    assert all(one.second != "cycles" for one in found)
 
 
 def test_command_shows_metrics(trace_folder, bitsim_command):

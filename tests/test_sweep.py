@@ -1,6 +1,5 @@
 """A sweep: which points, what is computed again, what is left out, what fails, what a front is."""
 
-import importlib
 import itertools
 
 import numpy as np
@@ -134,24 +133,19 @@ def test_every_point_equals_its_own_simulation(trace_folder):
 
 
 @pytest.mark.parametrize("objective", ["cycles", "energy", "edp"])
-def test_a_price_maps_and_times_nothing_again(trace_folder, monkeypatch, objective):
+def test_a_price_maps_and_times_nothing_again(trace_folder, objective):
     """Every key that only prices depend on: the same shortlists, another energy."""
-    timed: list = []
-    search = importlib.import_module("bitsim.mapping.search")
-    time_mapping = search.time_mapping
-    monkeypatch.setattr(search, "time_mapping", lambda *a: timed.append(a) or time_mapping(*a))
     trace, machine = small(trace_folder())
     memo = SearchMemo()
     first = bitsim.simulate(trace, machine, objective=objective, memo=memo).totals
-    known = len(timed)
+    known = len(memo)
     assert known
     for overrides in ({"memory.energy": "DDR3"}, {"technology.sram_cells": "itrs-hp"}, {"buffer_access_bits": 64}):
         other = bitsim.load_hardware(machine.name, overrides)
         again = bitsim.simulate(trace, other, objective=objective, memo=memo).totals
         assert again["energy_j"] != first["energy_j"]
-        assert len(timed) == known
+        assert len(memo) == known
         assert again == bitsim.simulate(trace, other, objective=objective).totals
-        del timed[known:]
 
 
 @pytest.mark.parametrize("name", ["bitfusion_16x32_192b", "eyeriss_12x14_108k_500mhz"])

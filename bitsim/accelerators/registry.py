@@ -35,13 +35,14 @@ class Machine:
 
     @property
     def structure(self) -> str:
-        """What mapping and timing depend on beside sizes of buffers, port and prices, as text: equal means alike.
+        """What mapping and timing depend on beside the sizes of buffers, as text: equal means alike.
 
-        Taken from the machine file, so that a default written out counts as another structure.
+        Taken from the machine file, so that a default written out counts as another structure; clock and memory
+        are in it as the port they make.
         """
         apart = {"clock", "memory", *self.accelerator.price_keys, *self.accelerator.size_keys}
         said = {key: value for key, value in self.source.content.items() if key not in apart}
-        return json.dumps(said, sort_keys=True, default=str)
+        return json.dumps([said, str(self.rate), str(self.port)], sort_keys=True, default=str)
 
     @property
     def clock_hz(self) -> Fraction:

@@ -84,7 +84,7 @@ def compare(
     results = simulate_machines(opened, [r.machine for r in resized] or machines, span, passes, **choices)
     comparison = compare_results(results, base, resized)
     if out is not None:
-        folder.write_folder(out, results)
+        folder.write_folder(out, results, about=comparison.about())
     if save_resized is not None:
         for path in write_resized(save_resized, resized, comparison.baseline.machine.name):
             print(f"written: {path}", file=sys.stderr)
@@ -103,18 +103,23 @@ def demo(
         "bitsim_demo"
     ),
 ) -> None:
-    """A recorded training run on the bit-flexible array and on the integer machine: table and picture."""
+    """A recorded training run on the bit-flexible array and on the integer machine: table, picture and report."""
     from rich.console import Console
 
     from bitsim.report import folder
     from bitsim.report.compare_text import print_comparison
+    from bitsim.report.html import PAGE, write_report
     from bitsim.report.picture import training_picture
+    from bitsim.report.result_folder import read_folder
     from bitsim.simulation.compare import compare as compare_results
 
     folder.check_writable(out)
     results = simulate_all(DEMO_TRACE, list(DEMO_MACHINES), None, None, "forward,dgrad,wgrad")
     console = Console()
-    print_comparison(compare_results(results), console, layers=False)
-    folder.write_folder(out, results)
+    comparison = compare_results(results)
+    print_comparison(comparison, console, layers=False)
+    folder.write_folder(out, results, about=comparison.about())
     training_picture(results, out / "training.png")
-    console.print(f"\npicture: {out / 'training.png'}   rows: {out / 'rows.parquet'}", highlight=False, soft_wrap=True)
+    write_report(read_folder(out), out / PAGE)
+    for what, file in (("picture", "training.png"), ("report", PAGE), ("rows", "rows.parquet")):
+        console.print(f"{what}: {out / file}", highlight=False, soft_wrap=True)

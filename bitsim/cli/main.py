@@ -12,7 +12,15 @@ from typing import NoReturn
 
 import typer
 
-from bitsim.cli import compare_command, hw_commands, reproduce_command, run_command, sweep_command, trace_commands
+from bitsim.cli import (
+    compare_command,
+    hw_commands,
+    report_command,
+    reproduce_command,
+    run_command,
+    sweep_command,
+    trace_commands,
+)
 from bitsim.errors import InputError
 
 BAD_INPUT, INTERNAL_ERROR, INTERRUPTED = 2, 3, 130
@@ -30,6 +38,7 @@ app.command("demo")(compare_command.demo)
 app.command("run")(run_command.run)
 app.command("compare")(compare_command.compare)
 app.command("sweep")(sweep_command.sweep)
+app.command("report")(report_command.report)
 app.add_typer(trace_commands.app, name="trace")
 app.add_typer(hw_commands.app, name="hw")
 app.add_typer(reproduce_command.app, name="reproduce")

@@ -151,7 +151,7 @@ def simulate_all(
 
 
 def simulate_machines(
-    trace: Trace, machines: list[Machine], span: tuple[int, int] | None, passes: str, **choices: str
+    trace: Trace, machines: list[Machine], span: tuple[int, int] | None, passes: str, **choices: Any
 ) -> list[Result]:
     """Simulate `trace` on machines that are loaded; what a reader of their prices must know goes to stderr."""
     from bitsim.simulation.run import simulate

@@ -97,6 +97,7 @@ def fractrain(
     from bitsim.report.reproduce_text import page_console, print_held, write_section
     from bitsim.reproduce import fractrain as published
     from bitsim.reproduce import fractrain_costs as costs
+    from bitsim.reproduce.fractrain_original import original_ratios
     from bitsim.reproduce.fractrain_scaled import scaled as fitted
 
     _check_page("fractrain", layers, markdown)
@@ -113,6 +114,7 @@ def fractrain(
             missed += costs.cost_differences(network)
             ratios, stages = costs.dynamic_ratios(network), costs.stage_ratios(network)
             text.print_ratios(console, network, costs.static_cost(network), ratios)
+            text.print_original(console, network, original_ratios(network))
             text.print_stages(console, network, stages)
             text.print_claims(console, network, ratios[0], stages[-1])
     if factors is not None:

@@ -114,7 +114,7 @@ def sweep(
 
         pareto_picture(found, columns[:2], out / PICTURE)
     _show(found, columns, top, format_)
-    _tell_failures(found)
+    _tell(found)
     if found.failures:
         raise typer.Exit(SOME_FAILED)
 
@@ -182,7 +182,13 @@ def _show(found: Sweep, columns: list[str], top: int, format_: str) -> None:
         print_sweep(found, columns, top, Console())
 
 
-def _tell_failures(found: Sweep) -> None:
+def _tell(found: Sweep) -> None:
+    """Remarks and failures on stderr."""
+    from bitsim.exploration.task import NOTES
+
+    noted = sum(bool(record[NOTES]) for record in found.records)
+    if noted:
+        _note(f"{noted:,} points have prices not to be compared with those of the others: see their column {NOTES}")
     for failure in found.failures[:FAILURES_SHOWN]:
         print(f"failed: {failure}", file=sys.stderr)
     if len(found.failures) > FAILURES_SHOWN:

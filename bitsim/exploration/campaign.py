@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from fractions import Fraction
 from functools import partial
 from typing import Any
 
-from bitsim.accelerators.registry import accelerator_class, build
-from bitsim.area import area_of
-from bitsim.errors import InputError, unknown_key
 from bitsim.exploration.constraint import Constraint
 from bitsim.exploration.engines import Engine
+from bitsim.exploration.known import NotBuiltError, known_value
 from bitsim.exploration.result import Failure, Sweep
 from bitsim.exploration.space import Point, Space
 from bitsim.exploration.store import IDENTITY, SweepFolder, axis_type
 from bitsim.exploration.task import AREA, Outcome, columns_of, tasks
-from bitsim.hardware.machine_file import MachineSource, key_paths
 
 # Called with (points done, points in all, records of those in the table by index).
 Progress = Callable[[int, int, Mapping[int, Mapping[str, Any]]], None]
@@ -100,8 +96,8 @@ class Campaign:
     def _may_hold(self, point: Point) -> bool:
         """Whether all that can be said before a simulation allows the point; one that cannot be built fails later."""
         try:
-            return all(constraint.holds(partial(self._known, point)) for constraint in self._before)
-        except _NotBuiltError:
+            return all(constraint.holds(partial(known_value, self.space, point)) for constraint in self._before)
+        except NotBuiltError:
             return True
 
     def _keep(self, point: Point, record: Mapping[str, Any]) -> None:
@@ -111,26 +107,12 @@ class Campaign:
         row |= {name: value for name, value in record.items() if name != IDENTITY} | {IDENTITY: point.identity}
 
         def value_of(name: str) -> Any:
-            return row[name] if name in row else self._known(point, name)
+            return row[name] if name in row else known_value(self.space, point, name)
 
         if all(constraint.holds(value_of) for constraint in self._after):
             self.records[point.index] = row
         else:
             self.left_out.add(point.index)
-
-    def _known(self, point: Point, name: str) -> Any:
-        """A parameter, hardware, trace, area, or a key of the machine's file; None for a key that machine has not."""
-        if name in ("hardware", "trace"):
-            return (self.space.machines if name == "hardware" else self.space.traces)[getattr(point, name)].name
-        if name == AREA:
-            return _area_mm2(self.space.source(point))
-        if name in point.overrides:
-            return point.overrides[name]
-        source = self.space.source(point)
-        written: Any = source.content
-        for part in name.split("."):
-            written = written.get(part) if isinstance(written, dict) else None
-        return _default(source, name) if written is None else written
 
     def _failure(self, outcome: Outcome) -> Failure:
         point = outcome.point
@@ -146,44 +128,3 @@ class Campaign:
             "where": self._texts,
             "choices": space.said,
         }
-
-
-def check(space: Space, constraints: Sequence[Constraint], minimise: Sequence[str], search: int | None) -> None:
-    """Raise InputError for names that no point will have, and for a search of nothing."""
-    columns = columns_of(space)
-    known = {"hardware", "trace", *columns, *space.keys}
-    for machine in space.machines:
-        known |= set(key_paths(accelerator_class(machine.accelerator).config_model))
-    faults = []
-    for constraint in constraints:
-        unknown = sorted(constraint.names - known)
-        faults += [f"--where {constraint.text}: {unknown_key(name, sorted(known))}" for name in unknown]
-    faults += [f"--pareto: {unknown_key(name, sorted(columns))}" for name in minimise if name not in columns]
-    if not minimise:
-        faults.append("--pareto: empty, allowed: one or more columns, e.g. latency_s,energy_j")
-    if search is not None and search < 1:
-        faults.append(f"--search: {search}, allowed: 1 or more")
-    if faults:
-        raise InputError(list(dict.fromkeys(faults)))
-
-
-class _NotBuiltError(Exception):
-    """The machine of a point is none, or has no price."""
-
-
-def _area_mm2(source: MachineSource) -> float:
-    try:
-        return area_of(build(source)).chip_mm2
-    except InputError:
-        raise _NotBuiltError from None
-
-
-def _default(source: MachineSource, name: str) -> Any:
-    """The value of a key that the file leaves out; None for one the machine has not."""
-    try:
-        value: Any = build(source).accelerator.config
-    except InputError:
-        raise _NotBuiltError from None
-    for part in name.split("."):
-        value = getattr(value, part, None)
-    return value if isinstance(value, int | float | str | Fraction) else None

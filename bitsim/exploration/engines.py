@@ -12,6 +12,7 @@ A process that is killed loses what it was at, not what it had finished:
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
@@ -118,10 +119,15 @@ class DaskEngine:
             from distributed import Client
         except ImportError:
             raise InputError("--backend dask: Dask is not installed: pip install 'bitsim-accel[cluster]'") from None
+        # A scheduler that is lost is told in one line by whoever runs the sweep, not by Dask in twenty.
+        self._log = logging.getLogger("distributed.client")
+        self._log_level = self._log.level
+        self._log.setLevel(logging.CRITICAL)
         try:
             self._client = Client(scheduler, timeout=CONNECT_S, set_as_default=False)
         except (OSError, ValueError, TimeoutError) as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            self._log.setLevel(self._log_level)
             raise InputError(f"--scheduler {scheduler}: cannot be reached: {reason}") from None
 
     def outcomes(self, tasks: Sequence[Task]) -> Iterator[list[Outcome]]:
@@ -167,6 +173,7 @@ class DaskEngine:
     def close(self) -> None:
         """Leave the cluster, which goes on."""
         self._client.close()
+        self._log.setLevel(self._log_level)
 
 
 def _numbered(number: int, task: Task) -> tuple[int, list[Outcome]]:

@@ -27,7 +27,7 @@ MANIFEST, PARTS, TABLE = "sweep.json", "parts", "sweep.parquet"
 # Measured: 1,000 points of ResNet-38 are 0.5 MB of parts and 0.3 MB of table.
 BYTES_A_POINT, BYTES_AT_LEAST = 2_000, 2**20
 IDENTITY = "point"
-_TEXTS = frozenset({IDENTITY, "hardware", "trace", "config_hash", "trace_hash", "version"})
+_TEXTS = frozenset({IDENTITY, "notes", "hardware", "trace", "config_hash", "trace_hash", "version"})
 _REALS = ("_pj", "_s", "_j", "_js", "_mm2", "_per_iteration")
 INT64_MOST = 2**63 - 1
 

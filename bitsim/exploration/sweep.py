@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from bitsim.accelerators.registry import Machine
-from bitsim.exploration.campaign import Campaign, Progress, check
+from bitsim.exploration.campaign import Campaign, Progress
+from bitsim.exploration.checks import check
 from bitsim.exploration.constraint import parse
 from bitsim.exploration.engines import make_engine
 from bitsim.exploration.result import OBJECTIVES, Sweep

@@ -27,6 +27,7 @@ from bitsim.trace import Trace
 
 MOST_POINTS_OF_TASK = 64
 AREA = "area_mm2"  # of the chip
+NOTES = "notes"  # what a reader of the prices must know
 _COSTS = ("cycles", "latency_s", "energy_j")
 # Numbers of a run that are no column of its rows.
 _OF_RUN = (
@@ -121,6 +122,7 @@ def _record(task: Task, point: Point) -> dict[str, Any]:
         "edp_js": totals["latency_s"] * totals["energy_j"],
         "utilisation": bit_products(result) / peak if peak else None,
         **{name: value for name, value in totals.items() if name not in head},
+        NOTES: "; ".join(result.prices.notes()),
         "config_hash": machine.source.config_hash,
         "trace_hash": task.trace.trace_hash,
         "version": __version__,

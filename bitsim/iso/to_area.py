@@ -25,10 +25,14 @@ def to_area(machine: Machine, target: Machine, mode: str, grow: str) -> Resized:
     def size_mm2(of: Machine) -> float:
         return core_area_mm2(of) if mode == CORE_AREA else area_of(of).chip_mm2
 
-    budget_mm2, array = size_mm2(target), machine.accelerator.config.array
+    own_mm2, array = core_area_mm2(machine), machine.accelerator.config.array
+    if not own_mm2:
+        raise InputError(
+            f"--iso {mode}: {machine.name}: its accelerator declares no logic, so there is no area to fill"
+        )
+    budget_mm2 = size_mm2(target)
     shape = {"array.rows": array.rows, "array.cols": array.cols}
     if grow == BOTH:
-        own_mm2 = core_area_mm2(machine)
         room_mm2 = max(0.0, budget_mm2 - (size_mm2(machine) - own_mm2))
         # A hair above, so that an equal machine keeps its rows in spite of rounding.
         shape["array.rows"] = min(MOST, max(1, int(array.rows * math.sqrt(room_mm2 / own_mm2) + 1e-9)))

@@ -1,4 +1,4 @@
-"""Result folders: rows.parquet, iterations.parquet, summary.json, copies of the machine and run.yaml.
+"""Result folders: rows, iterations and precision as Parquet, summary.json, copies of the machine and run.yaml.
 
 A folder is written beside its place and renamed into it, so that it is there whole or not at all.
 """
@@ -10,13 +10,14 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from bitsim import __version__
 from bitsim.errors import InputError
 from bitsim.simulation.result import PLACE, Result
+from bitsim.trace.precision_bins import OPERANDS, precision_bins
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -69,8 +70,13 @@ def write_json(results: list[Result], rows: str, out: IO[str]) -> None:
     out.write("]}\n")
 
 
-def write_folder(folder: Path, results: list[Result], rows: str = "distinct") -> None:
-    """Write a result folder atomically, rows distinct or trace.  Raises InputError if it cannot be written."""
+def write_folder(
+    folder: Path, results: list[Result], rows: str = "distinct", about: Mapping[str, Any] | None = None
+) -> None:
+    """Write a result folder atomically, rows distinct or trace.  Raises InputError if it cannot be written.
+
+    about: what summary.json says beside the runs: of a comparison its baseline, and how machines were resized.
+    """
     check_writable(folder)
     if any(f"{result.machine.name}.yaml" == RUN_COPY for result in results):
         raise InputError("--out: a machine file named run.yaml would stand in for that of the trace; rename it")
@@ -89,8 +95,10 @@ def write_folder(folder: Path, results: list[Result], rows: str = "distinct") ->
         names = dict.fromkeys(name for result in results for name in result.iteration_columns)
         runs = ((r.machine.name, r.iteration_runs()) for r in results)
         write_table(draft / "iterations.parquet", list(names), runs)
+        _write_precision(draft / "precision.parquet", results[0])
         shutil.copyfile(results[0].trace.path / "run.yaml", draft / RUN_COPY)
-        (draft / "summary.json").write_text(json.dumps(document(results), indent=2) + "\n")
+        summary = document(results) | dict(about or {})
+        (draft / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
         draft.chmod(0o755)
         draft.replace(place)  # an empty folder there is replaced too
     except OSError as error:
@@ -132,6 +140,26 @@ def write_table(path: Path, columns: list[str], frames: Iterable[tuple[str, Iter
                 whole = frame.reindex(columns=columns, fill_value=0)
                 whole.insert(0, "hardware", machine)
                 writer.write_table(pa.Table.from_pandas(whole, schema=schema, preserve_index=False))
+
+
+def _write_precision(path: Path, result: Result) -> None:
+    """Write the widths of every layer in bins of iterations, by iteration_start, then layer order."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    bins = precision_bins(result.trace, *result.iteration_range)
+    layers, count = bins.ran_share.shape
+    columns = {
+        "iteration_start": np.repeat(bins.edges[:-1], layers),
+        "iteration_end": np.repeat(bins.edges[1:], layers),
+        "layer": [layer.name for layer in result.trace.layers] * count,
+        "ran_share": bins.ran_share.T.ravel(),
+        "float_share": bins.float_share.T.ravel(),
+    }
+    columns |= {f"{name}_bits": bits.T.ravel() for name, bits in zip(OPERANDS, bins.bits, strict=True)}
+    arrays = [pa.array(column, from_pandas=True) for column in columns.values()]  # nan: no width below float
+    pq.write_table(pa.table(arrays, names=list(columns)), path)
 
 
 def _frames(result: Result, rows: str) -> Iterator[pd.DataFrame]:

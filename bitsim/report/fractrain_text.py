@@ -8,7 +8,9 @@ from typing import Any
 from bitsim.report.reproduce_text import empty_table, note, show
 from bitsim.reproduce.fractrain import PublishedRun, iteration_macs
 from bitsim.reproduce.fractrain_costs import IterationCost, Ratio
+from bitsim.reproduce.fractrain_original import LOWERINGS, OriginalRatio
 from bitsim.reproduce.fractrain_scaled import Scaled
+from bitsim.schedules.dynamic import MIXTURES
 
 
 def print_published(console: Any, listed: Sequence[PublishedRun]) -> None:
@@ -67,6 +69,26 @@ def print_ratios(console: Any, network: str, static: IterationCost, listed: Sequ
     columns.add_row("band", "", "", *shown)
     title = f"ours, static: {static.effective_macs / 1e9:.3f} G effective MACs, {static.latency_s:.4f} s, "
     show(console, f"{title}{static.energy_j:.4f} J an iteration", columns)
+
+
+def print_original(console: Any, network: str, listed: Sequence[OriginalRatio]) -> None:
+    """DFQ over static on the original model, a line a lowering, both mixtures side by side."""
+    heads = [f"{what}, {mixture}" for mixture in MIXTURES for what in ("time", "energy")]
+    columns = empty_table(f"{network}, an iteration: DFQ over FW8/BW8", *heads)
+    for lowering in LOWERINGS:
+        rows = {row.mixture: row for row in listed if row.lowering == lowering}
+        values = [value for mixture in MIXTURES for value in (rows[mixture].time, rows[mixture].energy)]
+        columns.add_row(str(lowering), *(f"{value:.3f}" for value in values))
+    bands = [
+        f"{min(values):.2f} to {max(values):.2f}"
+        for mixture in MIXTURES
+        for values in (
+            [r.time for r in listed if r.mixture == mixture],
+            [r.energy for r in listed if r.mixture == mixture],
+        )
+    ]
+    columns.add_row("band", *bands)
+    show(console, "the model of ISCA 2018, untuned; all that is not gated at 8 bits", columns)
 
 
 def print_stages(console: Any, network: str, listed: Sequence[Ratio]) -> None:

@@ -54,9 +54,7 @@ class Comparison:
 
     def differences(self) -> dict[str, dict[str, str]]:
         """{what: {machine: value}} of the conditions that are not equal: clock, bandwidth, node, cells and so on."""
-        timings = {result.machine.name: result.timing for result in self.results}
-        unequal = {"timing": timings} if len(set(timings.values())) > 1 else {}
-        return unequal | differences([result.machine for result in self.results])
+        return differences([result.machine for result in self.results], [result.timing for result in self.results])
 
     def by_pass(self) -> pd.DataFrame:
         """One row a machine and pass, and `total`: cycles, latency_s, energies in J, utilisation, bound, ratios."""
@@ -102,8 +100,8 @@ class Comparison:
         time, energy = (table[column].map(verdict) for column in ("speedup", "energy_ratio"))
         return table[((time == BETTER) & (energy == WORSE)) | ((time == WORSE) & (energy == BETTER))]
 
-    def document(self) -> dict[str, Any]:
-        """The comparison as one JSON object."""
+    def about(self) -> dict[str, Any]:
+        """What the comparison says of the machines as a whole, as plain data."""
         return {
             "baseline": self.baseline.machine.name,
             "differences": self.differences(),
@@ -112,6 +110,11 @@ class Comparison:
             "metrics": [document(one, self.measured_baseline) for one in self.measured],
             "disagreements": [asdict(one) for one in self.disagreements()],
             "over_training": [asdict(one) for one in self.over_training],
+        }
+
+    def document(self) -> dict[str, Any]:
+        """The comparison as one JSON object."""
+        return self.about() | {
             "runs": [result.summary() for result in self.results],
             "by_pass": self.by_pass().to_dict("records"),
             "by_layer": self.by_layer().to_dict("records"),

@@ -101,7 +101,7 @@ class CostModel:
         self._engine = ENGINES[timing]
         self._objective = objective
         self._searched: dict[tuple[Product, Datapath], tuple[Timed, ...]] = {}
-        self._found = (memo or SearchMemo()).of(f"{timing} {machine.structure}")
+        self._found = (SearchMemo() if memo is None else memo).of(f"{timing} {machine.structure}")
 
     def pass_cost(self, layer: Layer, pass_name: str, samples: int, widths: Widths) -> PassCost:
         """Cost of one pass of `layer` over `samples` samples run together.

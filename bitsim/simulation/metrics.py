@@ -165,7 +165,8 @@ def disagreements(machine: Measured, baseline: Measured) -> tuple[Disagreement, 
     by_metric = ratios(machine, baseline)
     found = []
     for first, second, names in PAIRS:
-        if {first, second} <= by_metric.keys() and verdict(by_metric[first]) != verdict(by_metric[second]):
+        known = {first, second} <= by_metric.keys() and set(names) <= machine.factors.keys() & baseline.factors.keys()
+        if known and verdict(by_metric[first]) != verdict(by_metric[second]):
             reasons = _factors(machine, baseline, names), () if names else _components(machine, baseline)
             found.append(Disagreement(machine.hardware, first, second, by_metric[first], by_metric[second], *reasons))
     return tuple(found)

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from bitsim import __version__
 from bitsim.accelerators.registry import Machine
+from bitsim.conditions import conditions
 from bitsim.energy import PriceList
 from bitsim.simulation.cost import COST_COLUMNS
+from bitsim.simulation.machine_facts import machine_facts
 from bitsim.simulation.rows import RunRows
 from bitsim.trace import Trace
 
@@ -69,7 +71,7 @@ class Result:
         """One record per distinct (layer, pass, widths, samples, occurrences), in layer order."""
         merged: dict[tuple, list] = {}
         for row, iterations in self.run_rows.counts():
-            key = (row.layer_index, row.pass_name, row.samples, row.occurrences, row.widths, id(row.cost))
+            key = (row.layer_index, row.pass_name, row.samples, row.occurrences, row.group, id(row.cost))
             merged.setdefault(key, [row, 0])[1] += iterations
         return [row.record(count) for _, (row, count) in sorted(merged.items(), key=lambda item: item[0][0])]
 
@@ -162,6 +164,9 @@ class Result:
             "cycles_per_iteration": totals.get("cycles", 0) / count,
             "latency_s_per_iteration": totals["latency_s"] / count,
             "energy_j_per_iteration": totals["energy_j"] / count,
+            "machine": machine_facts(self.machine),
+            "conditions": conditions(self.machine, self.timing),
             "price_sources": self.prices.sources(),
+            "notes": self.prices.notes(),
             "version": __version__,
         }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from bitsim.accelerators.registry import Machine
@@ -10,7 +11,7 @@ from bitsim.errors import InputError
 from bitsim.kernels.engines import ENGINES
 from bitsim.mapping.memo import SearchMemo
 from bitsim.simulation.analytical import AnalyticalModel
-from bitsim.simulation.cost import CostModel, PassCost
+from bitsim.simulation.cost import OBJECTIVES, CostModel, PassCost
 from bitsim.simulation.overlap import overlapped
 from bitsim.simulation.result import Result
 from bitsim.simulation.rows import Row, RowsByDemand, RunRows
@@ -20,6 +21,7 @@ from bitsim.workload import DGRAD, DGRAD_SECOND, FORWARD, RECOMPUTE, WGRAD, Laye
 
 ANALYTICAL = "analytical"
 ALLOWED = {
+    "objective": OBJECTIVES,
     "samples": SAMPLE_POLICIES,
     "timing": (*ENGINES, ANALYTICAL),
     "overlap": ("barrier", "overlap"),
@@ -51,7 +53,9 @@ def simulate(
     that are given the same one; no result depends on it.
     Raises InputError, and MappingError where a layer fits no tile.
     """
-    chosen = _check(trace, passes, iterations, samples=samples, timing=timing, overlap=overlap)
+    chosen = check_choices(
+        trace, passes, iterations, objective=objective, samples=samples, timing=timing, overlap=overlap
+    )
     first, last = iterations or (0, trace.run.iterations)
     tally = trace.tally(first, last)
     model: CostModel | AnalyticalModel
@@ -95,7 +99,10 @@ class _RowMaker:
     def of_group(self, demand: GroupDemand) -> list[Row]:
         """Rows of one group of a batch, one a pass."""
         found = of_group(demand, self._policy)
-        return self._passes(demand.layer_index, *found) if found else []
+        if found is None:
+            return []
+        # Groups are apart even where a pass costs the same: they run in the same iterations.
+        return [replace(row, group=demand.group.widths) for row in self._passes(demand.layer_index, *found)]
 
     def _passes(self, layer: int, occurrences: int, together: SampleGroup) -> list[Row]:
         times = self._trace.layers[layer].times
@@ -113,7 +120,7 @@ class _RowMaker:
                 self.faults += error.faults
                 self._costs[key] = None
         cost = self._costs[key]
-        return [Row(index, layer.name, pass_name, count, occurrences, widths, cost)] if cost is not None else []
+        return [Row(index, layer.name, pass_name, count, occurrences, None, cost)] if cost is not None else []
 
 
 def _check_analytical(machine: Machine, chosen: frozenset[str], objective: str, overlap: str) -> None:
@@ -135,7 +142,13 @@ def _check_analytical(machine: Machine, chosen: frozenset[str], objective: str, 
         raise InputError(faults)
 
 
-def _check(trace: Trace, passes: Iterable[str], iterations: tuple[int, int] | None, **choices: str) -> frozenset[str]:
+def check_choices(
+    trace: Trace,
+    passes: Iterable[str] = CHOOSABLE_PASSES,
+    iterations: tuple[int, int] | None = None,
+    **choices: str,
+) -> frozenset[str]:
+    """The passes asked for, those they bring with them too.  Raises InputError for what `simulate` does not allow."""
     listed = list(passes)
     chosen = frozenset(listed)
     faults = [f"--passes: {p} stands twice, allowed: once" for p in sorted(chosen) if listed.count(p) > 1]

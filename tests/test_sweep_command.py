@@ -52,6 +52,7 @@ def test_failures_are_told_and_exit_is_1(trace_folder, tmp_path, bitsim_command)
     status, out, err = bitsim_command("sweep", trace_folder(), "--hw", BITFUSION, *grid)
     assert status == 1 and "1 points, 1 failed" in out
     assert err.startswith(f"failed: {BITFUSION} on small, output_buffer=8B: ") and "too small" in err
+    assert err.count("too small") == 1 and "(and 7 more)" in err
     assert len(json.loads((tmp_path / "out/sweep.json").read_text())["failed"]) == 1
     status, out, err = bitsim_command("sweep", trace_folder(), "--hw", BITFUSION, "--set", "output_buffer=8B,9B")
     assert status == 1 and "0 points, 2 failed" in out

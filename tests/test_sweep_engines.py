@@ -32,7 +32,7 @@ def four_tasks(folder):
     return tasks(space, space.points())
 
 
-def killed_once(mark, numbered, work):
+def killed_once(mark, numbered, work, parent):
     """`run`, but the process that comes first to the point of 8 rows is killed."""
     if work.points[0].overrides["array.rows"] == KILLER_ROWS:
         try:
@@ -44,7 +44,7 @@ def killed_once(mark, numbered, work):
     return numbered, run(work)
 
 
-def killed_always(numbered, work):
+def killed_always(numbered, work, parent):
     """`run`, but the point of 8 rows kills every process."""
     if work.points[0].overrides["array.rows"] == KILLER_ROWS:
         os.kill(os.getpid(), signal.SIGKILL)

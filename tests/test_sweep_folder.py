@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -152,8 +153,13 @@ def test_resume_after_kill_9(trace_folder, tmp_path):
     end = time.monotonic() + 240
     while len(parts(tmp_path / "out")) < 2 and killed.poll() is None and time.monotonic() < end:
         time.sleep(0.01)
+    children = Path(f"/proc/{killed.pid}/task/{killed.pid}/children").read_text().split()
     killed.send_signal(signal.SIGKILL)
     killed.wait()
+    assert children
+    while any(Path(f"/proc/{child}").exists() for child in children):  # none of them waits on for work
+        assert time.monotonic() < end
+        time.sleep(0.1)
     before = len(parts(tmp_path / "out"))
     assert 2 <= before < 16 and not (tmp_path / "out/sweep.parquet").exists()
     done = subprocess.run(

@@ -29,13 +29,13 @@ if TYPE_CHECKING:
     from bitsim.exploration.result import Sweep
     from bitsim.trace import Trace
 
-SOME_FAILED = 1
+SOME_FAILED, INTERRUPTED = 1, 130
 PICTURE = "pareto.png"
 FAILURES_SHOWN = 20
 
 
 def sweep(
-    traces: Annotated[list[str], typer.Argument(metavar="TRACE...", help="Trace folders, or names of shipped ones.")],
+    traces: Annotated[list[str], typer.Argument(metavar="TRACE", help="Trace folders, or names of shipped ones.")],
     hw: Machines,
     set_: Annotated[
         list[str] | None,
@@ -105,10 +105,10 @@ def sweep(
                 timing=timing,
                 overlap=overlap,
             )
-        except EngineLostError as error:
+        except (EngineLostError, KeyboardInterrupt) as error:
             stored = f"; what finished is in {out}, go on with --resume" if out else ""
-            print(f"{error}{stored}", file=sys.stderr)
-            raise typer.Exit(SOME_FAILED) from None
+            print(f"{str(error) or 'interrupted'}{stored}", file=sys.stderr)
+            raise typer.Exit(SOME_FAILED if isinstance(error, EngineLostError) else INTERRUPTED) from None
     if out is not None and found.records:
         from bitsim.report.sweep_picture import pareto_picture
 

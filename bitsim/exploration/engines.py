@@ -13,7 +13,11 @@ A process that is killed loses what it was at, not what it had finished:
 from __future__ import annotations
 
 import logging
+import os
+import threading
+import time
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Any, Protocol
 
 from bitsim.errors import InputError
@@ -21,6 +25,7 @@ from bitsim.exploration.task import Outcome, Task, run, split
 
 BACKENDS = ("local", "dask")
 CONNECT_S = 10
+WATCH_S = 1.0
 _KILLED = "its worker process was killed (out of memory?)"
 
 
@@ -102,7 +107,7 @@ class LocalEngine:
         import joblib
 
         pool = joblib.Parallel(n_jobs=self.jobs, backend="loky", batch_size=1, return_as="generator_unordered")
-        yield from pool(joblib.delayed(_numbered)(number, task) for number, task in numbered)
+        yield from pool(joblib.delayed(_numbered)(number, task, os.getpid()) for number, task in numbered)
 
     def close(self) -> None:
         """End the processes, which joblib would keep for a next call."""
@@ -176,8 +181,21 @@ class DaskEngine:
         self._log.setLevel(self._log_level)
 
 
-def _numbered(number: int, task: Task) -> tuple[int, list[Outcome]]:
+def _numbered(number: int, task: Task, parent: int) -> tuple[int, list[Outcome]]:
+    _end_with(parent)
     return number, run(task)
+
+
+@lru_cache(maxsize=1)
+def _end_with(parent: int) -> None:
+    """End this process when its parent is gone: one killed with -9 tells nobody, and loky's processes would wait on."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(WATCH_S)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _process_died() -> type[Exception]:

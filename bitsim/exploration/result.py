@@ -29,7 +29,8 @@ class Failure:
 
     def __str__(self) -> str:
         said = ", ".join(f"{key}={value}" for key, value in self.overrides.items()) or "as given"
-        return f"{self.hardware} on {self.trace}, {said}: {'; '.join(self.reasons)}"
+        more = f" (and {len(self.reasons) - 1} more)" if len(self.reasons) > 1 else ""
+        return f"{self.hardware} on {self.trace}, {said}: {self.reasons[0]}{more}"
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ LEFT_OUT = "controllers, networks and buses, output adders, DRAM interface, pads
 class Part:
     """Equal blocks of one kind (logic, registers or buffer): how many, bits they hold and mm2, all together.
 
-    marks: interpolated, extrapolated, register file (of banks below the SRAM table).
+    marks: interpolated, extrapolated, register file (of banks below the SRAM table), estimate with its band.
     """
 
     name: str
@@ -106,7 +106,7 @@ def _area(machine: Machine, core_only: bool) -> Area:
     parts: list[Part] = []
     try:
         parts += [
-            Part(one.name, LOGIC, one.count, 0, one.area_mm2 * one.count, one.source)
+            Part(one.name, LOGIC, one.count, 0, one.area_mm2 * one.count, one.source, one.marks)
             for one in machine.accelerator.logic()
         ]
     except InputError as error:

@@ -17,6 +17,7 @@ LAYERS = [
     {"accelerators", "record", "networks", "synthetic"},
     {"area", "conditions", "energy", "iso", "mapping"},
     {"simulation"},
+    {"explain"},
     {"report", "reproduce", "exploration"},
     {"cli"},
     {"__main__"},

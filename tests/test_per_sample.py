@@ -1,6 +1,7 @@
 """Samples of different widths: each policy costs what a plain reading of it says, on random histograms."""
 
 import csv
+import functools
 import io
 import itertools
 import json
@@ -17,6 +18,7 @@ import bitsim
 from bitsim.simulation.cost import CostModel
 from bitsim.simulation.policies import compare_policies
 from bitsim.simulation.samples import SAMPLE_POLICIES
+from bitsim.simulation.streams import accumulation
 from bitsim.trace.writer import write_trace
 from bitsim.workload import Layer, Widths
 
@@ -42,7 +44,10 @@ def model(hardware):
 @cache
 def cost(hardware, layer, pass_name, samples, widths):
     if pass_name == "wgrad_accumulate":
-        return model(hardware).accumulate_cost(LAYERS[layer], samples, Widths(*widths)).values
+        stream = functools.partial(
+            accumulation, model(hardware).machine.accelerator, LAYERS[layer], samples, Widths(*widths)
+        )
+        return model(hardware).stream_cost(LAYERS[layer], pass_name, stream).values
     return model(hardware).pass_cost(LAYERS[layer], pass_name, samples, Widths(*widths)).values
 
 

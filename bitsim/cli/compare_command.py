@@ -109,7 +109,8 @@ def demo(
     from bitsim.report import folder
     from bitsim.report.compare_text import print_comparison
     from bitsim.report.html import PAGE, write_report
-    from bitsim.report.picture import training_picture
+    from bitsim.report.picture import paper_style, save_figure
+    from bitsim.report.plots.stages import stages_figure
     from bitsim.report.result_folder import read_folder
     from bitsim.simulation.compare import compare as compare_results
 
@@ -119,7 +120,9 @@ def demo(
     comparison = compare_results(results)
     print_comparison(comparison, console, layers=False)
     folder.write_folder(out, results, about=comparison.about())
-    training_picture(results, out / "training.png")
-    write_report(read_folder(out), out / PAGE)
+    written = read_folder(out)
+    with paper_style():
+        save_figure(stages_figure([written]), out / "training.png")
+    write_report(written, out / PAGE)
     for what, file in (("picture", "training.png"), ("report", PAGE), ("rows", "rows.parquet")):
         console.print(f"{what}: {out / file}", highlight=False, soft_wrap=True)

@@ -28,7 +28,7 @@ def list_() -> None:
         machine = load_hardware(name)
         config = machine.accelerator.config
         typer.echo(
-            f"{name:32} {config.accelerator}, {config.array.rows}x{config.array.cols}, {config.clock / 10**6} MHz"
+            f"{name:36} {config.accelerator}, {config.array.rows}x{config.array.cols}, {config.clock / 10**6} MHz"
         )
 
 
@@ -60,6 +60,8 @@ def show(hw: Name, set_: Settings = None) -> None:
             )
         )
     console.print(key_values("derived", derived))
+    each = [(name, f"{prices.price_pj(name):.4g}") for name in prices.priced_counters]
+    console.print(key_values("prices, pJ each", each))
     console.print(key_values("sources of prices", prices.sources().items()))
 
 

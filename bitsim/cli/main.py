@@ -14,7 +14,9 @@ import typer
 
 from bitsim.cli import (
     compare_command,
+    explain_command,
     hw_commands,
+    plot_command,
     report_command,
     reproduce_command,
     run_command,
@@ -38,7 +40,9 @@ app.command("demo")(compare_command.demo)
 app.command("run")(run_command.run)
 app.command("compare")(compare_command.compare)
 app.command("sweep")(sweep_command.sweep)
+app.command("explain")(explain_command.explain)
 app.command("report")(report_command.report)
+app.command("plot")(plot_command.plot)
 app.add_typer(trace_commands.app, name="trace")
 app.add_typer(hw_commands.app, name="hw")
 app.add_typer(reproduce_command.app, name="reproduce")

@@ -23,7 +23,7 @@ Machines = Annotated[
     list[str], typer.Option("--hw", help="Machine file, or the name of a shipped one; may be repeated.")
 ]
 Objective = Annotated[Literal["cycles", "energy", "edp"], typer.Option(help="What each mapping minimises.")]
-Passes = Annotated[str, typer.Option(help="Training products, separated by commas.")]
+Passes = Annotated[str, typer.Option(help="Training products, separated by commas; also: update, elementwise.")]
 Iterations = Annotated[str | None, typer.Option(metavar="A:B", help="Half-open range of iterations.")]
 Settings = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key.")]
 Format = Annotated[Literal["table", "csv", "json"], typer.Option("--format", help="Output on stdout.")]

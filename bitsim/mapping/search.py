@@ -54,6 +54,15 @@ class Timed:
 
 
 @dataclass(frozen=True)
+class Contender:
+    """A mapping that was timed, with what it was judged by.  value: what the objective minimises."""
+
+    timed: Timed
+    value: float
+    energy_pj: float
+
+
+@dataclass(frozen=True)
 class _Candidate:
     tile: tuple[int, ...]
     order: tuple[str, ...]
@@ -68,42 +77,80 @@ def search(
     port: PortTiming,
     timer: Timer,
     score: Score,
-    found: Found | None = None,
+    before: Found | None = None,
 ) -> tuple[Timed, ...]:
     """The best mapping of `product` under `score`; several where its kernel had to be split.
 
-    found: what was found before for machines of the same structure (mapping.memo); added to.
+    before: what was found for machines of the same structure (mapping.memo); added to.
     Raises MappingError naming the buffer and its least size if nothing fits.
     """
-    before: Found = {} if found is None else found
-    smallest = MappingError(())
-    for parts in ((product,), *(product.kernel_parts() if product.writes_filter else ())):
-        try:
-            lists = [shortlist(part, accelerator, datapath, rate, port, timer, before) for part in parts]
-            return tuple(_choose(timed, score) for timed in lists)
-        except MappingError as error:
-            smallest = error  # parts only get smaller: what the last of them needs is the least
-    raise smallest
+    found = contenders(product, accelerator, datapath, rate, port, timer, score, before)
+    return tuple(listed[0].timed for _, listed in found)
 
 
-def shortlist(
+def contenders(
     product: Product,
     accelerator: Accelerator,
     datapath: Datapath,
     rate: Fraction,
     port: PortTiming,
     timer: Timer,
-    found: Found,
-) -> tuple[Timed, ...]:
-    """Mappings of a product whose kernel is whole, timed: the best by closed form, whatever prices and objective.
+    score: Score,
+    before: Found | None = None,
+) -> tuple[tuple[Product, list[Contender]], ...]:
+    """Every mapping of `product` that was timed, the chosen one first; of each part where its kernel had to be split.
+
+    Raises MappingError naming the buffer and its least size if nothing fits.
+    """
+    known: Found = {} if before is None else before
+    smallest = MappingError(())
+    for parts in ((product,), *(product.kernel_parts() if product.writes_filter else ())):
+        try:
+            return tuple(
+                (part, _ranked(part, accelerator, datapath, rate, port, timer, score, known)) for part in parts
+            )
+        except MappingError as error:
+            smallest = error  # parts only get smaller: what the last of them needs is the least
+    raise smallest
+
+
+def _ranked(
+    product: Product,
+    accelerator: Accelerator,
+    datapath: Datapath,
+    rate: Fraction,
+    port: PortTiming,
+    timer: Timer,
+    score: Score,
+    known: Found,
+) -> list[Contender]:
+    """The shortlist of a product whose kernel is whole, best first.
 
     Every objective chooses from the same shortlist, so none can miss what another finds.
-    Raises MappingError if nothing fits.
     """
+    timed = _shortlist(product, accelerator, datapath, rate, port, timer, known)
+    found = [Contender(one, *score(one.cycles, one.execution.counters)) for one in timed]
+    near = min(c.value for c in found) * (1 + NEAR)
+    # Within NEAR of the best by energy, then the others; a sort keeps the earlier candidate of two that tie.
+    return sorted(
+        found, key=lambda c: (False, c.energy_pj, c.value) if c.value <= near else (True, c.value, c.energy_pj)
+    )
+
+
+def _shortlist(
+    product: Product,
+    accelerator: Accelerator,
+    datapath: Datapath,
+    rate: Fraction,
+    port: PortTiming,
+    timer: Timer,
+    known: Found,
+) -> tuple[Timed, ...]:
+    """Mappings that lead by closed form, timed; whatever prices and objective are."""
     tables, fits = [], []
     for orientation in accelerator.orientations(product):
         make = partial(_tilings, product, accelerator, datapath, orientation)
-        table, needs = kept(found, ("tilings", product, datapath, orientation.name), make)
+        table, needs = kept(known, ("tilings", product, datapath, orientation.name), make)
         fits.append(fitting(accelerator, needs, len(table)))
         tables.append((orientation, table))
 
@@ -117,7 +164,7 @@ def shortlist(
         return tuple(time_mapping(product, accelerator, datapath, *m, rate, port, timer) for m in mappings)
 
     # Sizes of buffers only decide which tilings fit: machines on which the same ones do share a list.
-    return kept(found, ("timed", product, datapath, *(fit.tobytes() for fit in fits), rate, port), timed)
+    return kept(known, ("timed", product, datapath, *(fit.tobytes() for fit in fits)), timed)
 
 
 def _tilings(
@@ -126,14 +173,6 @@ def _tilings(
     """All tilings of an orientation and what each needs of every buffer."""
     table = tilings(product, accelerator.granules(product, datapath, orientation))
     return table, tiling_needs(product, accelerator, datapath, orientation, table)
-
-
-def _choose(timed: tuple[Timed, ...], score: Score) -> Timed:
-    """The least energy among the mappings within NEAR of the best score."""
-    scores = [score(t.cycles, t.execution.counters) for t in timed]
-    near = min(value for value, _ in scores) * (1 + NEAR)
-    order = [(energy, value, i) for i, (value, energy) in enumerate(scores) if value <= near]
-    return timed[min(order)[2]]
 
 
 def time_mapping(

@@ -1,4 +1,5 @@
-"""Result folders: rows, iterations and precision as Parquet, summary.json, copies of the machine and run.yaml.
+"""Result folders: rows, iterations and precision as Parquet, summary.json, copies of the machine,
+run.yaml and layers.csv.
 
 A folder is written beside its place and renamed into it, so that it is there whole or not at all.
 """
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 RUN_COPY = "run.yaml"
+LAYERS_COPY = "layers.csv"
 RECORDS_OF_FRAME = 2**14
 
 
@@ -96,7 +98,8 @@ def write_folder(
         runs = ((r.machine.name, r.iteration_runs()) for r in results)
         write_table(draft / "iterations.parquet", list(names), runs)
         _write_precision(draft / "precision.parquet", results[0])
-        shutil.copyfile(results[0].trace.path / "run.yaml", draft / RUN_COPY)
+        for name in (RUN_COPY, LAYERS_COPY):
+            shutil.copyfile(results[0].trace.path / name, draft / name)
         summary = document(results) | dict(about or {})
         (draft / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
         draft.chmod(0o755)

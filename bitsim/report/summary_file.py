@@ -38,6 +38,7 @@ class RunSummary(_Read):
     trace_hash: str
     overrides: dict[str, Any]
     timing: str
+    choices: dict[str, str] = {}
     iterations: Annotated[int, Field(gt=0)]
     iteration_range: tuple[int, int]
     latency_s: Number

@@ -34,7 +34,17 @@ from bitsim.simulation.result import Result
 if TYPE_CHECKING:
     import pandas as pd
 
-PASS_ORDER = ("forward", "recompute", "dgrad", "dgrad_second", "wgrad", "wgrad_accumulate")
+PASS_ORDER = (
+    "forward",
+    "elementwise",
+    "recompute",
+    "elementwise_backward",
+    "dgrad",
+    "dgrad_second",
+    "wgrad",
+    "wgrad_accumulate",
+    "update",
+)
 TOTAL = "total"
 
 
@@ -48,9 +58,10 @@ class Comparison:
 
     @property
     def components(self) -> list[str]:
-        """Energy columns without their _pj: every buffer of any machine, array, dram, dram_static, leakage."""
-        buffers = [name for r in self.results for name in r.prices.buffers]
-        return [*dict.fromkeys(buffers), "array", "dram", "dram_static", "leakage"]
+        """Energy columns without their _pj: every buffer of any machine, array to leakage."""
+        buffers = dict.fromkeys(f"{name}_pj" for r in self.results for name in r.prices.buffers)
+        columns = dict.fromkeys([*buffers, *self.baseline.prices.component_columns])
+        return [name.removesuffix("_pj") for name in columns]
 
     def differences(self) -> dict[str, dict[str, str]]:
         """{what: {machine: value}} of the conditions that are not equal: clock, bandwidth, node, cells and so on."""

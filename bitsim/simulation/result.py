@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -51,6 +51,7 @@ class Result:
     run_rows: RunRows
     prices: PriceList
     analytical: bool = False  # of a published closed-form model, not of the exact engine
+    choices: dict[str, str] = field(default_factory=dict)  # objective, passes, samples and overlap it was asked for
 
     @property
     def timing(self) -> str:
@@ -65,7 +66,7 @@ class Result:
     @property
     def columns(self) -> list[str]:
         """Columns of a row, in order, whether or not there is one."""
-        return [*_HEAD, *COST_COLUMNS, *self.prices.traffic_columns, *self.prices.energy_pj({}, 0)]
+        return [*_HEAD, *COST_COLUMNS, *self.prices.counter_columns, *self.prices.energy_pj({}, 0)]
 
     def distinct(self) -> list[dict[str, Any]]:
         """One record per distinct (layer, pass, widths, samples, occurrences), in layer order."""
@@ -142,9 +143,8 @@ class Result:
 
     @property
     def energy_columns(self) -> list[str]:
-        """Columns of energy in pJ: each buffer, array, DRAM, its static power, leakage, and their sum."""
-        parts = ("array_pj", "dram_pj", "dram_static_pj", "leakage_pj", "energy_pj")
-        return [*(f"{name}_pj" for name in self.prices.buffers), *parts]
+        """Columns of energy in pJ: each component, and their sum."""
+        return [*self.prices.component_columns, "energy_pj"]
 
     def summary(self) -> dict[str, Any]:
         """The JSON object of one run, without rows."""
@@ -156,6 +156,7 @@ class Result:
             "trace_hash": self.trace.trace_hash,
             "overrides": self.machine.source.overrides,
             "timing": self.timing,
+            "choices": self.choices,
             "iterations": count,
             "iteration_range": list(self.iteration_range),
             "cycles": totals.get("cycles", 0),

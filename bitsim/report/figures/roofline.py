@@ -38,15 +38,15 @@ class Shared(NamedTuple):
 
 def roofline_figures(folder: ResultFolder) -> list[Figure]:
     """One figure a machine, all on the same axes."""
-    points = {run.hardware: _points(folder, run) for run in folder.runs}
-    reach = _reach(list(points.values()), folder.runs)
+    points = {run.hardware: roofline_points(folder, run) for run in folder.runs}
+    ends = reach(list(points.values()), folder.runs)
     products = sorted({int(number) for frame in points.values() for number in frame["products"]})
     colours = {number: ROOF_COLOURS[min(i, len(ROOF_COLOURS) - 1)] for i, number in enumerate(products)}
-    shared = Shared(*reach, {name: symbol_of(folder, name) for name in folder.passes}, colours)
+    shared = Shared(*ends, {name: symbol_of(folder, name) for name in folder.passes}, colours)
     return [_figure(run, points[run.hardware], shared, i) for i, run in enumerate(folder.runs)]
 
 
-def _points(folder: ResultFolder, run: RunSummary) -> pd.DataFrame:
+def roofline_points(folder: ResultFolder, run: RunSummary) -> pd.DataFrame:
     """One row per layer, pass and widths of the datapath: macs_per_byte, macs_per_s, roof_macs_per_s, share of time."""
     costs = folder.costs[folder.costs["hardware"] == run.hardware]
     keys = ["layer", "pass", "input_hw_bits", "weight_hw_bits"]
@@ -64,7 +64,7 @@ def _points(folder: ResultFolder, run: RunSummary) -> pd.DataFrame:
     return sums.sort_values("share", ascending=False)
 
 
-def _reach(points: list[pd.DataFrame], runs: tuple[RunSummary, ...]) -> tuple[tuple[float, float], tuple[float, float]]:
+def reach(points: list[pd.DataFrame], runs: tuple[RunSummary, ...]) -> tuple[tuple[float, float], tuple[float, float]]:
     """Ends of both axes, as powers of ten: all dots, all roofs and every ridge."""
     ridges = [
         roof / (run.machine.memory_bits_per_s / 8)
@@ -88,7 +88,7 @@ def _figure(run: RunSummary, points: pd.DataFrame, shared: Shared, place: int) -
         at_roof = points[points["products"] == products]
         if len(at_roof):
             roof = float(at_roof["roof_macs_per_s"].iloc[0])
-            traces.append(_roof(roof, left, right, bytes_per_s, colour, _widths(at_roof)))
+            traces.append(_roof(roof, left, right, bytes_per_s, colour, roof_words(at_roof)))
     shown = 0
     for pass_name, symbol in shared.symbols.items():
         mine = points[points["pass"] == pass_name].head(most)
@@ -129,7 +129,7 @@ def _figure(run: RunSummary, points: pd.DataFrame, shared: Shared, place: int) -
     )
 
 
-def _widths(at_roof: pd.DataFrame) -> str:
+def roof_words(at_roof: pd.DataFrame) -> str:
     """Widths that share a roof, in words."""
     pairs = sorted({(int(a), int(b)) for a, b in zip(at_roof["input_hw_bits"], at_roof["weight_hw_bits"], strict=True)})
     words = [f"{a}×{b}" for a, b in pairs[:WIDEST_WORDS]]

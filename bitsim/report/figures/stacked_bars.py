@@ -17,6 +17,7 @@ BAR_PX, EDGES_PX = 30, 120
 COMPONENT_STYLES = {
     "dram": ("@series1", ""),
     "dram_static": ("@series1", "/"),
+    "wgrad_copy": ("@series1", "x"),
     "array": ("@series0", ""),
     "vector": ("@series0", "/"),
     "leakage": ("@series6", ""),

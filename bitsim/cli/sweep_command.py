@@ -110,9 +110,7 @@ def sweep(
             print(f"{str(error) or 'interrupted'}{stored}", file=sys.stderr)
             raise typer.Exit(SOME_FAILED if isinstance(error, EngineLostError) else INTERRUPTED) from None
     if out is not None and found.records:
-        from bitsim.report.sweep_picture import pareto_picture
-
-        pareto_picture(found, columns[:2], out / PICTURE)
+        _draw(out, columns)
     _show(found, columns, top, format_)
     _tell(found)
     if found.failures:
@@ -158,6 +156,15 @@ def open_lists(traces: list[str], hw: list[str]) -> tuple[list[Trace], list[Mach
     if faults:
         raise InputError(list(dict.fromkeys(faults)))
     return opened, machines
+
+
+def _draw(out: Path, columns: list[str]) -> None:
+    """The picture of `bitsim plot pareto`; of one column over energy_j."""
+    from bitsim.report import plots
+    from bitsim.report.picture import paper_style, save_figure
+
+    with paper_style():
+        save_figure(plots.draw("pareto", [out], ",".join((*columns, "energy_j")[:2])), out / PICTURE)
 
 
 def _show(found: Sweep, columns: list[str], top: int, format_: str) -> None:

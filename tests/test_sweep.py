@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import bitsim
+from bitsim import data
 from bitsim.area import area_of
 from bitsim.errors import InputError
 from bitsim.exploration import constraint
@@ -148,14 +149,27 @@ def test_a_price_maps_and_times_nothing_again(trace_folder, objective):
         assert again == bitsim.simulate(trace, other, objective=objective).totals
 
 
-@pytest.mark.parametrize("name", ["bitfusion_16x32_192b", "eyeriss_12x14_108k_500mhz"])
+MACHINES = (
+    "bitfusion_16x32_192b",
+    "eyeriss_12x14_108k_500mhz",
+    "loom_like_16x128_192b",
+    "weight_stationary_int8_16x32_192b",
+)
+
+
+def test_every_accelerator_is_among_the_machines():
+    shipped = {bitsim.load_hardware(name).source.accelerator for name in data.names("hw_configs", ".yaml")}
+    assert {bitsim.load_hardware(name).source.accelerator for name in MACHINES} == shipped
+
+
+@pytest.mark.parametrize("name", MACHINES)
 def test_no_answer_of_a_machine_depends_on_what_its_structure_leaves_out(trace_folder, name):
     """Sizes, clock, memory and prices moved one by one: a memo full of the others' findings changes nothing."""
     trace, memo = bitsim.open_trace(trace_folder()), SearchMemo()
     sizes = bitsim.load_hardware(name).accelerator.size_keys
     assert sizes
     changes = [{}, {"clock": "250 MHz"}, {"memory.latency": "20 ns"}, {"memory.turnaround_cycles": 3}]
-    changes += [{key: "64 KiB"} for key in sizes]
+    changes += [{key: "64 KiB"} for key in sizes] + [{"buffer_access_bits": 128}, {"technology.sram_cells": "itrs-hp"}]
     for overrides in changes:
         machine = bitsim.load_hardware(name, overrides)
         with_memo = bitsim.simulate(trace, machine, memo=memo)

@@ -100,6 +100,8 @@ class Accelerator(Seam):
     """W x M serial units of L lanes, an input bank a row, a weight bank and an output bank a column."""
 
     config_model: ClassVar[type[MachineConfig]] = Config
+    price_keys = ("technology", "buffer_access_bits")
+    size_keys = ("weight_buffer", "input_buffer", "output_buffer")
     config: Config
 
     def __init__(self, config: Any) -> None:

@@ -109,6 +109,8 @@ class Accelerator(Seam):
     """N x M multipliers, a weight bank and an accumulator bank a column, an input bank a row."""
 
     config_model: ClassVar[type[MachineConfig]] = Config
+    price_keys = ("technology", "buffer_access_bits")
+    size_keys = ("weight_buffer", "input_buffer", "output_buffer")
     config: Config
 
     def __init__(self, config: Any) -> None:

@@ -89,21 +89,17 @@ def occupied_bits(accelerator: Accelerator, orientation: Orientation, footprint:
     return need
 
 
-def tiling_needs(
+def fitting(
     product: Product, accelerator: Accelerator, datapath: Datapath, orientation: Orientation, table: np.ndarray
-) -> dict[str, np.ndarray]:
-    """{buffer: (count,) bits} each tiling of `table` occupies."""
-    footprint = accelerator.footprint_bits(product, datapath, orientation, shapes(product, table))
-    return occupied_bits(accelerator, orientation, footprint)
-
-
-def fitting(accelerator: Accelerator, needs: dict[str, np.ndarray], count: int) -> np.ndarray:
+) -> np.ndarray:
     """(count,) bool: the tilings whose operands fit their buffers (equal fits)."""
-    fits = np.ones(count, bool)
+    footprint = accelerator.footprint_bits(product, datapath, orientation, shapes(product, table))
+    need = occupied_bits(accelerator, orientation, footprint)
+    fits = np.ones(len(table), bool)
     for buffer in accelerator.buffers():
-        if buffer.name in needs:
-            fits &= needs[buffer.name] <= buffer.capacity_bits
+        if buffer.name in need:
+            fits &= need[buffer.name] <= buffer.capacity_bits
     return fits
 
 
-__all__ = ["DIMENSIONS", "fitting", "occupied_bits", "per_size", "shapes", "split_sizes", "tiling_needs", "tilings"]
+__all__ = ["DIMENSIONS", "fitting", "occupied_bits", "per_size", "shapes", "split_sizes", "tilings"]

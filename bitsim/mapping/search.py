@@ -19,7 +19,7 @@ import numpy as np
 from bitsim.accelerators.seam import Accelerator, Datapath, Orientation
 from bitsim.errors import MappingError
 from bitsim.kernels.program import CLASSES, Nest, PortTiming
-from bitsim.mapping.candidates import fitting, occupied_bits, shapes, tiling_needs, tilings
+from bitsim.mapping.candidates import fitting, occupied_bits, shapes, tilings
 from bitsim.mapping.memo import Found, kept
 from bitsim.mapping.program import Execution, execute
 from bitsim.mapping.record import ORDERS, Mapping
@@ -149,9 +149,10 @@ def _shortlist(
     """Mappings that lead by closed form, timed; whatever prices and objective are."""
     tables, fits = [], []
     for orientation in accelerator.orientations(product):
-        make = partial(_tilings, product, accelerator, datapath, orientation)
-        table, needs = kept(known, ("tilings", product, datapath, orientation.name), make)
-        fits.append(fitting(accelerator, needs, len(table)))
+        granules = accelerator.granules(product, datapath, orientation)
+        key = ("tilings", product, datapath, orientation.name)
+        table = kept(known, key, partial(tilings, product, granules))
+        fits.append(fitting(product, accelerator, datapath, orientation, table))
         tables.append((orientation, table))
 
     def timed() -> tuple[Timed, ...]:
@@ -165,14 +166,6 @@ def _shortlist(
 
     # Sizes of buffers only decide which tilings fit: machines on which the same ones do share a list.
     return kept(known, ("timed", product, datapath, *(fit.tobytes() for fit in fits)), timed)
-
-
-def _tilings(
-    product: Product, accelerator: Accelerator, datapath: Datapath, orientation: Orientation
-) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """All tilings of an orientation and what each needs of every buffer."""
-    table = tilings(product, accelerator.granules(product, datapath, orientation))
-    return table, tiling_needs(product, accelerator, datapath, orientation, table)
 
 
 def time_mapping(

@@ -20,7 +20,7 @@ BAR_HEIGHT = 0.5
 MOST_CHARACTERS = 58  # of a name above its bar
 LEAST_SHARE = 0.01
 OTHER = "other"
-FIRST_COMPONENTS = ("dram", "dram_static", "array", "leakage")
+FIRST_COMPONENTS = ("dram", "wgrad_copy", "dram_static", "array", "vector", "leakage")
 # Six colours plain, then hatched: eighteen looks.
 HATCHES = ("", "////", "....")
 Parts = dict[str, dict[str, float]]

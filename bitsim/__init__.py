@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from bitsim.accelerators.registry import Machine, load_hardware
     from bitsim.area import Area, area_of
     from bitsim.errors import InputError, MappingError
+    from bitsim.exploration.result import Sweep
+    from bitsim.exploration.sweep import sweep
     from bitsim.iso import resize
     from bitsim.simulation.compare import compare
     from bitsim.simulation.result import Result
@@ -31,6 +33,8 @@ _HOMES = {
     "simulate": "bitsim.simulation.run",
     "Result": "bitsim.simulation.result",
     "compare": "bitsim.simulation.compare",
+    "sweep": "bitsim.exploration.sweep",
+    "Sweep": "bitsim.exploration.result",
     "InputError": "bitsim.errors",
     "MappingError": "bitsim.errors",
 }
@@ -41,6 +45,7 @@ __all__ = [
     "Machine",
     "MappingError",
     "Result",
+    "Sweep",
     "Trace",
     "__version__",
     "area_of",
@@ -49,6 +54,7 @@ __all__ = [
     "open_trace",
     "resize",
     "simulate",
+    "sweep",
 ]
 
 

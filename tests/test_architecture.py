@@ -18,7 +18,7 @@ LAYERS = [
     {"area", "conditions", "energy", "iso", "mapping"},
     {"simulation"},
     {"explain"},
-    {"report", "reproduce"},
+    {"report", "reproduce", "exploration"},
     {"cli"},
     {"__main__"},
 ]

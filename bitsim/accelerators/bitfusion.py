@@ -86,6 +86,8 @@ class Accelerator(Seam):
 
     config_model: ClassVar[type[MachineConfig]] = Config
     analytical_passes = (FORWARD,)
+    price_keys = ("technology", "buffer_access_bits")
+    size_keys = ("weight_buffer", "input_buffer", "output_buffer")
     config: Config
 
     def __init__(self, config: Any) -> None:

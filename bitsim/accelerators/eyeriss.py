@@ -99,6 +99,8 @@ class Accelerator(Seam):
 
     config_model: ClassVar[type[MachineConfig]] = Config
     analytical_passes = (FORWARD,)
+    price_keys = ("technology", "buffer_access_bits", "global_buffer_banks", "filter_buffer_banks")
+    size_keys = ("global_buffer", "filter_buffer")
     copied_for_wgrad = ()
     config: Config
 

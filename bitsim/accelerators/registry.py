@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import pkgutil
 import re
 from collections.abc import Mapping
@@ -31,6 +32,17 @@ class Machine:
     def name(self) -> str:
         """Name in results: that of the file."""
         return self.source.name
+
+    @property
+    def structure(self) -> str:
+        """What mapping and timing depend on beside the sizes of buffers, as text: equal means alike.
+
+        Taken from the machine file, so that a default written out counts as another structure; clock and memory
+        are in it as the port they make.
+        """
+        apart = {"clock", "memory", *self.accelerator.price_keys, *self.accelerator.size_keys}
+        said = {key: value for key, value in self.source.content.items() if key not in apart}
+        return json.dumps([said, str(self.rate), str(self.port)], sort_keys=True, default=str)
 
     @property
     def clock_hz(self) -> Fraction:
@@ -81,7 +93,11 @@ def load_hardware(name_or_path: str | Path, overrides: Mapping[str, Any] | None 
     ``load_hardware("bitfusion_16x32_192b", {"array.cols": 24})``.
     Raises InputError naming file, line, key and what is allowed, all faults at once.
     """
-    source = read_machine(name_or_path, overrides)
+    return build(read_machine(name_or_path, overrides))
+
+
+def build(source: MachineSource) -> Machine:
+    """The machine a file describes.  Raises InputError naming file, line, key and what is allowed, all at once."""
     name = source.accelerator
     try:
         kind = accelerator_class(name)

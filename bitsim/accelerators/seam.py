@@ -202,6 +202,10 @@ class Accelerator(ABC):
     config_model: ClassVar[type[MachineConfig]] = MachineConfig
     # Passes a published closed-form model of this machine can say, for analytical_cost.
     analytical_passes: ClassVar[tuple[str, ...]] = ()
+    # Keys only prices depend on, and buffers whose size only decides which tilings fit: a sweep over them maps and
+    # times no tile twice.  No answer below may ask for them, nor for clock and memory, which come in as cycles.
+    price_keys: ClassVar[tuple[str, ...]] = ("technology",)
+    size_keys: ClassVar[tuple[str, ...]] = ()
     # Operands of a weight gradient that the passes before it must store twice: as forward and dgrad read them, and
     # packed along the positions.  A machine that reads the same form in all passes says so: ().
     copied_for_wgrad: ClassVar[tuple[str, ...]] = (INPUT, WEIGHT)

@@ -111,6 +111,8 @@ class Accelerator(Seam):
 
     config_model: ClassVar[type[MachineConfig]] = Config
     copied_for_wgrad = (INPUT, WEIGHT)
+    price_keys = ("technology", "buffer_access_bits")
+    size_keys = ("weight_buffer", "input_buffer", "output_buffer")
     config: Config
 
     def __init__(self, config: Any) -> None:

@@ -20,6 +20,7 @@ from bitsim.cli import (
     report_command,
     reproduce_command,
     run_command,
+    sweep_command,
     trace_commands,
 )
 from bitsim.errors import InputError
@@ -38,6 +39,7 @@ app = typer.Typer(
 app.command("demo")(compare_command.demo)
 app.command("run")(run_command.run)
 app.command("compare")(compare_command.compare)
+app.command("sweep")(sweep_command.sweep)
 app.command("explain")(explain_command.explain)
 app.command("report")(report_command.report)
 app.command("plot")(plot_command.plot)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from bitsim.errors import InputError
+from bitsim.exploration.ranges import scalar
 
 if TYPE_CHECKING:
     from bitsim.accelerators.registry import Machine
@@ -51,15 +52,6 @@ OutFolder = Annotated[
 ]
 
 
-def parse_value(text: str) -> Any:
-    """A value of --set as YAML would read it: a whole number, a number, true/false, else text."""
-    if re.fullmatch(r"-?\d{1,18}", text):
-        return int(text)
-    if re.fullmatch(r"-?\d+\.\d*([eE][-+]?\d+)?|-?\d+[eE][-+]?\d+", text):
-        return float(text)
-    return {"true": True, "false": False}.get(text, text)
-
-
 def parse_overrides(settings: list[str], machines: list[str]) -> dict[str, dict[str, Any]]:
     """{machine: {key: value}} from ``key=value`` (for every machine) and ``machine:key=value``.
 
@@ -86,7 +78,7 @@ def parse_overrides(settings: list[str], machines: list[str]) -> dict[str, dict[
         for name in targets:
             if key in overrides[name]:
                 faults.append(f"--set {setting}: {key} is set twice, allowed: once")
-            overrides[name][key] = parse_value(value)
+            overrides[name][key] = scalar(value)
     if faults:
         raise InputError(faults)
     return overrides
@@ -150,7 +142,7 @@ def simulate_all(
     settings: list[str] | None,
     iterations: str | None,
     passes: str,
-    **choices: str,
+    **choices: Any,
 ) -> list[Result]:
     """Simulate `trace` on every machine; faults of the trace and of all machines are raised together."""
     span = parse_iterations(iterations)
@@ -159,7 +151,7 @@ def simulate_all(
 
 
 def simulate_machines(
-    trace: Trace, machines: list[Machine], span: tuple[int, int] | None, passes: str, **choices: str
+    trace: Trace, machines: list[Machine], span: tuple[int, int] | None, passes: str, **choices: Any
 ) -> list[Result]:
     """Simulate `trace` on machines that are loaded; what a reader of their prices must know goes to stderr."""
     from bitsim.simulation.run import simulate

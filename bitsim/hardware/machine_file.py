@@ -7,7 +7,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -49,6 +49,13 @@ class MachineSource:
     def config_hash(self) -> str:
         """sha256 of the content with its overrides, whatever the order of keys."""
         return hashlib.sha256(json.dumps(self.content, sort_keys=True, default=str).encode()).hexdigest()
+
+    def overridden(self, overrides: Mapping[str, Any]) -> MachineSource:
+        """This machine with ``{"array.cols": 24}`` set on top of what it has; InputError for what is no key path."""
+        content = copy.deepcopy(self.content)
+        for key, value in overrides.items():
+            _set(content, key, value)
+        return replace(self, content=content, overrides={**self.overrides, **overrides})
 
     def located(self, fault: str, met_in: str = "") -> str:
         """``key.path: what is wrong`` with the place of that key before it, and what it was met in."""
@@ -103,10 +110,7 @@ def read_machine(name_or_path: str | Path, overrides: Mapping[str, Any] | None =
     if not (path.suffix in (".yaml", ".yml") or "/" in text):
         path = data.find("hw_configs", text, ".yaml")
     document = strict_yaml.load(path)
-    content = copy.deepcopy(document.data)
-    for key, value in (overrides or {}).items():
-        _set(content, key, value)
-    return MachineSource(path.stem, path, content, dict(overrides or {}), document)
+    return MachineSource(path.stem, path, document.data, {}, document).overridden(overrides or {})
 
 
 def _set(content: dict[str, Any], key: str, value: Any) -> None:

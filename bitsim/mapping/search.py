@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from bitsim.accelerators.seam import Accelerator, Datapath, Orientation
 from bitsim.errors import MappingError
 from bitsim.kernels.program import CLASSES, Nest, PortTiming
 from bitsim.mapping.candidates import fitting, occupied_bits, shapes, tilings
+from bitsim.mapping.memo import Found, kept
 from bitsim.mapping.program import Execution, execute
 from bitsim.mapping.record import ORDERS, Mapping
 from bitsim.mapping.traffic import rank
@@ -75,12 +77,14 @@ def search(
     port: PortTiming,
     timer: Timer,
     score: Score,
+    before: Found | None = None,
 ) -> tuple[Timed, ...]:
     """The best mapping of `product` under `score`; several where its kernel had to be split.
 
+    before: what was found for machines of the same structure (mapping.memo); added to.
     Raises MappingError naming the buffer and its least size if nothing fits.
     """
-    found = contenders(product, accelerator, datapath, rate, port, timer, score)
+    found = contenders(product, accelerator, datapath, rate, port, timer, score, before)
     return tuple(listed[0].timed for _, listed in found)
 
 
@@ -92,21 +96,25 @@ def contenders(
     port: PortTiming,
     timer: Timer,
     score: Score,
+    before: Found | None = None,
 ) -> tuple[tuple[Product, list[Contender]], ...]:
     """Every mapping of `product` that was timed, the chosen one first; of each part where its kernel had to be split.
 
     Raises MappingError naming the buffer and its least size if nothing fits.
     """
+    known: Found = {} if before is None else before
     smallest = MappingError(())
     for parts in ((product,), *(product.kernel_parts() if product.writes_filter else ())):
         try:
-            return tuple((part, _timed(part, accelerator, datapath, rate, port, timer, score)) for part in parts)
+            return tuple(
+                (part, _ranked(part, accelerator, datapath, rate, port, timer, score, known)) for part in parts
+            )
         except MappingError as error:
             smallest = error  # parts only get smaller: what the last of them needs is the least
     raise smallest
 
 
-def _timed(
+def _ranked(
     product: Product,
     accelerator: Accelerator,
     datapath: Datapath,
@@ -114,26 +122,50 @@ def _timed(
     port: PortTiming,
     timer: Timer,
     score: Score,
+    known: Found,
 ) -> list[Contender]:
     """The shortlist of a product whose kernel is whole, best first.
 
     Every objective chooses from the same shortlist, so none can miss what another finds.
     """
-    candidates: list[_Candidate] = []
-    for orientation in accelerator.orientations(product):
-        candidates += _candidates(product, accelerator, datapath, orientation, rate, port)
-    if not candidates:
-        raise MappingError(least_sizes(product, accelerator, datapath))
-    found = []
-    for c in candidates:
-        mapping = Mapping(c.orientation.name, c.tile, c.order)
-        timed = time_mapping(product, accelerator, datapath, c.orientation, mapping, rate, port, timer)
-        found.append(Contender(timed, *score(timed.cycles, timed.execution.counters)))
+    timed = _shortlist(product, accelerator, datapath, rate, port, timer, known)
+    found = [Contender(one, *score(one.cycles, one.execution.counters)) for one in timed]
     near = min(c.value for c in found) * (1 + NEAR)
     # Within NEAR of the best by energy, then the others; a sort keeps the earlier candidate of two that tie.
     return sorted(
         found, key=lambda c: (False, c.energy_pj, c.value) if c.value <= near else (True, c.value, c.energy_pj)
     )
+
+
+def _shortlist(
+    product: Product,
+    accelerator: Accelerator,
+    datapath: Datapath,
+    rate: Fraction,
+    port: PortTiming,
+    timer: Timer,
+    known: Found,
+) -> tuple[Timed, ...]:
+    """Mappings that lead by closed form, timed; whatever prices and objective are."""
+    tables, fits = [], []
+    for orientation in accelerator.orientations(product):
+        granules = accelerator.granules(product, datapath, orientation)
+        key = ("tilings", product, datapath, orientation.name)
+        table = kept(known, key, partial(tilings, product, granules))
+        fits.append(fitting(product, accelerator, datapath, orientation, table))
+        tables.append((orientation, table))
+
+    def timed() -> tuple[Timed, ...]:
+        candidates = []
+        for (orientation, table), fit in zip(tables, fits, strict=True):
+            candidates += _candidates(product, accelerator, datapath, orientation, table[fit], rate, port)
+        if not candidates:
+            raise MappingError(least_sizes(product, accelerator, datapath))
+        mappings = [(c.orientation, Mapping(c.orientation.name, c.tile, c.order)) for c in candidates]
+        return tuple(time_mapping(product, accelerator, datapath, *m, rate, port, timer) for m in mappings)
+
+    # Sizes of buffers only decide which tilings fit: machines on which the same ones do share a list.
+    return kept(known, ("timed", product, datapath, *(fit.tobytes() for fit in fits)), timed)
 
 
 def time_mapping(
@@ -157,11 +189,11 @@ def _candidates(
     accelerator: Accelerator,
     datapath: Datapath,
     orientation: Orientation,
+    table: np.ndarray,
     rate: Fraction,
     port: PortTiming,
 ) -> list[_Candidate]:
-    table = tilings(product, accelerator.granules(product, datapath, orientation))
-    table = table[fitting(product, accelerator, datapath, orientation, table)]
+    """The shortlist among the tilings of `table`."""
     if not len(table):
         return []
     for exact_edges in (False, True):

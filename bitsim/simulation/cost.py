@@ -24,6 +24,7 @@ from bitsim.errors import InputError
 from bitsim.kernels.engines import ENGINES
 from bitsim.kernels.program import CLASSES, INPUT_BEATS, STORE_BEATS, Nest
 from bitsim.mapping import search
+from bitsim.mapping.memo import SearchMemo
 from bitsim.mapping.program import exact_sum
 from bitsim.mapping.reuse import tensor_words
 from bitsim.mapping.search import Contender, Timed, contenders
@@ -89,7 +90,9 @@ class Part:
 class CostModel:
     """Costs of one machine, each distinct (product, widths) mapped and timed once."""
 
-    def __init__(self, machine: Machine, objective: str = "cycles", timing: str = "collapsed") -> None:
+    def __init__(
+        self, machine: Machine, objective: str = "cycles", timing: str = "collapsed", memo: SearchMemo | None = None
+    ) -> None:
         for what, value, allowed in (("objective", objective, OBJECTIVES), ("timing", timing, tuple(ENGINES))):
             if value not in allowed:
                 raise InputError(f"--{what}: {value!r} is unknown, allowed: {', '.join(allowed)}")
@@ -98,6 +101,7 @@ class CostModel:
         self._engine = ENGINES[timing]
         self.objective = objective
         self._searched: dict[tuple[Product, Datapath, float], tuple[Timed, ...]] = {}
+        self._found = (SearchMemo() if memo is None else memo).of(f"{timing} {machine.structure}")
 
     def pass_cost(self, layer: Layer, pass_name: str, samples: int, widths: Widths) -> PassCost:
         """Cost of one pass of `layer` over `samples` samples run together.
@@ -219,7 +223,7 @@ class CostModel:
         """What a search takes beside the product."""
         machine = self.machine
         score = partial(self._score, fixed_pj)
-        return machine.accelerator, datapath, machine.rate, machine.port, self._timer, score
+        return machine.accelerator, datapath, machine.rate, machine.port, self._timer, score, self._found
 
     def _score(self, fixed_pj: float, cycles: int, counters: dict[str, int]) -> tuple[float, float]:
         energy_pj = self.prices.energy_pj(counters, cycles)["energy_pj"] + fixed_pj

@@ -19,8 +19,8 @@ from bitsim.trace import Trace
 if TYPE_CHECKING:
     import pandas as pd
 
-# Quantities that add up over occurrences and iterations.
-_NOT_SUMMED = frozenset(
+# Quantities that do not add up over occurrences and iterations.
+NOT_SUMMED = frozenset(
     {
         "input_bits",
         "weight_bits",
@@ -97,7 +97,7 @@ class Result:
     @cached_property
     def totals(self) -> dict[str, int | float]:
         """Sum of every additive column over occurrences and iterations; integers stay exact, beyond 64 bits too."""
-        summed = [name for name in self.columns if name not in _NOT_SUMMED and name not in _HEAD]
+        summed = [name for name in self.columns if name not in NOT_SUMMED and name not in _HEAD]
         total: dict[str, int | float] = dict.fromkeys(summed, 0)
         for record in self.distinct():
             times = record["occurrences"] * record["iterations"]

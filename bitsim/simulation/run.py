@@ -9,8 +9,9 @@ from typing import Any
 from bitsim.accelerators.registry import Machine
 from bitsim.errors import InputError
 from bitsim.kernels.engines import ENGINES
+from bitsim.mapping.memo import SearchMemo
 from bitsim.simulation.analytical import AnalyticalModel
-from bitsim.simulation.cost import CostModel, PassCost
+from bitsim.simulation.cost import OBJECTIVES, CostModel, PassCost
 from bitsim.simulation.optimizer import optimizer_of
 from bitsim.simulation.overlap import overlapped
 from bitsim.simulation.result import Result
@@ -31,6 +32,7 @@ from bitsim.workload import DGRAD, DGRAD_SECOND, FORWARD, RECOMPUTE, WGRAD, Laye
 
 ANALYTICAL = "analytical"
 ALLOWED = {
+    "objective": OBJECTIVES,
     "samples": SAMPLE_POLICIES,
     "timing": (*ENGINES, ANALYTICAL),
     "overlap": ("barrier", "overlap"),
@@ -51,6 +53,7 @@ def simulate(
     samples: str = "batch-max",
     timing: str = "collapsed",
     overlap: str = "barrier",
+    memo: SearchMemo | None = None,
 ) -> Result:
     """Cycles and energy of `trace` on `machine`.
 
@@ -60,10 +63,14 @@ def simulate(
     samples: batch-max, group or one-by-one, how samples of one layer with different widths run.
     timing: collapsed, event or stepped, equal engines; or analytical, the published closed-form model of a
     machine that has one (see simulation.analytical).  overlap: barrier, or overlap, where the rows of an
-    iteration follow each other without one.  Raises InputError, and MappingError where a layer fits no tile.
+    iteration follow each other without one.  memo: what simulations of similar machines found, shared by those
+    that are given the same one; no result depends on it.
+    Raises InputError, and MappingError where a layer fits no tile.
     """
     passes = list(passes)
-    chosen = _check(trace, passes, iterations, samples=samples, timing=timing, overlap=overlap)
+    chosen = check_choices(
+        trace, passes, iterations, objective=objective, samples=samples, timing=timing, overlap=overlap
+    )
     first, last = iterations or (0, trace.run.iterations)
     tally = trace.tally(first, last)
     model: CostModel | AnalyticalModel
@@ -71,7 +78,7 @@ def simulate(
         _check_analytical(machine, chosen, objective, overlap)
         model = AnalyticalModel(machine)
     else:
-        model = CostModel(machine, objective, timing)
+        model = CostModel(machine, objective, timing, memo)
     rows = _RowMaker(trace, model, chosen, samples)
     of_batches = [rows.of_batch(demand) for demand in tally.batches()]
     of_groups = [rows.of_group(demand) for demand in tally.groups()] if samples != BATCH_MAX else []
@@ -188,7 +195,13 @@ def _check_analytical(machine: Machine, chosen: frozenset[str], objective: str, 
         raise InputError(faults)
 
 
-def _check(trace: Trace, passes: Iterable[str], iterations: tuple[int, int] | None, **choices: str) -> frozenset[str]:
+def check_choices(
+    trace: Trace,
+    passes: Iterable[str] = CHOOSABLE_PASSES,
+    iterations: tuple[int, int] | None = None,
+    **choices: str,
+) -> frozenset[str]:
+    """The passes asked for, those they bring with them too.  Raises InputError for what `simulate` does not allow."""
     listed = list(passes)
     chosen = frozenset(listed)
     faults = [f"--passes: {p} stands twice, allowed: once" for p in sorted(chosen) if listed.count(p) > 1]

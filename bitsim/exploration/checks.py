@@ -1,0 +1,62 @@
+"""What of a sweep is wrong whatever its points turn out to be; checked before anything is computed or written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from inspect import signature
+
+from bitsim.accelerators.registry import accelerator_class
+from bitsim.errors import InputError, unknown_key
+from bitsim.exploration.constraint import Constraint
+from bitsim.exploration.known import NotBuiltError, known_value
+from bitsim.exploration.space import Space
+from bitsim.exploration.task import columns_of
+from bitsim.hardware.machine_file import key_paths
+from bitsim.simulation.run import check_choices, simulate
+
+
+def check(space: Space, constraints: Sequence[Constraint], minimise: Sequence[str], search: int | None) -> None:
+    """Raise InputError for choices `simulate` has not, names that no point will have, and a search of nothing.
+
+    TypeError for a choice of another name.
+    """
+    signature(simulate).bind(None, None, **space.choices)
+
+    columns = columns_of(space)
+    known = {"hardware", "trace", *columns, *space.keys}
+    for machine in space.machines:
+        known |= set(key_paths(accelerator_class(machine.accelerator).config_model))
+    faults = []
+    for constraint in constraints:
+        unknown = sorted(constraint.names - known)
+        faults += [f"--where {constraint.text}: {unknown_key(name, sorted(known))}" for name in unknown]
+    faults += [f"--pareto: {unknown_key(name, sorted(columns))}" for name in minimise if name not in columns]
+    if not minimise:
+        faults.append("--pareto: empty, allowed: one or more columns, e.g. latency_s,energy_j")
+    if search is not None and search < 1:
+        faults.append(f"--search: {search}, allowed: 1 or more")
+    for trace in space.traces:
+        try:
+            check_choices(trace, **space.choices)
+        except InputError as error:
+            faults += error.faults
+    if not faults:
+        faults += _undecidable(space, constraints)
+    if faults:
+        raise InputError(list(dict.fromkeys(faults)))
+
+
+def _undecidable(space: Space, constraints: Sequence[Constraint]) -> list[str]:
+    """Faults of constraints that compare what does not compare, at the first point."""
+    faults: list[str] = []
+    columns = columns_of(space)
+    for constraint in constraints:
+        try:
+            if not constraint.names & columns:
+                constraint.holds(partial(known_value, space, next(space.points())))
+        except NotBuiltError:
+            continue
+        except InputError as error:
+            faults += error.faults
+    return faults

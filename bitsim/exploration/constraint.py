@@ -1,0 +1,214 @@
+"""Constraints on points: ``area_mm2 <= 5``, ``array.rows * array.cols <= 512 and weight_buffer < 128KiB``.
+
+A grammar of its own, nothing is evaluated as Python: comparisons (< <= > >= == !=) of sums and products of numbers,
+quantities with units, quoted text and names, joined with and, or, not and parentheses.  A name is a column of the
+sweep or a key of the machine; sizes compare in bits, clocks in Hz, bandwidths in bit/s, times in s.
+"""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from bitsim import units
+from bitsim.errors import InputError
+
+MOST_CHARACTERS = 1000
+_TOKEN = re.compile(
+    r"\s*(?:(?P<quantity>\d+(?:\.\d+)?(?:[eE][-+]?\d+)?(?:\s?(?!and\b|or\b|not\b)[A-Za-z]+(?:/s)?)?)"
+    r"|(?P<text>'[^']*'|\"[^\"]*\")|(?P<name>[A-Za-z_][\w.]*)|(?P<sign><=|>=|==|!=|[-+*/()<>]))"
+)
+_COMPARE: dict[str, Callable[[Any, Any], Any]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "==": operator.eq,
+    "!=": operator.ne,
+}
+_SUMS: dict[str, Callable[[Any, Any], Any]] = {"+": operator.add, "-": operator.sub}
+_PRODUCTS: dict[str, Callable[[Any, Any], Any]] = {"*": operator.mul, "/": operator.truediv}
+_ALLOWED = "allowed: comparisons such as area_mm2<=5, joined with and, or, not"
+
+Lookup = Callable[[str], Any]
+_Node = Callable[[Lookup], Any]
+
+
+@dataclass(frozen=True)
+class Constraint:
+    """A parsed constraint.  names: every column or key it asks for."""
+
+    text: str
+    names: frozenset[str]
+    _root: _Node
+
+    def holds(self, value_of: Lookup) -> bool:
+        """Whether the point with these values meets it; a value that is missing (None) never does.
+
+        value_of: from a name to its value.  Raises InputError where values do not compare.
+        """
+        try:
+            return bool(self._root(value_of))
+        except _MissingError:
+            return False
+        except TypeError:
+            given = ", ".join(f"{name} is {value_of(name)!r}" for name in sorted(self.names))
+            raise InputError(f"--where {self.text}: compares text with a number: {given}") from None
+        except ZeroDivisionError:
+            raise InputError(f"--where {self.text}: divides by zero") from None
+
+
+class _MissingError(Exception):
+    pass
+
+
+def parse(text: str) -> Constraint:
+    """Read a constraint.  Raises InputError saying where it cannot be read."""
+    if len(text) > MOST_CHARACTERS:
+        raise InputError(f"--where: longer than {MOST_CHARACTERS} characters")
+    return _Parser(text).whole()
+
+
+def comparable(value: Any) -> Any:
+    """A value as it is compared: a quantity with a unit in base units, everything else as it is."""
+    if not isinstance(value, str):
+        return value
+    if words := re.fullmatch(r"(\d+) words", value):
+        return int(words[1])
+    for convert in (units.size_bits, units.frequency_hz, units.bandwidth_bits_per_s, units.time_s):
+        try:
+            return convert(value)
+        except InputError:
+            continue
+    return value
+
+
+class _Parser:
+    """Recursive descent: or, and, not, comparison, sum, product, factor."""
+
+    def __init__(self, text: str) -> None:
+        self.text, self.names = text, set[str]()
+        self.tokens: list[tuple[str, str]] = []
+        at = 0
+        while at < len(text.rstrip()):
+            match = _TOKEN.match(text, at)
+            if match is None:
+                raise self._fault(f"cannot be read at {text[at:].strip()[:20]!r}")
+            kind = str(match.lastgroup)
+            self.tokens.append((kind, match[kind]))
+            at = match.end()
+        self.place = 0
+
+    def whole(self) -> Constraint:
+        """The whole text as one condition."""
+        root = self._any(0)
+        if self.place < len(self.tokens):
+            raise self._fault(f"{self.tokens[self.place][1]!r} is not expected there")
+        return Constraint(self.text, frozenset(self.names), root)
+
+    def _any(self, depth: int) -> _Node:
+        return self._joined("or", self._all, any, depth)
+
+    def _all(self, depth: int) -> _Node:
+        return self._joined("and", self._not, all, depth)
+
+    def _joined(self, word: str, part: Callable[[int], _Node], join: Callable[[Any], bool], depth: int) -> _Node:
+        parts = [part(depth)]
+        while self._take("name", word):
+            parts.append(part(depth))
+        return parts[0] if len(parts) == 1 else lambda value_of: join(p(value_of) for p in parts)
+
+    def _not(self, depth: int) -> _Node:
+        if depth > 32:
+            raise self._fault("nested too deeply")
+        if self._take("name", "not"):
+            inner = self._not(depth + 1)
+            return lambda value_of: not inner(value_of)
+        start = self.place
+        if self._take("sign", "("):  # a condition in parentheses, or a sum that begins with one
+            try:
+                inside = self._any(depth + 1)
+                if self._take("sign", ")") and not self._next_is("sign", (*_COMPARE, *_SUMS, *_PRODUCTS)):
+                    return inside
+            except InputError:
+                pass
+            self.place = start
+        return self._comparison(depth)
+
+    def _comparison(self, depth: int) -> _Node:
+        left = self._chain(_SUMS, depth)
+        if not self._next_is("sign", tuple(_COMPARE)):
+            raise self._fault("has no comparison")
+        compare = _COMPARE[self._advance()]
+        right = self._chain(_SUMS, depth)
+        return lambda value_of: compare(left(value_of), right(value_of))
+
+    def _chain(self, signs: dict[str, Callable[[Any, Any], Any]], depth: int) -> _Node:
+        def part() -> _Node:
+            return self._chain(_PRODUCTS, depth) if signs is _SUMS else self._factor(depth)
+
+        node = part()
+        while self._next_is("sign", tuple(signs)):
+            node = _binary(signs[self._advance()], node, part())
+        return node
+
+    def _factor(self, depth: int) -> _Node:
+        if depth > 32:
+            raise self._fault("nested too deeply")
+        if self._take("sign", "("):
+            inner = self._chain(_SUMS, depth + 1)
+            if not self._take("sign", ")"):
+                raise self._fault("a parenthesis is not closed")
+            return inner
+        if self._take("sign", "-"):
+            inner = self._factor(depth + 1)
+            return lambda value_of: -inner(value_of)
+        if self.place == len(self.tokens):
+            raise self._fault("ends too early")
+        kind, token = self.tokens[self.place]
+        if kind == "sign" or (kind == "name" and token in ("and", "or", "not")):
+            raise self._fault(f"{token!r} is not expected there")
+        self.place += 1
+        if kind == "name":
+            self.names.add(token)
+            return lambda value_of: _present(value_of(token))
+        constant = token[1:-1] if kind == "text" else self._quantity(token)
+        return lambda value_of: constant
+
+    def _quantity(self, token: str) -> Any:
+        value = float(token) if re.fullmatch(r"[\d.]+(?:[eE][-+]?\d+)?", token) else comparable(token)
+        if isinstance(value, str):
+            raise self._fault(f"{token}: unknown unit, e.g. 64KiB, 500MHz, 96Gbit/s, 80ns")
+        return value
+
+    def _next_is(self, kind: str, tokens: tuple[str, ...]) -> bool:
+        return (
+            self.place < len(self.tokens)
+            and self.tokens[self.place][0] == kind
+            and self.tokens[self.place][1] in tokens
+        )
+
+    def _take(self, kind: str, token: str) -> bool:
+        taken = self._next_is(kind, (token,))
+        self.place += taken
+        return taken
+
+    def _advance(self) -> str:
+        self.place += 1
+        return self.tokens[self.place - 1][1]
+
+    def _fault(self, what: str) -> InputError:
+        return InputError(f"--where {self.text}: {what}, {_ALLOWED}")
+
+
+def _binary(apply: Callable[[Any, Any], Any], left: _Node, right: _Node) -> _Node:
+    return lambda value_of: apply(left(value_of), right(value_of))
+
+
+def _present(value: Any) -> Any:
+    if value is None:
+        raise _MissingError
+    return comparable(value)

@@ -22,10 +22,10 @@ def test_the_first_command_prints_what_the_page_shows(monkeypatch, bitsim_comman
 
 
 def test_its_python_runs():
-    (code,) = [text for kind, _, text in fences(README) if kind == "python"]
     names = {}
-    exec(code, names)
+    exec("\n".join(text for kind, _, text in fences(README) if kind == "python"), names)
     assert names["result"].totals["cycles"] > 0 and len(names["result"].per_iteration()) > 1
+    assert len(names["found"].frame) == 3
 
 
 @pytest.mark.slow

@@ -66,7 +66,7 @@ BAD = [
     (("node_nm: 45", "node_nm: '45'"), "technology.node_nm: '45': allowed: a whole number"),
     (("node_nm: 45", "node_nm: 45.0"), "technology.node_nm: 45.0: allowed: a whole number"),
     (("node_nm: 45", "node_nm: true"), "technology.node_nm: True: allowed: a whole number"),
-    (("accelerator: bitfusion", "accelerator: bitfuson"), "no such machine, allowed: bitfusion"),
+    (("accelerator: bitfusion", "accelerator: bitfuson"), "no such machine, allowed: bit_serial, bitfusion"),
     (("accelerator: bitfusion", "accelerator: ../x"), "is not the name of a machine"),
     (("latency: 80 ns,", "latency: 80 ns, latency_cycles: 3,"), "exactly one of latency and latency_cycles"),
     (("LPDDR4-flat", "LPDDR4-flut"), "did you mean LPDDR4-flat"),

@@ -63,6 +63,23 @@ class Nest:
         return self.rows[ids]
 
 
+@dataclass(frozen=True)
+class Programs:
+    """Many nests in one table: rows of nest c are rows[row_starts[c] : row_starts[c + 1]], runs[c, : depths[c]] its loops."""
+
+    rows: np.ndarray
+    row_starts: np.ndarray
+    runs: np.ndarray
+    depths: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.depths)
+
+    def nest(self, c: int) -> Nest:
+        """One of the nests."""
+        return Nest(self.rows[self.row_starts[c] : self.row_starts[c + 1]], self.runs[c, : self.depths[c]])
+
+
 def runs_table(runs: list[list[int]]) -> np.ndarray:
     """(levels, most) int64 from a list of runs a level."""
     most = max((len(level) for level in runs), default=1)

@@ -9,13 +9,15 @@ share a tile only whole, with all their outputs and channels.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
 from bitsim.accelerators.seam import DIMENSIONS, Accelerator, Datapath, Orientation, Tile
-from bitsim.mapping.record import dimension_sizes
-from bitsim.workload import Product
+from bitsim.workload import Axis, Product
 
 MOST_SIZES = 32
 
@@ -40,29 +42,135 @@ def _thinned(sizes: list[int]) -> list[int]:
     return kept[::-1]
 
 
-def tilings(product: Product, granules: dict[str, int]) -> np.ndarray:
-    """(count, 6) int64: tile sizes in the order of DIMENSIONS."""
-    size = dimension_sizes(product)
-    spots = {(b, size["rows"], size["cols"]) for b in split_sizes(size["batch"])}
-    spots |= {(1, r, size["cols"]) for r in split_sizes(size["rows"], granules.get("rows", 1))}
-    spots |= {(1, 1, c) for c in split_sizes(size["cols"], granules.get("cols", 1))}
-    outputs = split_sizes(size["outputs"], granules.get("outputs", 1))
-    channels = split_sizes(size["channels"], granules.get("channels", 1))
-    inner = [(1, o, c) for o in outputs for c in channels]
-    inner += [(g, size["outputs"], size["channels"]) for g in split_sizes(size["groups"]) if g > 1]
-    outer, inner_table = np.array(sorted(spots), np.int64), np.array(inner, np.int64)
-    batch_rows_cols = np.repeat(outer, len(inner), axis=0)
-    groups, rest = np.split(np.tile(inner_table, (len(outer), 1)), [1], axis=1)
-    return np.hstack((groups, batch_rows_cols, rest))
+@dataclass(frozen=True)
+class Spots:
+    """Tile sizes over batch, rows and columns, and what follows from them without a machine.
+
+    table: (S, 3) sizes; tiles: (S,) of all three together; input_rows, input_cols: (S,) the most distinct ones any
+    tile reads; input_words: (S,) those of one sweep over a channel, halos between tiles read by both.
+    halo: (n, 3) first tile, distinct inputs and real taps of each run of equal tiles along an axis;
+    halo_first: (S, 2, 2) first and last row in `halo` of rows and of columns.
+    """
+
+    table: np.ndarray
+    tiles: np.ndarray
+    input_rows: np.ndarray
+    input_cols: np.ndarray
+    input_words: np.ndarray
+    halo: np.ndarray
+    halo_first: np.ndarray
+
+
+@dataclass(frozen=True)
+class Tilings:
+    """Every spot with every (groups, outputs, channels): tiling s * I + i.  inner, inner_tiles: (I, 3)."""
+
+    spots: Spots
+    inner: np.ndarray
+    inner_tiles: np.ndarray
+
+    def table(self, numbers: np.ndarray) -> np.ndarray:
+        """(count, 6) int64: tile sizes of the tilings of these numbers, in the order of DIMENSIONS."""
+        s, i = np.divmod(numbers, len(self.inner))
+        groups, rest = self.inner[i, :1], self.inner[i, 1:]
+        return np.concatenate((groups, self.spots.table[s], rest), axis=1)
+
+    def grid(self, product: Product) -> Tile:
+        """The full-size tiles of all tilings: spots along the first axis, the others along the second."""
+        batch, rows, cols = self.spots.table.T[:, :, None]
+        groups, outputs, channels = self.inner.T[:, None, :]
+        inputs = self.spots.input_rows[:, None], self.spots.input_cols[:, None]
+        return _tile(product, (groups, batch, rows, cols, outputs, channels), *inputs)
+
+
+def tilings(product: Product, granules: dict[str, int]) -> Tilings:
+    """All tilings worth trying; granules: of the accelerator."""
+    return Tilings(
+        spots_of(product.batch, product.rows, product.cols, granules.get("rows", 1), granules.get("cols", 1)),
+        *_inner(
+            product.groups,
+            product.outputs,
+            product.channels,
+            granules.get("outputs", 1),
+            granules.get("channels", 1),
+        ),
+    )
+
+
+@lru_cache(maxsize=4096)
+def spots_of(batch: int, rows: Axis, cols: Axis, row_granule: int, col_granule: int) -> Spots:
+    """The spots of a product's batch and axes."""
+    spots = {(b, rows.positions, cols.positions) for b in split_sizes(batch)}
+    spots |= {(1, r, cols.positions) for r in split_sizes(rows.positions, row_granule)}
+    spots |= {(1, 1, c) for c in split_sizes(cols.positions, col_granule)}
+    return spots_from(np.array(sorted(spots), np.int64), batch, rows, cols)
+
+
+def spots_from(table: np.ndarray, batch: int, rows: Axis, cols: Axis) -> Spots:
+    """What follows from a table of spots, (S, 3)."""
+    halo: list[list[int]] = []
+    most, sums, first = [], [], []
+    for axis, sizes in ((rows, table[:, 1]), (cols, table[:, 2])):
+        found = {}
+        for size in np.unique(sizes).tolist():
+            unique, real = axis.unique_inputs(size), axis.real_taps(size)
+            changes = (unique[1:] != unique[:-1]) | (real[1:] != real[:-1])
+            starts = np.concatenate(([0], np.flatnonzero(changes) + 1))
+            begin = len(halo)
+            halo += np.stack((starts, unique[starts], real[starts]), axis=1).tolist()
+            found[size] = int(unique.max(initial=0)), int(unique.sum()), (begin, len(halo))
+        most.append([found[size][0] for size in sizes.tolist()])
+        sums.append([found[size][1] for size in sizes.tolist()])
+        first.append([found[size][2] for size in sizes.tolist()])
+    tiles = np.prod(-(-np.array([batch, rows.positions, cols.positions], np.int64) // table), axis=1)
+    input_rows, input_cols = np.array(most, np.int64)
+    row_sums, col_sums = np.array(sums, np.int64)
+    halo_first = np.array(first, np.int64).transpose(1, 0, 2)
+    found_spots = Spots(
+        table,
+        tiles,
+        input_rows,
+        input_cols,
+        row_sums * col_sums * batch,
+        np.array(halo, np.int64),
+        np.ascontiguousarray(halo_first),
+    )
+    for array in vars(found_spots).values():
+        array.setflags(write=False)  # shared by all who ask
+    return found_spots
+
+
+@lru_cache(maxsize=4096)
+def _inner(
+    groups: int, outputs: int, channels: int, output_granule: int, channel_granule: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Sizes and tiles, (I, 3) each, over groups, outputs and channels."""
+    inner = [(1, o, c) for o in split_sizes(outputs, output_granule) for c in split_sizes(channels, channel_granule)]
+    inner += [(g, outputs, channels) for g in split_sizes(groups) if g > 1]
+    table = np.array(inner, np.int64)
+    tiles = -(-np.array([groups, outputs, channels], np.int64) // table)
+    table.setflags(write=False)
+    tiles.setflags(write=False)
+    return table, tiles
 
 
 def shapes(product: Product, table: np.ndarray) -> Tile:
     """The full-size tile of every tiling, its input rows and columns the most any of its tiles needs."""
-    sizes = dict(zip(DIMENSIONS, table.T, strict=True))
+    sizes = table.T
+    return _tile(
+        product,
+        sizes,
+        per_size(sizes[2], lambda r: int(product.rows.unique_inputs(r).max(initial=0))),
+        per_size(sizes[3], lambda c: int(product.cols.unique_inputs(c).max(initial=0))),
+    )
+
+
+def _tile(product: Product, sizes: Sequence[Any] | np.ndarray, input_rows: Any, input_cols: Any) -> Tile:
+    """Tiles of these sizes, in the order of DIMENSIONS."""
     return Tile(
-        **sizes,
-        input_rows=per_size(sizes["rows"], lambda r: int(product.rows.unique_inputs(r).max(initial=0))),
-        input_cols=per_size(sizes["cols"], lambda c: int(product.cols.unique_inputs(c).max(initial=0))),
+        **dict(zip(DIMENSIONS, sizes, strict=True)),
+        input_rows=input_rows,
+        input_cols=input_cols,
         row_taps=len(product.rows.taps),
         col_taps=len(product.cols.taps),
         row_stride=product.rows.stride,
@@ -71,6 +179,12 @@ def shapes(product: Product, table: np.ndarray) -> Tile:
         col_step=product.cols.step,
         writes_filter=product.writes_filter,
     )
+
+
+def tiles_of(product: Product, table: np.ndarray) -> Tile:
+    """Tiles from a table (count, 8): sizes in the order of DIMENSIONS, distinct input rows and columns."""
+    sizes = table.T
+    return _tile(product, sizes[:6], sizes[6], sizes[7])
 
 
 def per_size(sizes: np.ndarray, value: Callable[[int], int]) -> np.ndarray:
@@ -90,16 +204,12 @@ def occupied_bits(accelerator: Accelerator, orientation: Orientation, footprint:
 
 
 def fitting(
-    product: Product, accelerator: Accelerator, datapath: Datapath, orientation: Orientation, table: np.ndarray
+    product: Product, accelerator: Accelerator, datapath: Datapath, orientation: Orientation, tile: Tile
 ) -> np.ndarray:
-    """(count,) bool: the tilings whose operands fit their buffers (equal fits)."""
-    footprint = accelerator.footprint_bits(product, datapath, orientation, shapes(product, table))
-    need = occupied_bits(accelerator, orientation, footprint)
-    fits = np.ones(len(table), bool)
+    """Bool, one a tile: the tilings whose operands fit their buffers (equal fits)."""
+    need = occupied_bits(accelerator, orientation, accelerator.footprint_bits(product, datapath, orientation, tile))
+    fits: Any = np.bool_(True)
     for buffer in accelerator.buffers():
         if buffer.name in need:
-            fits &= need[buffer.name] <= buffer.capacity_bits
-    return fits
-
-
-__all__ = ["DIMENSIONS", "fitting", "occupied_bits", "per_size", "shapes", "split_sizes", "tilings"]
+            fits = fits & (need[buffer.name] <= buffer.capacity_bits)
+    return np.asarray(fits)

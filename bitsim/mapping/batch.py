@@ -1,0 +1,169 @@
+"""Many mappings of one product lowered at once: their tile programs and counters.
+
+Every number is what `program.execute` finds for one mapping; a test holds the two equal.  What a tile costs is asked
+of the accelerator once for the shapes of all tilings together.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from bitsim.accelerators.seam import DIMENSIONS, INPUT, OUTPUT, ROLES, WEIGHT, Accelerator, Datapath, Orientation
+from bitsim.kernels import lowering
+from bitsim.kernels.program import Programs
+from bitsim.mapping.candidates import Spots, tiles_of
+from bitsim.mapping.program import beats
+from bitsim.mapping.record import dimension_sizes, touches
+from bitsim.workload import Product
+
+MOST_COUNT = 2.0**62
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Tilings cut into pieces, and the cost of each shape that occurs.
+
+    pieces, counts: of kernels.lowering; starts: (K + 1,) first shape of each tiling; costs: (N, 13);
+    issue_cycles: (K,) of all tiles; counters: {name: (K,)} those that no loop order changes.
+    exact: False where a counter could pass int64: such mappings are lowered one by one.
+    """
+
+    pieces: np.ndarray
+    counts: np.ndarray
+    starts: np.ndarray
+    costs: np.ndarray
+    issue_cycles: np.ndarray
+    counters: dict[str, np.ndarray]
+    exact: bool
+
+
+def touched_table(product: Product) -> np.ndarray:
+    """(3, 6) bool: dimensions that input, weight and output depend on."""
+    dims = touches(product.writes_filter)
+    return np.array([[d in dims[role] for d in DIMENSIONS] for role in ROLES])
+
+
+def cut(
+    product: Product,
+    accelerator: Accelerator,
+    datapath: Datapath,
+    orientation: Orientation,
+    table: np.ndarray,
+    spots: Spots,
+    spot_of: np.ndarray,
+    rate: Fraction,
+) -> Cut:
+    """Cut the tilings `table`, (K, 6), whose rows and columns are those of spots `spot_of`, (K,).
+
+    rate: bits a cycle of the port.
+    """
+    sizes = np.array(list(dimension_sizes(product).values()), np.int64)
+    touched = touched_table(product)
+    pieces, counts = lowering.cut_all(sizes, table, spots.halo, spots.halo_first[spot_of])
+    starts, shapes, tiles = lowering.shapes_of(pieces, counts, touched[2])
+    tile = tiles_of(product, shapes)
+    cost = accelerator.tile_cost(product, datapath, orientation, tile)
+    words = {role: tile.words(role) for role in ROLES}
+    spilled = accelerator.config.outputs == "accumulator"
+    computes = product.taps > 0
+    later = cost.issue_cycles if cost.accumulating_issue_cycles is None else cost.accumulating_issue_cycles
+    total = int(np.add.reduceat(tiles[:, 0], starts[:-1]).max())
+
+    costs = np.empty((len(shapes), lowering.SHAPE_COSTS), np.int64)
+    bits_stored = words[OUTPUT] * datapath.output_bits
+    bits_psum = words[OUTPUT] * datapath.accumulator_bits
+    for column, value in (
+        (lowering.INPUT_WORDS, words[INPUT]),
+        (lowering.WEIGHT_WORDS, words[WEIGHT]),
+        (lowering.OUTPUT_WORDS, words[OUTPUT]),
+        (lowering.INPUT_WRITTEN, cost.load_words.get(INPUT, words[INPUT])),
+        (lowering.WEIGHT_WRITTEN, cost.load_words.get(WEIGHT, words[WEIGHT])),
+        (lowering.FIRST_ISSUE, cost.issue_cycles),
+        (lowering.LATER_ISSUE, later if computes else cost.issue_cycles),
+        (lowering.SHAPE_DRAIN, cost.drain_cycles),
+        (lowering.BEATS_IN, beats(words[INPUT] * datapath.dram_bits[0], rate, total)),
+        (lowering.BEATS_WEIGHT, beats(words[WEIGHT] * datapath.dram_bits[1], rate, total)),
+        (lowering.BEATS_STORED, beats(bits_stored, rate, total)),
+        (lowering.BEATS_SPILLED, beats(bits_psum, rate, total)),
+    ):
+        costs[:, column] = value
+    costs[:, lowering.BEATS_PSUM] = costs[:, lowering.BEATS_SPILLED]
+
+    per_shape = [(name, value * tiles[:, 0] * computes) for name, value in cost.per_tile.items()]
+    per_shape += [(name, value * tiles[:, 2]) for name, value in cost.per_tap.items()]
+    first = costs[:, lowering.LATER_ISSUE if spilled else lowering.FIRST_ISSUE]
+    issue = tiles[:, 1] * first + (tiles[:, 0] - tiles[:, 1]) * costs[:, lowering.LATER_ISSUE]
+    columns = np.stack([issue, tiles[:, 0], *(np.broadcast_to(v, issue.shape) for _, v in per_shape)])
+    summed = np.add.reduceat(columns, starts[:-1], axis=1)
+    counters: dict[str, np.ndarray] = {"tiles": summed[1]}
+    for (name, _), values in zip(per_shape, summed[2:], strict=True):
+        counters[name] = counters[name] + values if name in counters else values
+    return Cut(pieces, counts, starts, costs, summed[0], counters, _is_exact(cost, tiles, costs, datapath))
+
+
+def _is_exact(cost: Any, tiles: np.ndarray, costs: np.ndarray, datapath: Datapath) -> bool:
+    """Whether no sum can pass int64, however coarsely bounded."""
+    widest = max(*datapath.dram_bits, *datapath.buffer_bits, datapath.accumulator_bits, datapath.output_bits, 1)
+    most = max(float(costs.max(initial=0)), *(float(np.max(v)) for v in cost.per_tile.values()), 0.0)
+    taps = max((float(np.max(v)) for v in cost.per_tap.values()), default=0.0)
+    each = max(most * widest * float(tiles[:, 0].sum()), taps * float(tiles[:, 2].sum()))
+    return each < MOST_COUNT
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """Tile programs of chosen mappings, and counters {name: (C,)}."""
+
+    programs: Programs
+    counters: dict[str, np.ndarray]
+
+
+def lower(
+    product: Product,
+    accelerator: Accelerator,
+    datapath: Datapath,
+    orientation: Orientation,
+    found: Cut,
+    chosen: np.ndarray,
+    orders: np.ndarray,
+) -> Lowered:
+    """Programs of the mappings chosen: (C,) numbers of tilings of `found`, orders (C, 6) dimensions outermost first."""
+    spilled = accelerator.config.outputs == "accumulator"
+    computes = product.taps > 0
+    row_starts = lowering.rows_of(found.counts, chosen)
+    rows, runs, depths, sums = lowering.lower_all(
+        found.pieces,
+        found.counts,
+        found.starts,
+        found.costs,
+        chosen,
+        orders,
+        row_starts,
+        touched_table(product),
+        spilled,
+        computes,
+    )
+    words = dict(enumerate(sums.T))
+    dram, buffer, psum = datapath.dram_bits, datapath.buffer_bits, datapath.accumulator_bits
+    held, ends = orientation.holds, words[lowering.STORED_ALL] * computes
+    counters = {
+        "dram_read_bits": words[lowering.LOADED_INPUT] * dram[0]
+        + words[lowering.LOADED_WEIGHT] * dram[1]
+        + words[lowering.LOADED_PSUM] * psum,
+        "dram_write_bits": words[lowering.STORED_LAST] * datapath.output_bits
+        + (words[lowering.STORED_ALL] - words[lowering.STORED_LAST]) * psum,
+        "issue_cycles": words[lowering.ISSUED],
+    }
+    counters |= {name: values[chosen] for name, values in found.counters.items()}
+    for name, counted in (
+        (f"{held[INPUT]}_write_bits", words[lowering.WRITTEN_INPUT] * buffer[0]),
+        (f"{held[WEIGHT]}_write_bits", words[lowering.WRITTEN_WEIGHT] * buffer[1]),
+        (f"{held[OUTPUT]}_read_bits", (words[lowering.ACCUMULATED] + ends) * psum),
+        (f"{held[OUTPUT]}_write_bits", words[lowering.LOADED_PSUM] * psum),
+    ):
+        counters[name] = counters[name] + counted if name in counters else counted
+    return Lowered(Programs(rows, row_starts, runs, depths), counters)

@@ -14,63 +14,58 @@ import numpy as np
 from bitsim.kernels.compile import compiled
 
 ORDERS = 6  # of the three blocks, as mapping.record lists them
-# What estimates need of a product on a machine, (11,) float64.
+# What estimates need of a product on a machine, (9,) float64; once: each word moved once, as every mapping must.
 (
     INPUT_BITS,
-    WEIGHT_BITS,
-    PSUM_BITS,
-    OUTPUT_BITS,
-    WEIGHT_WORDS,
-    OUTPUT_WORDS,
+    WEIGHT_BITS_ONCE,
+    PSUM_BITS_ONCE,
+    OUTPUT_BITS_ONCE,
     DRAIN_CYCLES,
     SETUP_CYCLES,
     LATENCY_CYCLES,
-    RATE,
+    CYCLES_A_BIT,
     SPILLED,
-) = range(11)
-CONSTANTS = 11
+) = range(9)
+CONSTANTS = 9
 # Estimates closer than a hundredth are not told apart where traffic decides.
 TOLD_APART = 0.01
 
 
 @compiled
-def estimate_order(trips, groups, refetched, missing, input_words, issue, constants):  # type: ignore[no-untyped-def]
-    """(cycles, DRAM bits) of one tiling under one order.
+def dram_bits(refetched, missed_input, missed_weight, missed_output, input_bits_once, constants):  # type: ignore[no-untyped-def]
+    """(bits read of operands, bits moved in all) of one tiling under one order.
 
-    trips: (3,) tiles along each block; refetched: (3,) bool, whether the input, weight and output are fetched once
-    for each tile of the block they miss, missing: (3,); issue: issue cycles of all tiles.
+    refetched: bits 0 to 2, whether input, weight and output are fetched once for each tile of the block they miss;
+    missed_*: tiles of that block.
     """
-    tiles = groups * trips[0] * trips[1] * trips[2]
-    input_loads = trips[missing[0]] if refetched[0] else 1.0
-    weight_loads = trips[missing[1]] if refetched[1] else 1.0
-    visits = trips[missing[2]] if refetched[2] else 1.0
-    bits_in = (
-        input_words * input_loads * constants[INPUT_BITS]
-        + constants[WEIGHT_WORDS] * weight_loads * constants[WEIGHT_BITS]
-    )
-    reloads = visits - 1.0 + constants[SPILLED]
-    dram = bits_in + constants[OUTPUT_WORDS] * (
-        constants[PSUM_BITS] * (reloads + visits - 1.0) + constants[OUTPUT_BITS]
-    )
-    input_fills = tiles / trips[missing[0]] * input_loads
-    weight_fills = tiles / trips[missing[1]] * weight_loads
-    output_visits = tiles / trips[missing[2]] * visits
-    drain = constants[DRAIN_CYCLES]
-    set_up = tiles * constants[SETUP_CYCLES]
-    busy = issue + set_up + (tiles - output_visits) * (drain - 1.0)
-    moving = dram / constants[RATE] + tiles + output_visits
-    # A half is reloaded only after its last user is done: every second load of an operand waits for the whole way
-    # from grant through latency, issue and drain.
-    way = 1.0 + constants[LATENCY_CYCLES] + drain
-    chained = (max(input_fills, weight_fills) * way + issue + set_up + bits_in / constants[RATE]) / 2.0
-    ends = (bits_in + dram) / (constants[RATE] * tiles) + drain
-    return max(busy, moving, chained) + ends, dram
+    bits_in = input_bits_once * (missed_input if refetched & 1 else 1.0)
+    bits_in += constants[WEIGHT_BITS_ONCE] * (missed_weight if refetched & 2 else 1.0)
+    visits = missed_output if refetched & 4 else 1.0
+    psums = constants[PSUM_BITS_ONCE] * (2.0 * visits - 2.0 + constants[SPILLED])
+    return bits_in, bits_in + psums + constants[OUTPUT_BITS_ONCE]
 
 
 @compiled
-def pattern_of(trips):  # type: ignore[no-untyped-def]
+def cycles_of(refetched, missed_input, missed_weight, missed_output, tiles, busy, bits_in, bits, constants):  # type: ignore[no-untyped-def]
+    """Estimated cycles; busy: of issue and set-up, bits_in and bits: of dram_bits."""
+    # How often each operand changes from a tile to the next.
+    input_fills = tiles if refetched & 1 else tiles / missed_input
+    weight_fills = tiles if refetched & 2 else tiles / missed_weight
+    output_visits = tiles if refetched & 4 else tiles / missed_output
+    drain, beats_in, beats = constants[DRAIN_CYCLES], bits_in * constants[CYCLES_A_BIT], bits * constants[CYCLES_A_BIT]
+    working = busy + (tiles - output_visits) * (drain - 1.0)
+    moving = beats + tiles + output_visits
+    # A half is reloaded only after its last user is done: every second load of an operand waits for the whole way
+    # from grant through latency, issue and drain.
+    way = 1.0 + constants[LATENCY_CYCLES] + drain
+    chained = (max(input_fills, weight_fills) * way + busy + beats_in) / 2.0
+    return max(working, moving, chained) + (beats_in + beats) / tiles + drain
+
+
+@compiled
+def pattern_of(positions, outputs, channels):  # type: ignore[no-untyped-def]
     """Which blocks have several tiles, as a number from 0 to 7."""
-    return (1 if trips[0] > 1.0 else 0) + (2 if trips[1] > 1.0 else 0) + (4 if trips[2] > 1.0 else 0)
+    return (1 if positions > 1.0 else 0) + (2 if outputs > 1.0 else 0) + (4 if channels > 1.0 else 0)
 
 
 @compiled
@@ -88,42 +83,58 @@ def keep(keys, names, count, first, second, name):  # type: ignore[no-untyped-de
 
 
 @compiled
-def best_tilings(tilings, spots, inner, issue, refetched, distinct, missing, constants, most):  # type: ignore[no-untyped-def]
-    """Numbers of the tilings that lead under their best order, in no order: fewest cycles, and least traffic.
+def best_tilings(fits, spots, inner, issue, refetched, distinct, writes_filter, constants, most):  # type: ignore[no-untyped-def]
+    """Numbers s * I + i of the tilings that lead under their best order: by cycles, and by traffic.
 
-    tilings: (N,) numbers spot * I + inner of those that fit; spots: (S, 2) float64 tiles and input words;
-    inner: (I, 3) tiles over groups, outputs, channels; issue: (S * I,) estimated issue cycles of all tiles;
-    refetched: (8, 6, 3) and distinct: (8, 6) bool by pattern and order; most: length of each of the three lists.
+    fits: (S, I) bool; spots: (S, 2) float64 tiles and input words of a sweep; inner: (I, 3) tiles over groups,
+    outputs, channels; issue: (S, I) estimated issue cycles of all tiles; refetched: (8, 6) see dram_bits, and
+    distinct: (8, 6) bool, by pattern and order; most: length of each of the three lists.
     """
     keys = np.empty((3, most, 2))
     names = np.empty((3, most), np.int64)
     counts = np.zeros(3, np.int64)
-    trips = np.empty(3)
-    for number in tilings:
-        s, i = number // inner.shape[0], number % inner.shape[0]
-        trips[0], trips[1], trips[2] = spots[s, 0], inner[i, 1], inner[i, 2]
-        pattern = pattern_of(trips)
-        fewest = least = np.inf  # cycles, DRAM bits
-        traffic_of_fewest = cycles_of_least = np.inf
-        for order in range(ORDERS):
-            if not distinct[pattern, order]:
+    beyond = beyond_bits = np.inf  # what no list takes any more: cycles, bits
+    # From the largest tiles on: they mostly lead, and what cannot pass them is left out early.
+    for s in range(fits.shape[0] - 1, -1, -1):
+        positions, input_bits_once = spots[s, 0], spots[s, 1] * constants[INPUT_BITS]
+        for i in range(fits.shape[1] - 1, -1, -1):
+            if not fits[s, i]:
                 continue
-            cycles, dram = estimate_order(
-                trips, inner[i, 0], refetched[pattern, order], missing, spots[s, 1], issue[number], constants
-            )
-            if cycles < fewest or (cycles == fewest and dram < traffic_of_fewest):
-                fewest, traffic_of_fewest = cycles, dram
-            if dram < least or (dram == least and cycles < cycles_of_least):
-                least, cycles_of_least = dram, cycles
-        counts[0] = keep(keys[0], names[0], counts[0], fewest, traffic_of_fewest, number)
-        step = np.floor(np.log(fewest) / TOLD_APART)
-        counts[1] = keep(keys[1], names[1], counts[1], step, traffic_of_fewest, number)
-        counts[2] = keep(keys[2], names[2], counts[2], least, cycles_of_least, number)
+            outputs, channels = inner[i, 1], inner[i, 2]
+            weight, output = (channels, positions) if writes_filter else (positions, channels)  # tiles they miss
+            tiles = inner[i, 0] * positions * outputs * channels
+            busy = issue[s, i] + tiles * constants[SETUP_CYCLES]
+            pattern = pattern_of(positions, outputs, channels)
+            fewest = least = traffic_of_fewest = cycles_of_least = np.inf
+            for order in range(ORDERS):
+                if not distinct[pattern, order]:
+                    continue
+                code = refetched[pattern, order]
+                bits_in, bits = dram_bits(code, outputs, weight, output, input_bits_once, constants)
+                if max(busy, bits * constants[CYCLES_A_BIT]) > beyond and bits > beyond_bits:
+                    continue
+                cycles = cycles_of(code, outputs, weight, output, tiles, busy, bits_in, bits, constants)
+                if cycles < fewest or (cycles == fewest and bits < traffic_of_fewest):
+                    fewest, traffic_of_fewest = cycles, bits
+                if bits < least or (bits == least and cycles < cycles_of_least):
+                    least, cycles_of_least = bits, cycles
+            number = s * fits.shape[1] + i
+            if least <= beyond_bits and least < np.inf:
+                counts[2] = keep(keys[2], names[2], counts[2], least, cycles_of_least, number)
+                if counts[2] == most:
+                    beyond_bits = keys[2, most - 1, 0]
+            if fewest <= beyond and fewest < np.inf:
+                counts[0] = keep(keys[0], names[0], counts[0], fewest, traffic_of_fewest, number)
+                step = np.floor(np.log(fewest) / TOLD_APART)
+                counts[1] = keep(keys[1], names[1], counts[1], step, traffic_of_fewest, number)
+                if counts[1] == most:
+                    # The end of the last hundredth in the second list.
+                    beyond = max(keys[0, most - 1, 0], np.exp((keys[1, most - 1, 0] + 1.0) * TOLD_APART))
     return np.unique(np.concatenate((names[0, : counts[0]], names[1, : counts[1]], names[2, : counts[2]])))
 
 
 @compiled
-def best_orders(tilings, spots, inner, issue, refetched, distinct, missing, constants, most):  # type: ignore[no-untyped-def]
+def best_orders(tilings, spots, inner, issue, refetched, distinct, writes_filter, constants, most):  # type: ignore[no-untyped-def]
     """Of few tilings, the (tiling, order) that lead: as best_tilings, issue: (N,) of the tilings themselves.
 
     most: (3,) lengths of the lists.  Returns (C,) places in `tilings` times ORDERS plus the order, no two alike.
@@ -131,20 +142,23 @@ def best_orders(tilings, spots, inner, issue, refetched, distinct, missing, cons
     keys = np.empty((3, most.max(), 2))
     names = np.empty((3, most.max()), np.int64)
     counts = np.zeros(3, np.int64)
-    trips = np.empty(3)
     for place in range(tilings.shape[0]):
         s, i = tilings[place] // inner.shape[0], tilings[place] % inner.shape[0]
-        trips[0], trips[1], trips[2] = spots[s, 0], inner[i, 1], inner[i, 2]
-        pattern = pattern_of(trips)
+        positions, input_bits_once = spots[s, 0], spots[s, 1] * constants[INPUT_BITS]
+        outputs, channels = inner[i, 1], inner[i, 2]
+        weight, output = (channels, positions) if writes_filter else (positions, channels)
+        tiles = inner[i, 0] * positions * outputs * channels
+        busy = issue[place] + tiles * constants[SETUP_CYCLES]
+        pattern = pattern_of(positions, outputs, channels)
         for order in range(ORDERS):
             if not distinct[pattern, order]:
                 continue
-            cycles, dram = estimate_order(
-                trips, inner[i, 0], refetched[pattern, order], missing, spots[s, 1], issue[place], constants
-            )
+            code = refetched[pattern, order]
+            bits_in, bits = dram_bits(code, outputs, weight, output, input_bits_once, constants)
+            cycles = cycles_of(code, outputs, weight, output, tiles, busy, bits_in, bits, constants)
             name = place * ORDERS + order
             step = np.floor(np.log(cycles) / TOLD_APART)
-            counts[0] = keep(keys[0, : most[0]], names[0, : most[0]], counts[0], cycles, dram, name)
-            counts[1] = keep(keys[1, : most[1]], names[1, : most[1]], counts[1], step, dram, name)
-            counts[2] = keep(keys[2, : most[2]], names[2, : most[2]], counts[2], dram, cycles, name)
+            counts[0] = keep(keys[0, : most[0]], names[0, : most[0]], counts[0], cycles, bits, name)
+            counts[1] = keep(keys[1, : most[1]], names[1, : most[1]], counts[1], step, bits, name)
+            counts[2] = keep(keys[2, : most[2]], names[2, : most[2]], counts[2], bits, cycles, name)
     return np.unique(np.concatenate((names[0, : counts[0]], names[1, : counts[1]], names[2, : counts[2]])))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -41,9 +42,10 @@ class Cut:
     exact: bool
 
 
-def touched_table(product: Product) -> np.ndarray:
+@lru_cache(maxsize=2)
+def touched_table(writes_filter: bool) -> np.ndarray:
     """(3, 6) bool: dimensions that input, weight and output depend on."""
-    dims = touches(product.writes_filter)
+    dims = touches(writes_filter)
     return np.array([[d in dims[role] for d in DIMENSIONS] for role in ROLES])
 
 
@@ -62,7 +64,7 @@ def cut(
     rate: bits a cycle of the port.
     """
     sizes = np.array(list(dimension_sizes(product).values()), np.int64)
-    touched = touched_table(product)
+    touched = touched_table(product.writes_filter)
     pieces, counts = lowering.cut_all(sizes, table, spots.halo, spots.halo_first[spot_of])
     starts, shapes, tiles = lowering.shapes_of(pieces, counts, touched[2])
     tile = tiles_of(product, shapes)
@@ -143,7 +145,7 @@ def lower(
         chosen,
         orders,
         row_starts,
-        touched_table(product),
+        touched_table(product.writes_filter),
         spilled,
         computes,
     )

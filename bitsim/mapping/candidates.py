@@ -46,28 +46,38 @@ def _thinned(sizes: list[int]) -> list[int]:
 class Spots:
     """Tile sizes over batch, rows and columns, and what follows from them without a machine.
 
-    table: (S, 3) sizes; tiles: (S,) of all three together; input_rows, input_cols: (S,) the most distinct ones any
-    tile reads; input_words: (S,) those of one sweep over a channel, halos between tiles read by both.
+    table: (S, 3) sizes; full_tiles: (S,) how many it takes, an edge tile counted as its share of a full one;
+    input_rows, input_cols: (S,) the most distinct ones any tile reads; ranked: (S, 2) float64, tiles of all three
+    together, and words of one sweep over a channel, halos between tiles read by both.
     halo: (n, 3) first tile, distinct inputs and real taps of each run of equal tiles along an axis;
     halo_first: (S, 2, 2) first and last row in `halo` of rows and of columns.
     """
 
     table: np.ndarray
-    tiles: np.ndarray
+    full_tiles: np.ndarray
     input_rows: np.ndarray
     input_cols: np.ndarray
-    input_words: np.ndarray
+    ranked: np.ndarray
     halo: np.ndarray
     halo_first: np.ndarray
 
 
 @dataclass(frozen=True)
 class Tilings:
-    """Every spot with every (groups, outputs, channels): tiling s * I + i.  inner, inner_tiles: (I, 3)."""
+    """Every spot with every (groups, outputs, channels): tiling s * I + i.
+
+    inner: (I, 3) sizes; inner_tiles, inner_full_tiles: (I, 3) float64, as those of spots.
+    """
 
     spots: Spots
     inner: np.ndarray
     inner_tiles: np.ndarray
+    inner_full_tiles: np.ndarray
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(S, I)."""
+        return len(self.spots.table), len(self.inner)
 
     def table(self, numbers: np.ndarray) -> np.ndarray:
         """(count, 6) int64: tile sizes of the tilings of these numbers, in the order of DIMENSIONS."""
@@ -122,16 +132,17 @@ def spots_from(table: np.ndarray, batch: int, rows: Axis, cols: Axis) -> Spots:
         most.append([found[size][0] for size in sizes.tolist()])
         sums.append([found[size][1] for size in sizes.tolist()])
         first.append([found[size][2] for size in sizes.tolist()])
-    tiles = np.prod(-(-np.array([batch, rows.positions, cols.positions], np.int64) // table), axis=1)
+    whole = np.array([batch, rows.positions, cols.positions], np.int64)
+    tiles = np.prod(-(-whole // table), axis=1)
     input_rows, input_cols = np.array(most, np.int64)
     row_sums, col_sums = np.array(sums, np.int64)
     halo_first = np.array(first, np.int64).transpose(1, 0, 2)
     found_spots = Spots(
         table,
-        tiles,
+        np.prod(whole / table, axis=1),
         input_rows,
         input_cols,
-        row_sums * col_sums * batch,
+        np.stack((tiles, row_sums * col_sums * batch), axis=1).astype(np.float64),
         np.array(halo, np.int64),
         np.ascontiguousarray(halo_first),
     )
@@ -143,15 +154,16 @@ def spots_from(table: np.ndarray, batch: int, rows: Axis, cols: Axis) -> Spots:
 @lru_cache(maxsize=4096)
 def _inner(
     groups: int, outputs: int, channels: int, output_granule: int, channel_granule: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Sizes and tiles, (I, 3) each, over groups, outputs and channels."""
+) -> tuple[np.ndarray, ...]:
+    """(I, 3) each over groups, outputs and channels: sizes, tiles, full tiles."""
     inner = [(1, o, c) for o in split_sizes(outputs, output_granule) for c in split_sizes(channels, channel_granule)]
     inner += [(g, outputs, channels) for g in split_sizes(groups) if g > 1]
     table = np.array(inner, np.int64)
-    tiles = -(-np.array([groups, outputs, channels], np.int64) // table)
-    table.setflags(write=False)
-    tiles.setflags(write=False)
-    return table, tiles
+    whole = np.array([groups, outputs, channels], np.int64)
+    found = table, (-(-whole // table)).astype(np.float64), whole / table
+    for array in found:
+        array.setflags(write=False)
+    return found
 
 
 def shapes(product: Product, table: np.ndarray) -> Tile:

@@ -1,10 +1,6 @@
-"""The search: all tilings that fit, all orders, ranked by closed form; the best few timed exactly.
+"""Find the best mapping of a product: rank all tilings by closed form, time the best few exactly.
 
-The kernel is tiled only where it must be: a weight gradient whose output tile would fit no buffer
-runs as several products, each with a part of the kernel, one after the other with a barrier.
-
-Among mappings within NEAR of the best the one with least energy is taken: a thousandth of the cycles
-is not worth partial sums spilled to memory.  Deterministic: what still ties falls to the earlier candidate.
+Every objective chooses from the same shortlist, so none can miss what another finds.
 """
 
 from __future__ import annotations
@@ -17,23 +13,23 @@ import numpy as np
 
 from bitsim.accelerators.seam import Accelerator, Datapath, Orientation
 from bitsim.errors import MappingError
-from bitsim.kernels.program import CLASSES, Nest, PortTiming
+from bitsim.kernels.program import CLASSES, Nest, PortTiming, Programs
+from bitsim.mapping import batch
 from bitsim.mapping.candidates import fitting, occupied_bits, shapes, tilings
 from bitsim.mapping.program import Execution, execute
-from bitsim.mapping.record import ORDERS, Mapping
-from bitsim.mapping.traffic import rank
+from bitsim.mapping.ranking import Ranking
+from bitsim.mapping.record import ORDER_DIMENSIONS, ORDERS, Mapping
 from bitsim.units import show_size
 from bitsim.workload import Product
 
-KEPT_FOR_EXACT_TIMING = 8
-# Tilings whose issue cycles are worked out with edges, chosen by traffic and full-tile issue.
-KEPT_FOR_RANKING = 192
-KEPT_BY_TRAFFIC = 4
-NEAR = 5e-3
+NEAR = 1e-3
+# A mapping of more different tiles is only timed where every one of the shortlist has as many.
+MOST_ROWS = 20_000
 
-Timer = Callable[[Nest, np.ndarray], np.ndarray]
-# (cycles, counters) -> (what the objective minimises, energy)
-Score = Callable[[int, dict[str, int]], tuple[float, float]]
+# (programs, PortTiming.array()) -> (programs, 7) cycles by class of each.
+Timer = Callable[[Programs, np.ndarray], np.ndarray]
+# ((C,) cycles, {name: (C,)} counters) -> (C,) what the objective minimises, (C,) energy.
+Score = Callable[[np.ndarray, dict[str, np.ndarray]], tuple[np.ndarray, np.ndarray]]
 
 
 @dataclass(frozen=True)
@@ -52,10 +48,29 @@ class Timed:
 
 
 @dataclass(frozen=True)
-class _Candidate:
-    tile: tuple[int, ...]
-    order: tuple[str, ...]
+class Shortlist:
+    """Mappings of one orientation, timed.
+
+    table: (C, 6) tile sizes; orders: (C,) numbers in ORDERS; classes: (C, 7) cycles; counters: {name: (C,)}.
+    """
+
     orientation: Orientation
+    table: np.ndarray
+    orders: np.ndarray
+    programs: Programs
+    classes: np.ndarray
+    counters: dict[str, np.ndarray]
+
+    def timed(self, c: int) -> Timed:
+        """One of them as a record."""
+        nest = self.programs.nest(c)
+        # Copies, so that the whole list is not kept alive.
+        execution = Execution(
+            Nest(nest.rows.copy(), nest.runs.copy()), {name: int(values[c]) for name, values in self.counters.items()}
+        )
+        mapping = Mapping(self.orientation.name, tuple(self.table[c].tolist()), ORDERS[self.orders[c]])
+        classes = dict(zip(CLASSES, self.classes[c].tolist(), strict=True))
+        return Timed(mapping, self.orientation, execution, classes)
 
 
 def search(
@@ -74,47 +89,42 @@ def search(
     smallest = MappingError(())
     for parts in ((product,), *(product.kernel_parts() if product.writes_filter else ())):
         try:
-            return tuple(_search(part, accelerator, datapath, rate, port, timer, score) for part in parts)
+            lists = [shortlists(part, accelerator, datapath, rate, port, timer) for part in parts]
+            return tuple(choose(found, score) for found in lists)
         except MappingError as error:
             smallest = error  # parts only get smaller: what the last of them needs is the least
     raise smallest
 
 
-def _search(
-    product: Product,
-    accelerator: Accelerator,
-    datapath: Datapath,
-    rate: Fraction,
-    port: PortTiming,
-    timer: Timer,
-    score: Score,
-) -> Timed:
-    """The best mapping of a product whose kernel is whole.
+def shortlists(
+    product: Product, accelerator: Accelerator, datapath: Datapath, rate: Fraction, port: PortTiming, timer: Timer
+) -> tuple[Shortlist, ...]:
+    """Of each orientation the mappings that lead by closed form, timed; whatever prices and objective are.
 
-    Every objective chooses from the same shortlist, so none can miss what another finds.
+    Raises MappingError naming the buffer and its least size if nothing fits.
     """
-    candidates: list[_Candidate] = []
+    found = []
     for orientation in accelerator.orientations(product):
-        candidates += _candidates(product, accelerator, datapath, orientation, rate, port)
-    if not candidates:
+        of_orientation = _shortlist(product, accelerator, datapath, orientation, rate, port, timer)
+        if of_orientation is not None:
+            found.append(of_orientation)
+    if not found:
         raise MappingError(least_sizes(product, accelerator, datapath))
-    timed = [
-        time_mapping(
-            product,
-            accelerator,
-            datapath,
-            c.orientation,
-            Mapping(c.orientation.name, c.tile, c.order),
-            rate,
-            port,
-            timer,
-        )
-        for c in candidates
-    ]
-    scores = [score(t.cycles, t.execution.counters) for t in timed]
-    near = min(value for value, _ in scores) * (1 + NEAR)
-    order = [(energy, value, i) for i, (value, energy) in enumerate(scores) if value <= near]
-    return timed[min(order)[2]]
+    return tuple(found)
+
+
+def choose(found: tuple[Shortlist, ...], score: Score) -> Timed:
+    """The least energy among the mappings within NEAR of the best score."""
+    scores = [score(one.classes.sum(axis=1), one.counters) for one in found]
+    near = min(value.min() for value, _ in scores) * (1 + NEAR)
+    best = []
+    for one, (value, energy) in enumerate(scores):
+        among = np.flatnonzero(value <= near)
+        if len(among):
+            c = among[np.lexsort((value[among], energy[among]))[0]]
+            best.append((energy[c], value[c], one, int(c)))
+    _, _, one, c = min(best)
+    return found[one].timed(c)
 
 
 def time_mapping(
@@ -129,52 +139,61 @@ def time_mapping(
 ) -> Timed:
     """Exact cycles and counters of one mapping."""
     execution = execute(product, accelerator, datapath, orientation, mapping, rate)
-    cycles = timer(execution.nest, port.array())
+    cycles = timer(Programs.of([execution.nest]), port.array())[0]
     return Timed(mapping, orientation, execution, dict(zip(CLASSES, cycles.tolist(), strict=True)))
 
 
-def _candidates(
+def _shortlist(
     product: Product,
     accelerator: Accelerator,
     datapath: Datapath,
     orientation: Orientation,
     rate: Fraction,
     port: PortTiming,
-) -> list[_Candidate]:
-    table = tilings(product, accelerator.granules(product, datapath, orientation))
-    table = table[fitting(product, accelerator, datapath, orientation, table)]
-    if not len(table):
-        return []
-    for exact_edges in (False, True):
-        ranked = rank(product, accelerator, datapath, orientation, table, rate, port, exact_edges)
-        # Estimates closer than a hundredth are not told apart: a few more by traffic, and a few by traffic alone.
-        steps = ranked.cycles // max(1, int(ranked.cycles.min()) // 100)
-        keys = [(ranked.cycles, ranked.dram_bits), (steps, ranked.dram_bits), (ranked.dram_bits, ranked.cycles)]
-        sorts = [_least(first.ravel(), second.ravel(), KEPT_FOR_RANKING) for first, second in keys]
-        if not exact_edges:
-            table = table[np.unique(np.concatenate(sorts) // len(ORDERS))]
-    chosen: dict[tuple, _Candidate] = {}
-    for flat, most in zip(sorts, (KEPT_FOR_EXACT_TIMING, KEPT_BY_TRAFFIC, KEPT_BY_TRAFFIC), strict=True):
-        for at in flat[: most * len(ORDERS)].tolist():
-            row, order = divmod(at, len(ORDERS))
-            tile = tuple(table[row].tolist())
-            trips = Mapping(orientation.name, tile, ORDERS[order]).trips(product)
-            # Loops that run once do not order anything: orders that differ only in them are one candidate.
-            moving = tuple(dim for dim in ORDERS[order] if trips[dim] > 1)
-            if (tile, moving) not in chosen:
-                chosen[tile, moving] = _Candidate(tile, ORDERS[order], orientation)
-                most -= 1
-            if most == 0:
-                break
-    return list(chosen.values())
+    timer: Timer,
+) -> Shortlist | None:
+    """The shortlist of one orientation; None if nothing fits."""
+    every = tilings(product, accelerator.granules(product, datapath, orientation))
+    grid = every.grid(product)
+    fits = fitting(product, accelerator, datapath, orientation, grid)
+    if not fits.any():
+        return None
+    cost = accelerator.tile_cost(product, datapath, orientation, grid)
+    ranks = Ranking(product, accelerator, datapath, every, cost, rate, port)
+    numbers = ranks.best_tilings(np.broadcast_to(fits, every.shape))
+    table = every.table(numbers)
+    spot_of = numbers // len(every.inner)
+    cut = batch.cut(product, accelerator, datapath, orientation, table, every.spots, spot_of, rate)
+    chosen, orders = ranks.best_orders(numbers, cut.issue_cycles)
+    rows = np.prod(cut.counts, axis=1)[chosen]
+    listed = rows <= max(MOST_ROWS, rows.min())
+    chosen, orders = chosen[listed], orders[listed]
+    if cut.exact and rows.min() <= MOST_ROWS:
+        lowered = batch.lower(product, accelerator, datapath, orientation, cut, chosen, ORDER_DIMENSIONS[orders])
+        programs, counters = lowered.programs, lowered.counters
+    else:
+        programs, counters = _one_by_one(product, accelerator, datapath, orientation, table[chosen], orders, rate)
+    return Shortlist(orientation, table[chosen], orders, programs, timer(programs, port.array()), counters)
 
 
-def _least(first: np.ndarray, second: np.ndarray, count: int) -> np.ndarray:
-    """Indices of the `count` least values of `first`, ties by `second`, then by index, ascending."""
-    among = np.arange(len(first))
-    if count < len(first):
-        among = np.flatnonzero(first <= np.partition(first, count - 1)[count - 1])
-    return among[np.lexsort((second[among], first[among]))][:count]
+def _one_by_one(
+    product: Product,
+    accelerator: Accelerator,
+    datapath: Datapath,
+    orientation: Orientation,
+    table: np.ndarray,
+    orders: np.ndarray,
+    rate: Fraction,
+) -> tuple[Programs, dict[str, np.ndarray]]:
+    """Programs and counters of mappings whose counters may pass int64, or whose programs are long."""
+    mappings = [
+        Mapping(orientation.name, tuple(tile), ORDERS[order])
+        for tile, order in zip(table.tolist(), orders.tolist(), strict=True)
+    ]
+    lowered = [execute(product, accelerator, datapath, orientation, mapping, rate) for mapping in mappings]
+    names = lowered[0].counters
+    counters = {name: np.array([one.counters[name] for one in lowered], object) for name in names}
+    return Programs.of([one.nest for one in lowered]), counters
 
 
 def least_sizes(product: Product, accelerator: Accelerator, datapath: Datapath) -> list[str]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from bitsim.accelerators.registry import Machine
 from bitsim.accelerators.seam import OUTPUT, Datapath
 from bitsim.energy import PriceList
 from bitsim.errors import InputError
-from bitsim.kernels.engines import ENGINES
+from bitsim.kernels.engines import ENGINES, each_alone
 from bitsim.kernels.program import (
     CLASSES,
     COLUMNS,
@@ -96,6 +97,7 @@ class CostModel:
         self.machine = machine
         self.prices = PriceList(machine)
         self._engine = ENGINES[timing]
+        self._timer = partial(each_alone, timing)
         self._objective = objective
         self._searched: dict[tuple[Product, Datapath], tuple[Timed, ...]] = {}
 
@@ -166,7 +168,7 @@ class CostModel:
         rows[:, FLAGS] = NEW_OUTPUT + STORE
         rows[0, FLAGS] |= SWITCH
         nest = Nest(rows, runs_table([runs]))
-        classes = dict(zip(CLASSES, self._timer(nest, self.machine.port.array()).tolist(), strict=True))
+        classes = dict(zip(CLASSES, self.time([nest])[0].tolist(), strict=True))
         bits = words * width
         counters = {
             "dram_read_bits": 2 * bits,
@@ -199,9 +201,6 @@ class CostModel:
         """`cost` with other cycles by class, and what follows from them."""
         return replace(cost, values=cost.values | self._costs(cost.work, classes))
 
-    def _timer(self, nest: Nest, timing: np.ndarray) -> np.ndarray:
-        return self._engine([nest], timing)[0]
-
     def _best(self, product: Product, datapath: Datapath) -> tuple[Timed, ...]:
         key = (product, datapath)
         if key not in self._searched:
@@ -216,8 +215,8 @@ class CostModel:
             )
         return self._searched[key]
 
-    def _score(self, cycles: int, counters: dict[str, int]) -> tuple[float, float]:
-        energy_pj = self.prices.energy_pj(counters, cycles)["energy_pj"]
+    def _score(self, cycles: np.ndarray, counters: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        energy_pj = self.prices.total_pj(counters, cycles)
         value = {"cycles": cycles, "energy": energy_pj, "edp": energy_pj * cycles}[self._objective]
         return value, energy_pj
 

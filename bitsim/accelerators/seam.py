@@ -129,9 +129,9 @@ class Tile:
         """Distinct words of an operand in the tile."""
         if role == INPUT:
             return self.groups * self.batch * self.input_rows * self.input_cols * self.channels
-        filter_words = self.groups * self.outputs * self.channels * self.taps
-        map_words = self.groups * self.positions * self.outputs
-        return filter_words if (role == OUTPUT) == self.writes_filter else map_words
+        if (role == OUTPUT) == self.writes_filter:
+            return self.groups * self.outputs * (self.channels * self.taps)
+        return self.groups * self.outputs * self.positions
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 
-from bitsim.accelerators.seam import DIMENSIONS, INPUT, OUTPUT, ROLES, WEIGHT, Accelerator, Datapath, Orientation
+from bitsim.accelerators.seam import DIMENSIONS, INPUT, OUTPUT, ROLES, WEIGHT, Accelerator, Datapath, Orientation, TileCost
 from bitsim.kernels import lowering
 from bitsim.kernels.program import Programs
 from bitsim.mapping.candidates import Spots, tiles_of
@@ -75,45 +74,47 @@ def cut(
     later = cost.issue_cycles if cost.accumulating_issue_cycles is None else cost.accumulating_issue_cycles
     total = int(np.add.reduceat(tiles[:, 0], starts[:-1]).max())
 
-    costs = np.empty((len(shapes), lowering.SHAPE_COSTS), np.int64)
-    bits_stored = words[OUTPUT] * datapath.output_bits
-    bits_psum = words[OUTPUT] * datapath.accumulator_bits
-    for column, value in (
-        (lowering.INPUT_WORDS, words[INPUT]),
-        (lowering.WEIGHT_WORDS, words[WEIGHT]),
-        (lowering.OUTPUT_WORDS, words[OUTPUT]),
-        (lowering.INPUT_WRITTEN, cost.load_words.get(INPUT, words[INPUT])),
-        (lowering.WEIGHT_WRITTEN, cost.load_words.get(WEIGHT, words[WEIGHT])),
-        (lowering.FIRST_ISSUE, cost.issue_cycles),
-        (lowering.LATER_ISSUE, later if computes else cost.issue_cycles),
-        (lowering.SHAPE_DRAIN, cost.drain_cycles),
-        (lowering.BEATS_IN, beats(words[INPUT] * datapath.dram_bits[0], rate, total)),
-        (lowering.BEATS_WEIGHT, beats(words[WEIGHT] * datapath.dram_bits[1], rate, total)),
-        (lowering.BEATS_STORED, beats(bits_stored, rate, total)),
-        (lowering.BEATS_SPILLED, beats(bits_psum, rate, total)),
-    ):
-        costs[:, column] = value
-    costs[:, lowering.BEATS_PSUM] = costs[:, lowering.BEATS_SPILLED]
+    # Columns of one table, a row each while it is filled.
+    columns = np.empty((lowering.SHAPE_COSTS, len(shapes)), np.int64)
+    columns[lowering.INPUT_WORDS] = words[INPUT]
+    columns[lowering.WEIGHT_WORDS] = words[WEIGHT]
+    columns[lowering.OUTPUT_WORDS] = words[OUTPUT]
+    columns[lowering.INPUT_WRITTEN] = cost.load_words.get(INPUT, words[INPUT])
+    columns[lowering.WEIGHT_WRITTEN] = cost.load_words.get(WEIGHT, words[WEIGHT])
+    columns[lowering.FIRST_ISSUE] = cost.issue_cycles
+    columns[lowering.LATER_ISSUE] = later if computes else cost.issue_cycles
+    columns[lowering.SHAPE_DRAIN] = cost.drain_cycles
+    bits = (*datapath.dram_bits, datapath.accumulator_bits, datapath.output_bits)
+    moved = columns[[lowering.INPUT_WORDS, lowering.WEIGHT_WORDS, lowering.OUTPUT_WORDS, lowering.OUTPUT_WORDS]]
+    transfers = beats((moved * np.array(bits)[:, None]).ravel(), rate, total).reshape(moved.shape)
+    columns[[lowering.BEATS_IN, lowering.BEATS_WEIGHT, lowering.BEATS_PSUM, lowering.BEATS_STORED]] = transfers
+    columns[lowering.BEATS_SPILLED] = columns[lowering.BEATS_PSUM]
+    costs = np.ascontiguousarray(columns.T)
 
     per_shape = [(name, value * tiles[:, 0] * computes) for name, value in cost.per_tile.items()]
     per_shape += [(name, value * tiles[:, 2]) for name, value in cost.per_tap.items()]
-    first = costs[:, lowering.LATER_ISSUE if spilled else lowering.FIRST_ISSUE]
-    issue = tiles[:, 1] * first + (tiles[:, 0] - tiles[:, 1]) * costs[:, lowering.LATER_ISSUE]
-    columns = np.stack([issue, tiles[:, 0], *(np.broadcast_to(v, issue.shape) for _, v in per_shape)])
-    summed = np.add.reduceat(columns, starts[:-1], axis=1)
+    first = columns[lowering.LATER_ISSUE if spilled else lowering.FIRST_ISSUE]
+    issue = tiles[:, 1] * first + (tiles[:, 0] - tiles[:, 1]) * columns[lowering.LATER_ISSUE]
+    values = np.empty((2 + len(per_shape), len(shapes)), np.int64)
+    values[0], values[1] = issue, tiles[:, 0]
+    for row, (_, counted) in enumerate(per_shape, 2):
+        values[row] = counted
+    summed = np.add.reduceat(values, starts[:-1], axis=1)
     counters: dict[str, np.ndarray] = {"tiles": summed[1]}
-    for (name, _), values in zip(per_shape, summed[2:], strict=True):
-        counters[name] = counters[name] + values if name in counters else values
-    return Cut(pieces, counts, starts, costs, summed[0], counters, _is_exact(cost, tiles, costs, datapath))
+    for (name, _), counted in zip(per_shape, summed[2:], strict=True):
+        counters[name] = counters[name] + counted if name in counters else counted
+    return Cut(pieces, counts, starts, costs, summed[0], counters, _is_exact(cost, tiles, columns, datapath))
 
 
-def _is_exact(cost: Any, tiles: np.ndarray, costs: np.ndarray, datapath: Datapath) -> bool:
-    """Whether no sum can pass int64, however coarsely bounded."""
+def _is_exact(cost: TileCost, tiles: np.ndarray, costs: np.ndarray, datapath: Datapath) -> bool:
+    """Whether no sum can pass int64, however coarsely bounded: the largest of anything, in every tile."""
     widest = max(*datapath.dram_bits, *datapath.buffer_bits, datapath.accumulator_bits, datapath.output_bits, 1)
-    most = max(float(costs.max(initial=0)), *(float(np.max(v)) for v in cost.per_tile.values()), 0.0)
-    taps = max((float(np.max(v)) for v in cost.per_tap.values()), default=0.0)
-    each = max(most * widest * float(tiles[:, 0].sum()), taps * float(tiles[:, 2].sum()))
-    return each < MOST_COUNT
+    each, taps = (
+        max((float(np.asarray(counted).max()) for counted in part.values()), default=0.0)
+        for part in (cost.per_tile, cost.per_tap)
+    )
+    number, _, real_taps = tiles.sum(axis=0, dtype=np.float64).tolist()
+    return bool(max(max(float(costs.max()), each) * widest * number, taps * real_taps) < MOST_COUNT)
 
 
 @dataclass(frozen=True)

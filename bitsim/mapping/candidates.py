@@ -22,7 +22,8 @@ from bitsim.workload import Axis, Product
 MOST_SIZES = 32
 
 
-def split_sizes(size: int, granule: int = 1) -> list[int]:
+@lru_cache(maxsize=4096)
+def split_sizes(size: int, granule: int = 1) -> tuple[int, ...]:
     """Distinct tile sizes of a dimension, ascending."""
     root = math.isqrt(size)
     sizes = {-(-size // k) for k in range(1, root + 2)} | set(range(1, root + 1))
@@ -30,7 +31,7 @@ def split_sizes(size: int, granule: int = 1) -> list[int]:
         sizes = {s if s <= granule else min(size, -(-s // granule) * granule) for s in sizes}
         if granule < size:
             sizes.add(granule)
-    return _thinned(sorted(sizes)) if len(sizes) > MOST_SIZES else sorted(sizes)
+    return tuple(_thinned(sorted(sizes)) if len(sizes) > MOST_SIZES else sorted(sizes))
 
 
 def _thinned(sizes: list[int]) -> list[int]:
@@ -66,13 +67,15 @@ class Spots:
 class Tilings:
     """Every spot with every (groups, outputs, channels): tiling s * I + i.
 
-    inner: (I, 3) sizes; inner_tiles, inner_full_tiles: (I, 3) float64, as those of spots.
+    inner: (I, 3) sizes; inner_tiles: (I, 3) float64; full_tiles, full_outputs: (I,) of all three dimensions and of
+    groups and outputs, as those of spots.
     """
 
     spots: Spots
     inner: np.ndarray
     inner_tiles: np.ndarray
-    inner_full_tiles: np.ndarray
+    full_tiles: np.ndarray
+    full_outputs: np.ndarray
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -155,12 +158,16 @@ def spots_from(table: np.ndarray, batch: int, rows: Axis, cols: Axis) -> Spots:
 def _inner(
     groups: int, outputs: int, channels: int, output_granule: int, channel_granule: int
 ) -> tuple[np.ndarray, ...]:
-    """(I, 3) each over groups, outputs and channels: sizes, tiles, full tiles."""
-    inner = [(1, o, c) for o in split_sizes(outputs, output_granule) for c in split_sizes(channels, channel_granule)]
-    inner += [(g, outputs, channels) for g in split_sizes(groups) if g > 1]
-    table = np.array(inner, np.int64)
+    """Fields inner to full_outputs of Tilings."""
+    one_group = split_sizes(outputs, output_granule), split_sizes(channels, channel_granule)
+    table = np.ones((len(one_group[0]) * len(one_group[1]), 3), np.int64)
+    table[:, 1], table[:, 2] = np.repeat(one_group[0], len(one_group[1])), np.tile(one_group[1], len(one_group[0]))
+    if groups > 1:
+        several = [(g, outputs, channels) for g in split_sizes(groups) if g > 1]
+        table = np.concatenate((table, several))
     whole = np.array([groups, outputs, channels], np.int64)
-    found = table, (-(-whole // table)).astype(np.float64), whole / table
+    full = whole / table
+    found = table, (-(-whole // table)).astype(np.float64), full.prod(axis=1), full[:, 0] * full[:, 1]
     for array in found:
         array.setflags(write=False)
     return found
@@ -219,9 +226,10 @@ def fitting(
     product: Product, accelerator: Accelerator, datapath: Datapath, orientation: Orientation, tile: Tile
 ) -> np.ndarray:
     """Bool, one a tile: the tilings whose operands fit their buffers (equal fits)."""
-    need = occupied_bits(accelerator, orientation, accelerator.footprint_bits(product, datapath, orientation, tile))
+    footprint = accelerator.footprint_bits(product, datapath, orientation, tile)
     fits: Any = np.bool_(True)
     for buffer in accelerator.buffers():
-        if buffer.name in need:
-            fits = fits & (need[buffer.name] <= buffer.capacity_bits)
+        held = [footprint[role] for role, name in orientation.holds.items() if name == buffer.name]
+        if held and buffer.halves:
+            fits = fits & (sum(held[1:], held[0]) <= buffer.capacity_bits // buffer.halves)
     return np.asarray(fits)

@@ -137,12 +137,12 @@ class Ranking:
 
 def _issue_of_full(product: Product, every: Tilings, cost: TileCost, spilled: bool) -> np.ndarray:
     """(S, I) float64: issue cycles of all tiles, each charged the share of a full one it fills."""
-    spots, inner = every.spots.full_tiles[:, None], every.inner_full_tiles
-    tiles = spots * inner.prod(axis=1)
+    spots = every.spots.full_tiles[:, None]
+    tiles = spots * every.full_tiles
     if cost.accumulating_issue_cycles is None:
         return np.asarray(tiles * cost.issue_cycles)
     if spilled:
         return np.asarray(tiles * cost.accumulating_issue_cycles)
     # Of the tiles over a reduction the first alone does not accumulate.
-    first = inner.prod(axis=1) if product.writes_filter else spots * (inner[:, 0] * inner[:, 1])
+    first = every.full_tiles if product.writes_filter else spots * every.full_outputs
     return np.asarray(first * cost.issue_cycles + (tiles - first) * cost.accumulating_issue_cycles)

@@ -5,6 +5,7 @@ Every objective chooses from the same shortlist, so none can miss what another f
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
@@ -87,7 +88,7 @@ def search(
     Raises MappingError naming the buffer and its least size if nothing fits.
     """
     smallest = MappingError(())
-    for parts in ((product,), *(product.kernel_parts() if product.writes_filter else ())):
+    for parts in itertools.chain([(product,)], product.kernel_parts() if product.writes_filter else ()):
         try:
             lists = [shortlists(part, accelerator, datapath, rate, port, timer) for part in parts]
             return tuple(choose(found, score) for found in lists)

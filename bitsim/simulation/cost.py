@@ -26,7 +26,6 @@ from bitsim.kernels.program import (
     COLUMNS,
     DRAIN,
     FLAGS,
-    INPUT_BEATS,
     ISSUE,
     NEW_OUTPUT,
     PSUM_BEATS,
@@ -37,7 +36,7 @@ from bitsim.kernels.program import (
     runs_table,
 )
 from bitsim.mapping import search
-from bitsim.mapping.program import beats, exact_sum
+from bitsim.mapping.program import Execution, beats
 from bitsim.mapping.search import Timed
 from bitsim.workload import FLOAT_BITS, Layer, Product, Widths, lower
 
@@ -98,7 +97,9 @@ class CostModel:
         self.prices = PriceList(machine)
         self._engine = ENGINES[timing]
         self._timer = partial(each_alone, timing)
+        self._rate, self._port = machine.rate, machine.port
         self._objective = objective
+        self._costed: dict[tuple, PassCost] = {}
         self._searched: dict[tuple[Product, Datapath], tuple[Timed, ...]] = {}
 
     def pass_cost(self, layer: Layer, pass_name: str, samples: int, widths: Widths) -> PassCost:
@@ -109,20 +110,30 @@ class CostModel:
         accelerator = self.machine.accelerator
         input_bits, weight_bits, output_bits = widths.operands(pass_name)
         products = lower(layer, pass_name, samples, accelerator.config.dgrad == "zero-inserted")
+        macs = layer.macs(samples)
+        key = (products, macs, input_bits, weight_bits, output_bits)
+        if key not in self._costed:
+            with located(self.machine, f"layer {layer.name}, {pass_name}"):
+                self._costed[key] = self._product_costs(products, macs, input_bits, weight_bits, output_bits)
+        return self._costed[key]
+
+    def _product_costs(
+        self, products: tuple[Product, ...], macs: int, input_bits: int, weight_bits: int, output_bits: int | None
+    ) -> PassCost:
+        """Cost of `products` in turn, of `macs` nominal MACs in all; output_bits None: at accumulator width."""
+        accelerator = self.machine.accelerator
         timed: list[Timed] = []
         datapath = None
         for product in products:
-            with located(self.machine, f"layer {layer.name}, {pass_name}"):
-                datapath = accelerator.datapath(product, input_bits, weight_bits, output_bits)
-                timed += self._best(product, datapath)
+            datapath = accelerator.datapath(product, input_bits, weight_bits, output_bits)
+            timed += self._best(product, datapath)
         assert datapath is not None
         counters = _total([t.execution.counters for t in timed])
         classes = _total([t.classes for t in timed])
-        macs = layer.macs(samples)
         real_macs = sum(p.real_macs for p in products)
         hw_products = datapath.input_hw_bits * datapath.weight_hw_bits
         nests = tuple(t.execution.nest for t in timed)
-        work = Work(counters, macs * hw_products, sum(_port_beats(nest) for nest in nests))
+        work = Work(counters, macs * hw_products, sum(t.execution.port_beats for t in timed))
         values: dict[str, int | float | str] = {
             "input_bits": input_bits,
             "weight_bits": weight_bits,
@@ -161,8 +172,8 @@ class CostModel:
         sizes = np.full(len(runs), chunk, np.int64)
         sizes[-1] = rest + 1
         rows = np.zeros((len(runs), COLUMNS), np.int64)
-        rows[:, PSUM_BEATS] = beats(2 * sizes * width, self.machine.rate, full + 1)
-        rows[:, STORE_BEATS] = beats(sizes * width, self.machine.rate, full + 1)
+        rows[:, PSUM_BEATS] = beats(2 * sizes * width, self._rate, full + 1)
+        rows[:, STORE_BEATS] = beats(sizes * width, self._rate, full + 1)
         rows[:, ISSUE] = -(-sizes // accelerator.accumulators)
         rows[:, DRAIN] = 1
         rows[:, FLAGS] = NEW_OUTPUT + STORE
@@ -189,13 +200,13 @@ class CostModel:
             "tiles": full + 1,
         }
         values |= dict.fromkeys(("macs", "real_macs", "float_macs", "effective_macs", "bit_ops", "occupied_bit_ops"), 0)
-        work = Work(counters, 0, _port_beats(nest))
+        work = Work(counters, 0, Execution(nest, counters).port_beats)
         values |= self._costs(work, classes)
         return PassCost(values, (nest,), work)
 
     def time(self, nests: list[Nest]) -> np.ndarray:
         """(nests, 7) int64: cycles by class of nests that follow each other without a barrier."""
-        return self._engine(nests, self.machine.port.array())
+        return self._engine(nests, self._port.array())
 
     def retimed(self, cost: PassCost, classes: dict[str, int]) -> PassCost:
         """`cost` with other cycles by class, and what follows from them."""
@@ -208,8 +219,8 @@ class CostModel:
                 product,
                 self.machine.accelerator,
                 datapath,
-                self.machine.rate,
-                self.machine.port,
+                self._rate,
+                self._port,
                 self._timer,
                 self._score,
             )
@@ -252,10 +263,6 @@ def mac_columns(macs: int, real_macs: int, bits: tuple[int, int], hw_products: i
         "bit_ops": bit_ops,
         "occupied_bit_ops": real_macs * hw_products,
     }
-
-
-def _port_beats(nest: Nest) -> int:
-    return exact_sum(nest.rows[:, INPUT_BEATS : STORE_BEATS + 1].sum(axis=1), nest.counts)
 
 
 def _bound(classes: dict[str, int], port_beats: int) -> str:

@@ -159,9 +159,11 @@ def _inner(
     groups: int, outputs: int, channels: int, output_granule: int, channel_granule: int
 ) -> tuple[np.ndarray, ...]:
     """Fields inner to full_outputs of Tilings."""
-    one_group = split_sizes(outputs, output_granule), split_sizes(channels, channel_granule)
-    table = np.ones((len(one_group[0]) * len(one_group[1]), 3), np.int64)
-    table[:, 1], table[:, 2] = np.repeat(one_group[0], len(one_group[1])), np.tile(one_group[1], len(one_group[0]))
+    of_outputs = np.array(split_sizes(outputs, output_granule), np.int64)
+    of_channels = np.array(split_sizes(channels, channel_granule), np.int64)
+    one_group = np.ones((len(of_outputs), len(of_channels), 3), np.int64)
+    one_group[:, :, 1], one_group[:, :, 2] = of_outputs[:, None], of_channels
+    table = one_group.reshape(-1, 3)
     if groups > 1:
         several = [(g, outputs, channels) for g in split_sizes(groups) if g > 1]
         table = np.concatenate((table, several))

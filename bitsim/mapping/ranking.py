@@ -89,17 +89,17 @@ class Ranking:
         filters = product.groups * product.outputs * product.channels * product.taps
         weights, outputs = (maps, filters) if product.writes_filter else (filters, maps)
         spilled = accelerator.config.outputs == "accumulator"
-        self._constants = np.empty(kernels.CONSTANTS)
-        self._constants[kernels.INPUT_BITS] = datapath.dram_bits[0] * product.groups * product.channels
-        self._constants[kernels.WEIGHT_BITS_ONCE] = weights * datapath.dram_bits[1]
-        self._constants[kernels.PSUM_BITS_ONCE] = outputs * datapath.accumulator_bits
-        self._constants[kernels.OUTPUT_BITS_ONCE] = outputs * datapath.output_bits
-        self._constants[kernels.DRAIN_CYCLES] = np.max(cost.drain_cycles)
-        self._constants[kernels.SETUP_CYCLES] = port.setup_cycles
-        self._constants[kernels.LATENCY_CYCLES] = port.latency_cycles
-        self._constants[kernels.CYCLES_A_BIT] = rate.denominator / rate.numerator
-        self._constants[kernels.SPILLED] = spilled
-        self._issue = _issue_of_full(product, every, cost, spilled)
+        self.constants = np.empty(kernels.CONSTANTS)
+        self.constants[kernels.INPUT_BITS] = datapath.dram_bits[0] * product.groups * product.channels
+        self.constants[kernels.WEIGHT_BITS_ONCE] = weights * datapath.dram_bits[1]
+        self.constants[kernels.PSUM_BITS_ONCE] = outputs * datapath.accumulator_bits
+        self.constants[kernels.OUTPUT_BITS_ONCE] = outputs * datapath.output_bits
+        self.constants[kernels.DRAIN_CYCLES] = np.max(cost.drain_cycles)
+        self.constants[kernels.SETUP_CYCLES] = port.setup_cycles
+        self.constants[kernels.LATENCY_CYCLES] = port.latency_cycles
+        self.constants[kernels.CYCLES_A_BIT] = rate.denominator / rate.numerator
+        self.constants[kernels.SPILLED] = spilled
+        self.issue_of_full = _issue_of_full(product, every, cost, spilled)
 
     def best_tilings(self, fits: np.ndarray) -> np.ndarray:
         """Numbers of the tilings that lead among those that fit, (S, I); edges are charged their share of a full tile."""
@@ -109,11 +109,11 @@ class Ranking:
                 fits,
                 self._every.spots.ranked,
                 self._every.inner_tiles,
-                self._issue,
+                self.issue_of_full,
                 tables.refetched,
                 tables.distinct_traffic,
                 self._writes_filter,
-                self._constants,
+                self.constants,
                 CUT,
             )
         )
@@ -129,7 +129,7 @@ class Ranking:
             tables.refetched,
             tables.distinct,
             self._writes_filter,
-            self._constants,
+            self.constants,
             TIMED,
         )
         return np.divmod(leading, len(ORDERS))

@@ -1,0 +1,86 @@
+"""The kernels that rank equal their slow twins: numpy, order by order, and sorting everything."""
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bitsim import load_hardware
+from bitsim.kernels import ranking as kernels
+from bitsim.mapping import ranking
+from bitsim.mapping.batch import cut
+from bitsim.mapping.candidates import fitting, tilings
+from bitsim.workload import lower
+from tests.test_workload import conv_layers
+from tests.traffic_one_by_one import rank
+
+MACHINES = ("bitfusion_16x32_192b", "eyeriss_12x14_108k")
+
+
+def ranked(data, layer, samples, name, outputs):
+    """(ranking, what fits (S, I), tilings, tables of orders, arguments of all) of one product of `layer`."""
+    machine = load_hardware(name, {"outputs": outputs})
+    accelerator = machine.accelerator
+    product = data.draw(st.sampled_from(lower(layer, data.draw(st.sampled_from(layer.passes())), samples)))
+    datapath = accelerator.datapath(product, 4, 8, None if product.writes_filter else 4)
+    orientation = data.draw(st.sampled_from(accelerator.orientations(product)))
+    every = tilings(product, accelerator.granules(product, datapath, orientation))
+    grid = every.grid(product)
+    cost = accelerator.tile_cost(product, datapath, orientation, grid)
+    found = ranking.Ranking(product, accelerator, datapath, every, cost, machine.rate, machine.port)
+    fits = np.broadcast_to(fitting(product, accelerator, datapath, orientation, grid), every.shape)
+    return machine, product, datapath, orientation, every, found, fits
+
+
+def one_by_one(found, every, writes_filter, number, issue, order):
+    """(cycles, DRAM bits) of one tiling and order by the kernels' own formulas."""
+    s, i = divmod(number, every.shape[1])
+    (positions, words), (groups, outputs, channels) = every.spots.ranked[s], every.inner_tiles[i]
+    weight, output = (channels, positions) if writes_filter else (positions, channels)
+    tables = ranking.order_tables(writes_filter)
+    code = tables.refetched[kernels.pattern_of(positions, outputs, channels), order]
+    once = words * found.constants[kernels.INPUT_BITS]
+    bits_in, bits = kernels.dram_bits(code, outputs, weight, output, once, found.constants)
+    tiles = groups * positions * outputs * channels
+    busy = issue + tiles * found.constants[kernels.SETUP_CYCLES]
+    return kernels.cycles_of(code, outputs, weight, output, tiles, busy, bits_in, bits, found.constants), bits
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data(), conv_layers(), st.integers(1, 3), st.sampled_from(MACHINES), st.sampled_from(["trace", "accumulator"]))
+def test_estimates_equal_their_twin(data, layer, samples, name, outputs):
+    machine, product, datapath, orientation, every, found, _ = ranked(data, layer, samples, name, outputs)
+    last = every.shape[0] * every.shape[1] - 1
+    numbers = np.array(data.draw(st.lists(st.integers(0, last), min_size=1, max_size=5)), np.int64)
+    table = every.table(numbers)
+    spot_of = numbers // every.shape[1]
+    parts = cut(product, machine.accelerator, datapath, orientation, table, every.spots, spot_of, machine.rate)
+    twin = rank(product, machine.accelerator, datapath, orientation, table, machine.rate, machine.port)
+    for place, number in enumerate(numbers.tolist()):
+        for order in range(kernels.ORDERS):
+            issue = float(parts.issue_cycles[place])
+            cycles, bits = one_by_one(found, every, product.writes_filter, number, issue, order)
+            assert bits == twin.dram_bits[place, order]
+            assert abs(cycles - twin.cycles[place, order]) <= 4  # the twin rounds each part down
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.data(), conv_layers(), st.integers(1, 3), st.sampled_from(MACHINES))
+def test_leading_tilings_are_those_of_sorting_all(data, layer, samples, name):
+    """Nothing left out early would have led: the fewest cycles and the least traffic of each list are found."""
+    _, product, _, _, every, found, fits = ranked(data, layer, samples, name, "trace")
+    if not fits.any():
+        return
+    issue = np.broadcast_to(found.issue_of_full, every.shape)
+    best = {}
+    for s, i in np.argwhere(fits).tolist():
+        number = s * every.shape[1] + i
+        found_here = [
+            one_by_one(found, every, product.writes_filter, number, issue[s, i], order)
+            for order in range(kernels.ORDERS)
+        ]
+        best[number] = min(found_here), min((bits, cycles) for cycles, bits in found_here)
+    leading = set(found.best_tilings(fits).tolist())
+    for place in range(2):
+        values = sorted(value[place] for value in best.values())[: ranking.CUT]
+        kept = sorted(best[number][place] for number in leading)[: len(values)]
+        assert kept == values

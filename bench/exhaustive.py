@@ -16,14 +16,14 @@ from fractions import Fraction
 
 import numpy as np
 
-from bitsim.accelerators.seam import INPUT, OUTPUT, ROLES, WEIGHT, Accelerator, Datapath, Orientation
+from bitsim.accelerators.seam import DIMENSIONS, INPUT, OUTPUT, ROLES, WEIGHT, Accelerator, Datapath, Orientation
 from bitsim.energy import PriceList
 from bitsim.kernels.engines import each_alone
 from bitsim.kernels.lowering import SHAPE_DRAIN
 from bitsim.kernels.program import PortTiming
 from bitsim.mapping.batch import Cut, cut, lower, touched_table
 from bitsim.mapping.candidates import Tilings, fitting, spots_from
-from bitsim.mapping.record import dimension_sizes
+from bitsim.mapping.record import Mapping, dimension_sizes
 from bitsim.workload import Product
 
 SPOTS_AT_ONCE, TILINGS_AT_ONCE, TIMED_AT_ONCE = 64, 2048, 512
@@ -47,9 +47,10 @@ class Question:
 
 @dataclass
 class Answer:
-    """Least value found, mappings in the set, those that were timed."""
+    """Least value found, mappings in the set, those that were timed; the best, None where it was known before."""
 
     best: float
+    mapping: Mapping | None = None
     mappings: int = 0
     timed: int = 0
 
@@ -138,7 +139,11 @@ def _search_tilings(
         values = question.value(cycles, lowered.counters)
         assert (values >= bound[chosen] * (1 - 1e-12)).all(), "a mapping is better than its bound"
         answer.timed += len(chosen)
-        answer.best = min(answer.best, float(values.min()))
+        if values.min() < answer.best:
+            c = int(values.argmin())
+            order = tuple(DIMENSIONS[d] for d in order_table[chosen[c]])
+            answer.mapping = Mapping(orientation.name, tuple(table[place[chosen[c]]].tolist()), order)
+            answer.best = float(values[c])
 
 
 def _sizes(product: Product) -> np.ndarray:

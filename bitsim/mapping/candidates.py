@@ -113,10 +113,21 @@ def tilings(product: Product, granules: dict[str, int]) -> Tilings:
 @lru_cache(maxsize=4096)
 def spots_of(batch: int, rows: Axis, cols: Axis, row_granule: int, col_granule: int) -> Spots:
     """The spots of a product's batch and axes."""
-    spots = {(b, rows.positions, cols.positions) for b in split_sizes(batch)}
-    spots |= {(1, r, cols.positions) for r in split_sizes(rows.positions, row_granule)}
-    spots |= {(1, 1, c) for c in split_sizes(cols.positions, col_granule)}
-    return spots_from(np.array(sorted(spots), np.int64), batch, rows, cols)
+    row_sizes = split_sizes(rows.positions, row_granule)
+    col_sizes = split_sizes(cols.positions, col_granule)
+    table = [(b, rows.positions, cols.positions) for b in split_sizes(batch) if b > 1]
+    table += [(1, r, c) for r in row_sizes for c in col_sizes]
+    every = spots_from(np.array(table, np.int64), batch, rows, cols)
+    return spots_from(every.table[_undominated(every)], batch, rows, cols)
+
+
+def _undominated(spots: Spots) -> np.ndarray:
+    """(count,) spots that no other one replaces: as few tiles, as little halo, as small footprints, one of them less."""
+    pixels = spots.table[:, 0] * spots.input_rows * spots.input_cols
+    marks = np.stack((*spots.ranked.T, spots.table.prod(axis=1), pixels), axis=1)
+    marks, first = np.unique(marks, axis=0, return_index=True)
+    no_worse = (marks[:, None] <= marks[None]).all(axis=2)
+    return np.sort(first[no_worse.sum(axis=0) == 1])
 
 
 def spots_from(table: np.ndarray, batch: int, rows: Axis, cols: Axis) -> Spots:

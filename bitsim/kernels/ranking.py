@@ -33,33 +33,48 @@ TOLD_APART = 0.01
 
 @compiled
 def dram_bits(refetched, missed_input, missed_weight, missed_output, input_bits_once, constants):  # type: ignore[no-untyped-def]
-    """(bits read of operands, bits moved in all) of one tiling under one order.
+    """Bits moved for one tiling under one order.
 
     refetched: bits 0 to 2, whether input, weight and output are fetched once for each tile of the block they miss;
     missed_*: tiles of that block.
     """
-    bits_in = input_bits_once * (missed_input if refetched & 1 else 1.0)
-    bits_in += constants[WEIGHT_BITS_ONCE] * (missed_weight if refetched & 2 else 1.0)
+    bits = input_bits_once * (missed_input if refetched & 1 else 1.0)
+    bits += constants[WEIGHT_BITS_ONCE] * (missed_weight if refetched & 2 else 1.0)
     visits = missed_output if refetched & 4 else 1.0
     psums = constants[PSUM_BITS_ONCE] * (2.0 * visits - 2.0 + constants[SPILLED])
-    return bits_in, bits_in + psums + constants[OUTPUT_BITS_ONCE]
+    return bits + psums + constants[OUTPUT_BITS_ONCE]
 
 
 @compiled
-def cycles_of(refetched, missed_input, missed_weight, missed_output, tiles, busy, bits_in, bits, constants):  # type: ignore[no-untyped-def]
-    """Estimated cycles; busy: of issue and set-up, bits_in and bits: of dram_bits."""
-    # How often each operand changes from a tile to the next.
-    input_fills = tiles if refetched & 1 else tiles / missed_input
-    weight_fills = tiles if refetched & 2 else tiles / missed_weight
-    output_visits = tiles if refetched & 4 else tiles / missed_output
-    drain, beats_in, beats = constants[DRAIN_CYCLES], bits_in * constants[CYCLES_A_BIT], bits * constants[CYCLES_A_BIT]
-    working = busy + (tiles - output_visits) * (drain - 1.0)
-    moving = beats + tiles + output_visits
-    # A half is reloaded only after its last user is done: every second load of an operand waits for the whole way
-    # from grant through latency, issue and drain.
-    way = 1.0 + constants[LATENCY_CYCLES] + drain
-    chained = (max(input_fills, weight_fills) * way + busy + beats_in) / 2.0
-    return max(working, moving, chained) + (beats_in + beats) / tiles + drain
+def cycles_of(refetched, missed_input, missed_weight, missed_output, tiles, issue, input_bits_once, constants):  # type: ignore[no-untyped-def]
+    """Estimated cycles; issue: of all tiles, the rest as dram_bits.
+
+    Tiles are of two kinds: where only the innermost loop moved, one operand stays; elsewhere all three change.  Each
+    takes what is longest: its own work, its transfers, or half the way round its buffer halves, which are loaded again
+    only after the tile that used them is done.  Before the first and after the last tile nothing overlaps.
+    """
+    beat = constants[CYCLES_A_BIT]
+    visits = missed_output if refetched & 4 else 1.0
+    # Of one tile on average.
+    load_input = input_bits_once * missed_input / tiles * beat
+    load_weight = constants[WEIGHT_BITS_ONCE] * missed_weight / tiles * beat
+    psums = constants[PSUM_BITS_ONCE] * missed_output / tiles * beat
+    reload = psums * (visits - 1.0 + constants[SPILLED]) / visits
+    store = (psums * (visits - 1.0) + constants[OUTPUT_BITS_ONCE] * missed_output / tiles * beat) / visits
+    work = issue / tiles + constants[SETUP_CYCLES]
+    way = 1.0 + constants[LATENCY_CYCLES] + constants[DRAIN_CYCLES] + work
+
+    loads = load_input + load_weight + reload
+    changed = max(work, loads + store + 2.0, (way + loads) / 2.0)
+    if refetched & 1 == 0 and missed_input > 1.0:
+        inner, stays = missed_input, max(work, load_weight + reload + store + 2.0, (way + load_weight + reload) / 2.0)
+    elif refetched & 2 == 0 and missed_weight > 1.0:
+        inner, stays = missed_weight, max(work, load_input + reload + store + 2.0, (way + load_input + reload) / 2.0)
+    else:
+        loads = load_input + load_weight
+        inner, stays = missed_output, max(work + constants[DRAIN_CYCLES] - 1.0, loads + 1.0, (way + loads) / 2.0)
+    whole = tiles / inner * changed + (tiles - tiles / inner) * stays
+    return whole + load_input + load_weight + constants[LATENCY_CYCLES] + constants[DRAIN_CYCLES] + store
 
 
 @compiled
@@ -110,10 +125,10 @@ def best_tilings(fits, spots, inner, issue, refetched, distinct, writes_filter, 
                 if not distinct[pattern, order]:
                     continue
                 code = refetched[pattern, order]
-                bits_in, bits = dram_bits(code, outputs, weight, output, input_bits_once, constants)
+                bits = dram_bits(code, outputs, weight, output, input_bits_once, constants)
                 if max(busy, bits * constants[CYCLES_A_BIT]) > beyond and bits > beyond_bits:
                     continue
-                cycles = cycles_of(code, outputs, weight, output, tiles, busy, bits_in, bits, constants)
+                cycles = cycles_of(code, outputs, weight, output, tiles, issue[s, i], input_bits_once, constants)
                 if cycles < fewest or (cycles == fewest and bits < traffic_of_fewest):
                     fewest, traffic_of_fewest = cycles, bits
                 if bits < least or (bits == least and cycles < cycles_of_least):
@@ -148,14 +163,13 @@ def best_orders(tilings, spots, inner, issue, refetched, distinct, writes_filter
         outputs, channels = inner[i, 1], inner[i, 2]
         weight, output = (channels, positions) if writes_filter else (positions, channels)
         tiles = inner[i, 0] * positions * outputs * channels
-        busy = issue[place] + tiles * constants[SETUP_CYCLES]
         pattern = pattern_of(positions, outputs, channels)
         for order in range(ORDERS):
             if not distinct[pattern, order]:
                 continue
             code = refetched[pattern, order]
-            bits_in, bits = dram_bits(code, outputs, weight, output, input_bits_once, constants)
-            cycles = cycles_of(code, outputs, weight, output, tiles, busy, bits_in, bits, constants)
+            bits = dram_bits(code, outputs, weight, output, input_bits_once, constants)
+            cycles = cycles_of(code, outputs, weight, output, tiles, issue[place], input_bits_once, constants)
             name = place * ORDERS + order
             step = np.floor(np.log(cycles) / TOLD_APART)
             counts[0] = keep(keys[0, : most[0]], names[0, : most[0]], counts[0], cycles, bits, name)

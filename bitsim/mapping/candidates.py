@@ -20,6 +20,7 @@ from bitsim.accelerators.seam import DIMENSIONS, Accelerator, Datapath, Orientat
 from bitsim.workload import Axis, Product
 
 MOST_SIZES = 32
+EVEN_SPLITS = 5
 
 
 @lru_cache(maxsize=4096)
@@ -28,9 +29,11 @@ def split_sizes(size: int, granule: int = 1) -> tuple[int, ...]:
     root = math.isqrt(size)
     sizes = {-(-size // k) for k in range(1, root + 2)} | set(range(1, root + 1))
     if granule > 1:
-        sizes = {s if s <= granule else min(size, -(-s // granule) * granule) for s in sizes}
-        if granule < size:
-            sizes.add(granule)
+        whole = {min(size, -(-s // granule) * granule) for s in sizes if s > granule} | {min(size, granule)}
+        # Below a granule lanes idle whatever the size: a few are enough.  Few tiles of equal size can save more
+        # traffic than full lanes save cycles.
+        even = {-(-size // k) for k in range(1, EVEN_SPLITS + 1)}
+        sizes = whole | even | set(_thinned(sorted(s for s in sizes if s <= granule)))
     return tuple(_thinned(sorted(sizes)) if len(sizes) > MOST_SIZES else sorted(sizes))
 
 

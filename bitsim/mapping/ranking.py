@@ -18,7 +18,7 @@ from bitsim.workload import Product
 # Tilings that lead by estimated cycles, by traffic among those a hundredth apart, and by traffic alone: of each so
 # many are cut into their edges, and of their orders so many are timed.
 CUT = 24
-TIMED = np.array([16, 6, 6])
+TIMED = np.array([32, 6, 6])
 BLOCKS = ("positions", "outputs", "channels")
 
 

@@ -75,6 +75,7 @@ class Accelerator(Seam):
 
     config_model: ClassVar[type[MachineConfig]] = Config
     analytical_passes = (FORWARD,)
+    axes_alike = True
     config: Config
 
     def __init__(self, config: Any) -> None:

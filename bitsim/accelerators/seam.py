@@ -178,6 +178,8 @@ class Accelerator(ABC):
     config_model: ClassVar[type[MachineConfig]] = MachineConfig
     # Passes a published closed-form model of this machine can say, for analytical_cost.
     analytical_passes: ClassVar[tuple[str, ...]] = ()
+    # Whether a tile of r rows and c columns costs what one of c rows and r columns does: a search tries one of them.
+    axes_alike: ClassVar[bool] = False
 
     def __init__(self, config: Any) -> None:
         self.config = config
@@ -196,7 +198,7 @@ class Accelerator(ABC):
 
     @abstractmethod
     def granules(self, product: Product, datapath: Datapath, orientation: Orientation) -> dict[str, int]:
-        """Per tiled dimension the size below which lanes idle: tiles larger than it are multiples of it."""
+        """{outputs, channels: size below which lanes idle}: larger tiles are multiples of it, or few even parts."""
 
     @abstractmethod
     def footprint_bits(

@@ -1,9 +1,9 @@
 """Tilings worth trying, many at once as integer arrays.
 
 Sizes of a dimension are its ceil-splits ceil(D/k), rounded up to whole granules (lanes, columns)
-where they are larger than one.  Columns are split only when a tile has one row, rows only when it
-has one sample: a longer run of a row or map has less halo for the same footprint.  Several groups
-share a tile only whole, with all their outputs and channels.
+where they are larger than one, and the first few as they are.  Rows and columns are split only when
+a tile has one sample: more of a map has less halo for the same footprint.  Several groups share a tile
+only whole, with all their outputs and channels.
 """
 
 from __future__ import annotations
@@ -99,10 +99,10 @@ class Tilings:
         return _tile(product, (groups, batch, rows, cols, outputs, channels), *inputs)
 
 
-def tilings(product: Product, granules: dict[str, int]) -> Tilings:
-    """All tilings worth trying; granules: of the accelerator."""
+def tilings(product: Product, granules: dict[str, int], axes_alike: bool = False) -> Tilings:
+    """All tilings worth trying; granules, axes_alike: of the accelerator."""
     return Tilings(
-        spots_of(product.batch, product.rows, product.cols, granules.get("rows", 1), granules.get("cols", 1)),
+        spots_of(product.batch, product.rows, product.cols, axes_alike),
         *_inner(
             product.groups,
             product.outputs,
@@ -114,23 +114,31 @@ def tilings(product: Product, granules: dict[str, int]) -> Tilings:
 
 
 @lru_cache(maxsize=4096)
-def spots_of(batch: int, rows: Axis, cols: Axis, row_granule: int, col_granule: int) -> Spots:
-    """The spots of a product's batch and axes."""
-    row_sizes = split_sizes(rows.positions, row_granule)
-    col_sizes = split_sizes(cols.positions, col_granule)
+def spots_of(batch: int, rows: Axis, cols: Axis, axes_alike: bool) -> Spots:
+    """The spots of a product's batch and axes: whole samples; of one sample, rectangles that no other replaces.
+
+    axes_alike: of the accelerator; False keeps runs of whole rows, and of columns of one row, besides.
+    """
+    row_sizes = split_sizes(rows.positions)
+    col_sizes = split_sizes(cols.positions)
     table = [(b, rows.positions, cols.positions) for b in split_sizes(batch) if b > 1]
     table += [(1, r, c) for r in row_sizes for c in col_sizes]
     every = spots_from(np.array(table, np.int64), batch, rows, cols)
-    return spots_from(every.table[_undominated(every)], batch, rows, cols)
+    kept = _undominated(every)
+    if not axes_alike:
+        kept |= (every.table[:, 2] == cols.positions) | (every.table[:, 1] == 1)
+    return spots_from(every.table[kept], batch, rows, cols)
 
 
 def _undominated(spots: Spots) -> np.ndarray:
-    """(count,) spots that no other one replaces: as few tiles, as little halo, as small footprints, one of them less."""
+    """(count,) bool: spots that no other replaces: as few tiles, as little halo, as small footprints, one of them less."""
     pixels = spots.table[:, 0] * spots.input_rows * spots.input_cols
     marks = np.stack((*spots.ranked.T, spots.table.prod(axis=1), pixels), axis=1)
     marks, first = np.unique(marks, axis=0, return_index=True)
     no_worse = (marks[:, None] <= marks[None]).all(axis=2)
-    return np.sort(first[no_worse.sum(axis=0) == 1])
+    kept = np.zeros(len(spots.table), bool)
+    kept[first[no_worse.sum(axis=0) == 1]] = True
+    return kept
 
 
 def spots_from(table: np.ndarray, batch: int, rows: Axis, cols: Axis) -> Spots:
@@ -218,7 +226,7 @@ def _tile(product: Product, sizes: Sequence[Any] | np.ndarray, input_rows: Any, 
 
 def tiles_of(product: Product, table: np.ndarray) -> Tile:
     """Tiles from a table (count, 8): sizes in the order of DIMENSIONS, distinct input rows and columns."""
-    sizes = table.T
+    sizes = np.ascontiguousarray(table.T)
     return _tile(product, sizes[:6], sizes[6], sizes[7])
 
 

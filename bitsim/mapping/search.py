@@ -154,7 +154,7 @@ def _shortlist(
     timer: Timer,
 ) -> Shortlist | None:
     """The shortlist of one orientation; None if nothing fits."""
-    every = tilings(product, accelerator.granules(product, datapath, orientation))
+    every = tilings(product, accelerator.granules(product, datapath, orientation), accelerator.axes_alike)
     grid = every.grid(product)
     fits = fitting(product, accelerator, datapath, orientation, grid)
     if not fits.any():

@@ -22,7 +22,7 @@ from bitsim.mapping.program import beats
 from bitsim.mapping.record import ORDERS, dimension_sizes
 from bitsim.workload import lower
 from tests.test_workload import conv_layers
-from tests.traffic_one_by_one import rank
+from tests.traffic_one_by_one import dram_bits
 
 RATE = Fraction(192)
 MACHINES = ["bitfusion_16x32_192b", "int8_16x32_192b"]
@@ -104,8 +104,8 @@ def test_counters_equal_playing_the_loops(data, layer, batch, machine_name):
     assert got["bit_products"] == macs * datapath.input_hw_bits * datapath.weight_hw_bits
     assert macs == product.real_macs
     # and the slow twin of the closed form that the search ranks by is the same traffic
-    ranked = rank(product, accelerator, datapath, orientation, np.array([tile]), RATE, machine.port)
-    assert ranked.dram_bits[0, ORDERS.index(mapping.order)] == read + written
+    ranked = dram_bits(product, accelerator, datapath, np.array([tile]))
+    assert ranked[0, ORDERS.index(mapping.order)] == read + written
 
 
 @settings(max_examples=80, deadline=None)

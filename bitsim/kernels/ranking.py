@@ -53,14 +53,13 @@ def cycles_of(refetched, missed_input, missed_weight, missed_output, tiles, issu
     takes what is longest: its own work, its transfers, or half the way round its buffer halves, which are loaded again
     only after the tile that used them is done.  Before the first and after the last tile nothing overlaps.
     """
-    beat = constants[CYCLES_A_BIT]
+    a_tile = constants[CYCLES_A_BIT] / tiles  # average beats of one tile from the bits of all
     visits = missed_output if refetched & 4 else 1.0
-    # Of one tile on average.
-    load_input = input_bits_once * missed_input / tiles * beat
-    load_weight = constants[WEIGHT_BITS_ONCE] * missed_weight / tiles * beat
-    psums = constants[PSUM_BITS_ONCE] * missed_output / tiles * beat
-    reload = psums * (visits - 1.0 + constants[SPILLED]) / visits
-    store = (psums * (visits - 1.0) + constants[OUTPUT_BITS_ONCE] * missed_output / tiles * beat) / visits
+    load_input = input_bits_once * missed_input * a_tile
+    load_weight = constants[WEIGHT_BITS_ONCE] * missed_weight * a_tile
+    output = missed_output / visits * a_tile
+    reload = constants[PSUM_BITS_ONCE] * (visits - 1.0 + constants[SPILLED]) * output
+    store = (constants[PSUM_BITS_ONCE] * (visits - 1.0) + constants[OUTPUT_BITS_ONCE]) * output
     work = issue / tiles + constants[SETUP_CYCLES]
     way = 1.0 + constants[LATENCY_CYCLES] + constants[DRAIN_CYCLES] + work
 
@@ -84,17 +83,41 @@ def pattern_of(positions, outputs, channels):  # type: ignore[no-untyped-def]
 
 
 @compiled
+def before(first, second, key):  # type: ignore[no-untyped-def]
+    """(first, second) < key."""
+    return first < key[0] or (first == key[0] and second < key[1])
+
+
+@compiled
 def keep(keys, names, count, first, second, name):  # type: ignore[no-untyped-def]
     """Insert into a sorted list of the least (first, second); returns the new length.  keys: (most, 2), names: (most,)."""
     most = names.shape[0]
-    if count == most and (first, second) >= (keys[most - 1, 0], keys[most - 1, 1]):
+    if count == most and not before(first, second, keys[most - 1]):
         return count
     at = min(count, most - 1)
-    while at > 0 and (first, second) < (keys[at - 1, 0], keys[at - 1, 1]):
+    while at > 0 and before(first, second, keys[at - 1]):
         keys[at, 0], keys[at, 1], names[at] = keys[at - 1, 0], keys[at - 1, 1], names[at - 1]
         at -= 1
     keys[at, 0], keys[at, 1], names[at] = first, second, name
     return min(count + 1, most)
+
+
+@compiled
+def once_each(names, counts):  # type: ignore[no-untyped-def]
+    """Names of all lists, each once (np.unique takes numba a second to compile)."""
+    found = np.empty(names.size, np.int64)
+    length = 0
+    for number in range(names.shape[0]):
+        for place in range(counts[number]):
+            new = True
+            for earlier in range(length):
+                if found[earlier] == names[number, place]:
+                    new = False
+                    break
+            if new:
+                found[length] = names[number, place]
+                length += 1
+    return found[:length]
 
 
 @compiled
@@ -145,7 +168,7 @@ def best_tilings(fits, spots, inner, issue, refetched, distinct, writes_filter, 
                 if counts[1] == most:
                     # The end of the last hundredth in the second list.
                     beyond = max(keys[0, most - 1, 0], np.exp((keys[1, most - 1, 0] + 1.0) * TOLD_APART))
-    return np.unique(np.concatenate((names[0, : counts[0]], names[1, : counts[1]], names[2, : counts[2]])))
+    return once_each(names, counts)
 
 
 @compiled
@@ -175,4 +198,4 @@ def best_orders(tilings, spots, inner, issue, refetched, distinct, writes_filter
             counts[0] = keep(keys[0, : most[0]], names[0, : most[0]], counts[0], cycles, bits, name)
             counts[1] = keep(keys[1, : most[1]], names[1, : most[1]], counts[1], step, bits, name)
             counts[2] = keep(keys[2, : most[2]], names[2, : most[2]], counts[2], bits, cycles, name)
-    return np.unique(np.concatenate((names[0, : counts[0]], names[1, : counts[1]], names[2, : counts[2]])))
+    return once_each(names, counts)

@@ -126,7 +126,7 @@ class CostModel:
         datapath = None
         for product in products:
             datapath = accelerator.datapath(product, input_bits, weight_bits, output_bits)
-            timed += self._best(product, datapath)
+            timed += self.mapped(product, datapath)
         assert datapath is not None
         counters = _total([t.execution.counters for t in timed])
         classes = _total([t.classes for t in timed])
@@ -212,7 +212,8 @@ class CostModel:
         """`cost` with other cycles by class, and what follows from them."""
         return replace(cost, values=cost.values | self._costs(cost.work, classes))
 
-    def _best(self, product: Product, datapath: Datapath) -> tuple[Timed, ...]:
+    def mapped(self, product: Product, datapath: Datapath) -> tuple[Timed, ...]:
+        """The best mapping of a product; several where its kernel had to be split.  MappingError if no tile fits."""
         key = (product, datapath)
         if key not in self._searched:
             self._searched[key] = search(

@@ -170,7 +170,9 @@ def _bound(
     whole = {role: values[rows] for role, values in words.items()}
     spilled = question.accelerator.config.outputs == "accumulator"
     computes = product.taps > 0
-    read = whole[INPUT] * fetches[INPUT] * datapath.dram_bits[0] + whole[WEIGHT] * fetches[WEIGHT] * datapath.dram_bits[1]
+    read = (
+        whole[INPUT] * fetches[INPUT] * datapath.dram_bits[0] + whole[WEIGHT] * fetches[WEIGHT] * datapath.dram_bits[1]
+    )
     read = read + whole[OUTPUT] * (fetches[OUTPUT] - 1 + spilled) * computes * datapath.accumulator_bits
     written = whole[OUTPUT] * ((fetches[OUTPUT] - 1) * datapath.accumulator_bits + datapath.output_bits)
     tiles = trips[rows].prod(axis=1)

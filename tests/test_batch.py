@@ -1,16 +1,16 @@
 """Many mappings lowered at once are, number for number, those lowered one by one."""
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bitsim import load_hardware
 from bitsim.accelerators.seam import DIMENSIONS
 from bitsim.kernels.collapsed import collapsed_cycles
-from bitsim.kernels.engines import ENGINES, each_alone
+from bitsim.kernels.engines import each_alone
 from bitsim.mapping import Mapping, execute
-from bitsim.mapping.batch import cut, lower as lower_batch
+from bitsim.mapping.batch import cut
+from bitsim.mapping.batch import lower as lower_batch
 from bitsim.mapping.candidates import spots_from
 from bitsim.mapping.record import ORDER_DIMENSIONS, ORDERS, dimension_sizes
 from bitsim.workload import lower
@@ -27,7 +27,9 @@ def batch(product, machine, datapath, orientation, table, chosen, orders):
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.data(), conv_layers(), st.integers(1, 3), st.sampled_from(MACHINES), st.sampled_from(["trace", "accumulator"]))
+@given(
+    st.data(), conv_layers(), st.integers(1, 3), st.sampled_from(MACHINES), st.sampled_from(["trace", "accumulator"])
+)
 def test_batch_equals_execute(data, layer, samples, name, outputs):
     machine = load_hardware(name, {"outputs": outputs})
     accelerator, port = machine.accelerator, machine.port.array()

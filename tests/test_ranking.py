@@ -67,11 +67,16 @@ def played(found, every, writes_filter, number, issue, order):
         "output": at[kernels.OUTPUT_BITS_ONCE],
     }
     beats = {
-        name: bits * at[kernels.CYCLES_A_BIT] / (groups * np.prod([trips[b] for b in uses[name.replace("psum", "output")]]))
+        name: bits
+        * at[kernels.CYCLES_A_BIT]
+        / (groups * np.prod([trips[b] for b in uses[name.replace("psum", "output")]]))
         for name, bits in once.items()
     }
     steps = list(itertools.product(*(range(trips[b]) for b in blocks)))
-    seen = [{role: tuple(v for b, v in zip(blocks, step, strict=True) if b in uses[role]) for role in uses} for step in steps]
+    seen = [
+        {role: tuple(v for b, v in zip(blocks, step, strict=True) if b in uses[role]) for role in uses}
+        for step in steps
+    ]
     changes = [{role for role in uses if n == 0 or seen[n][role] != seen[n - 1][role]} for n in range(len(seen))]
     visits = sum("output" in changed for changed in changes) / len({one["output"] for one in seen})
     reload = beats["psum"] * (visits - 1 + at[kernels.SPILLED]) / visits
@@ -89,7 +94,9 @@ def played(found, every, writes_filter, number, issue, order):
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.data(), conv_layers(), st.integers(1, 3), st.sampled_from(MACHINES), st.sampled_from(["trace", "accumulator"]))
+@given(
+    st.data(), conv_layers(), st.integers(1, 3), st.sampled_from(MACHINES), st.sampled_from(["trace", "accumulator"])
+)
 def test_estimates_equal_their_twin(data, layer, samples, name, outputs):
     machine, product, datapath, orientation, every, found, _ = ranked(data, layer, samples, name, outputs)
     last = every.shape[0] * every.shape[1] - 1

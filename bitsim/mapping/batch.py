@@ -12,7 +12,17 @@ from functools import lru_cache
 
 import numpy as np
 
-from bitsim.accelerators.seam import DIMENSIONS, INPUT, OUTPUT, ROLES, WEIGHT, Accelerator, Datapath, Orientation, TileCost
+from bitsim.accelerators.seam import (
+    DIMENSIONS,
+    INPUT,
+    OUTPUT,
+    ROLES,
+    WEIGHT,
+    Accelerator,
+    Datapath,
+    Orientation,
+    TileCost,
+)
 from bitsim.kernels import lowering
 from bitsim.kernels.program import Programs
 from bitsim.mapping.candidates import Spots, tiles_of

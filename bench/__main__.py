@@ -15,7 +15,9 @@ import numpy as np
 import bitsim
 from bench.big_traces import resnet50_trace
 from bench.random_layers import random_nests
+from bench.report import report_cost
 from bench.scale import large
+from bitsim import data
 from bitsim.analytical.bitfusion_isca18 import best_values
 from bitsim.kernels.collapsed import collapsed_cycles
 from bitsim.kernels.event import event_cycles
@@ -83,6 +85,9 @@ def main() -> None:
     print(f"per-cycle model: {cycles / stepped / 1e6:.0f} Mcycle/s")
     print(f"BitFusion's published search, 61 layers: {cpu_s(published_search) * 1e3:.0f} ms")
     print(f"2 million rows of ResNet-50, widths per sample: {million_rows_per_s():.1f} million rows a CPU second")
+    for name in data.names("traces"):
+        seconds, size_mb = report_cost(name, cpu_s)
+        print(f"report of {name} on two machines: {seconds:.2f} s, {size_mb:.1f} MB")
     start = time.perf_counter()
     subprocess.run([sys.executable, "-m", "bitsim", "--help"], check=True, stdout=subprocess.DEVNULL)
     print(f"bitsim --help, process: {time.perf_counter() - start:.2f} s")

@@ -10,7 +10,10 @@ import numpy as np
 from bench.exhaustive import Question, least
 from bench.random_layers import log_uniform
 from bitsim import load_hardware
+from bitsim.accelerators.seam import Datapath
 from bitsim.errors import MappingError
+from bitsim.mapping import search
+from bitsim.mapping.search import Timed
 from bitsim.simulation.cost import CostModel
 from bitsim.workload import Layer, Product, Widths, lower
 
@@ -26,7 +29,7 @@ class Gap:
 
 
 def random_layers(seed: int) -> Iterator[tuple[Layer, str, int, Widths]]:
-    """(layer, pass, samples, widths) without end: sizes log-uniform, up to 512 channels, 56x56 inputs and 16 samples."""
+    """(layer, pass, samples, widths) without end: log-uniform, up to 512 channels, 56x56 inputs, 16 samples."""
     rng = np.random.default_rng(seed)
     while True:
         kernel = int(rng.choice([1, 1, 3, 3, 3, 5, 7]))
@@ -51,6 +54,11 @@ def gaps(machine_name: str, count: int, seed: int, energy: bool = True) -> list[
     raise AssertionError("random layers never end")
 
 
+def search_with(model: CostModel, product: Product, datapath: Datapath) -> tuple[Timed, ...]:
+    """What the product maps `product` to."""
+    return search(product, *model.searched_with(datapath, 0.0))
+
+
 def _gap(
     models: dict[str, CostModel], layer: Layer, product: Product, bits: tuple[int, int, int | None], energy: bool
 ) -> list[Gap]:
@@ -59,7 +67,7 @@ def _gap(
     datapath = machine.accelerator.datapath(product, *bits)
     question = Question(product, machine.accelerator, datapath, machine.rate, machine.port)
     try:
-        mapped = model.mapped(product, datapath)
+        mapped = search_with(model, product, datapath)
     except MappingError:
         return []
     if len(mapped) > 1:
@@ -67,7 +75,7 @@ def _gap(
     best = least(question, mapped[0].cycles)
     more_energy = 0.0
     if energy:
-        (frugal,) = models["energy"].mapped(product, datapath)
+        (frugal,) = search_with(models["energy"], product, datapath)
         used = model.prices.energy_pj(frugal.execution.counters, frugal.cycles)["energy_pj"]
         priced = Question(product, machine.accelerator, datapath, machine.rate, machine.port, model.prices)
         more_energy = used / least(priced, used).best - 1

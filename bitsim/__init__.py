@@ -12,7 +12,9 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from bitsim.accelerators.registry import Machine, load_hardware
+    from bitsim.area import Area, area_of
     from bitsim.errors import InputError, MappingError
+    from bitsim.iso import resize
     from bitsim.simulation.compare import compare
     from bitsim.simulation.result import Result
     from bitsim.simulation.run import simulate
@@ -23,6 +25,9 @@ _HOMES = {
     "Trace": "bitsim.trace",
     "load_hardware": "bitsim.accelerators.registry",
     "Machine": "bitsim.accelerators.registry",
+    "Area": "bitsim.area",
+    "area_of": "bitsim.area",
+    "resize": "bitsim.iso",
     "simulate": "bitsim.simulation.run",
     "Result": "bitsim.simulation.result",
     "compare": "bitsim.simulation.compare",
@@ -31,15 +36,18 @@ _HOMES = {
 }
 
 __all__ = [
+    "Area",
     "InputError",
     "Machine",
     "MappingError",
     "Result",
     "Trace",
     "__version__",
+    "area_of",
     "compare",
     "load_hardware",
     "open_trace",
+    "resize",
     "simulate",
 ]
 

@@ -1,9 +1,12 @@
-"""Energy: counters times sourced prices.
+"""Energy: counters times sourced prices (docs/energy.md has every component and a row by hand).
 
 Assumptions
     - A counter without a price, or a price without a counter to charge, is an error, not a zero.
     - Leakage (SRAM with its gates, and logic) and DRAM static power are charged for the whole time a
       pass runs, in columns of their own; while the machine is idle between passes nothing is charged.
+    - Every machine has a vector unit at its output buffer, at the same prices: it requantises finished sums, adds up
+      weight gradients, updates weights and does element-wise layers. Requantising is a multiplication of an
+      accumulator word by a scale of `vector.scale_bits` bits, an addition and a shift; its time hides behind the store.
 """
 
 from __future__ import annotations
@@ -15,10 +18,14 @@ import numpy as np
 from bitsim.accelerators.registry import Machine
 from bitsim.errors import InputError
 from bitsim.technology import dram, registers, sram
+from bitsim.technology.arithmetic import arithmetic
 from bitsim.technology.price import Price
 
 PJ_PER_MW_S = 1e9  # 1 mW for 1 s
 NOT_PRICED = frozenset({"issue_cycles", "tiles"})  # time and bookkeeping, charged as leakage only
+# A column of results is named like this counter, and holds something else: nominal MACs.
+TAKEN_NAMES = frozenset({"macs"})
+VECTOR_WORD_BITS = 32  # the word a vector operation is priced at; wider and narrower ones by their bits
 
 
 def buffer_price(machine: Machine, name: str) -> Price:
@@ -65,6 +72,7 @@ class PriceList:
             raise InputError(faults)
         self._leakage_mw = self.array.leakage_mw + sum(p.leakage_mw for p in self.buffers.values())
         self._pj_per_cycle = (self._leakage_mw + self.memory.static_mw) * PJ_PER_MW_S / float(machine.clock_hz)
+        self._components = tuple(self.component_columns)
         self._pj_each: dict[str, tuple[str, float]] = {
             "dram_read_bits": ("dram_pj", self.memory.read_pj_per_bit),
             "dram_write_bits": ("dram_pj", self.memory.write_pj_per_bit),
@@ -74,24 +82,37 @@ class PriceList:
             self._pj_each[f"{name}_write_bits"] = (f"{name}_pj", price.write_pj_per_bit)
         for event in self.array.events:
             self._pj_each[event.name] = ("array_pj", event.pj)
+        self._pj_each["wgrad_copy_bits"] = ("wgrad_copy_pj", self.memory.write_pj_per_bit)
+        for name, pj in vector_prices(machine.accelerator.config.vector.scale_bits).items():
+            self._pj_each[name] = ("vector_pj", pj)
 
     @property
-    def traffic_columns(self) -> list[str]:
-        """Names of the priced counters that are columns of a result."""
-        return [name for name in self._pj_each if name.endswith("_bits")]
+    def counter_columns(self) -> list[str]:
+        """Names of the priced counters that are columns of a result: traffic first, then events of the array."""
+        return [name for name in self._pj_each if name not in TAKEN_NAMES]
 
     @property
     def priced_counters(self) -> list[str]:
         """Names of all counters that have a price."""
         return list(self._pj_each)
 
+    @property
+    def component_columns(self) -> list[str]:
+        """Columns of energy in pJ whose sum is energy_pj: each buffer, array, vector unit, DRAM, what time costs."""
+        charged = [*(f"{name}_pj" for name in self.buffers), "array_pj", "vector_pj", "dram_pj"]
+        return [*charged, "wgrad_copy_pj", "dram_static_pj", "leakage_pj"]
+
+    def price_pj(self, counter: str) -> float:
+        """pJ of one count of `counter`.  KeyError if it has no price."""
+        return self._pj_each[counter][1]
+
     def energy_pj(self, counters: dict[str, int], cycles: int) -> dict[str, float]:
-        """Columns BUFFER_pj, array_pj, dram_pj, dram_static_pj, leakage_pj and their sum energy_pj, in pJ.
+        """The component columns and their sum energy_pj, in pJ.
 
         counters: {name: count} of one occurrence; cycles: how long it ran.
         Raises KeyError for a counter that has no price.
         """
-        pj = dict.fromkeys([*(f"{name}_pj" for name in self.buffers), "array_pj", "dram_pj"], 0.0)
+        pj = dict.fromkeys(self._components, 0.0)
         for name, count in counters.items():
             if name in NOT_PRICED:
                 continue
@@ -110,15 +131,37 @@ class PriceList:
         return np.asarray(sum(charged, cycles * self._pj_per_cycle), np.float64)
 
     def notes(self) -> list[str]:
-        """What a reader of the figures must know: buffers priced by another table than their neighbours in size."""
-        return [
+        """What a reader of the figures must know: estimates with their band, and buffers priced by an unusual table."""
+        return self._estimates() + [
             f"{self.machine.name}: {buffer.name}: priced as register files, its banks are below the SRAM table: "
             f"energy a bit falls and no leakage is charged; not comparable with larger sizes ({price.source})"
             for buffer in self.machine.accelerator.buffers()
-            if not buffer.register_file and "register_file" in (price := self.buffers[buffer.name]).source
+            if "register file" in (price := self.buffers[buffer.name]).marks
+        ]
+
+    def _estimates(self) -> list[str]:
+        if self.array.band is None:
+            return []
+        least, most = self.array.band
+        return [
+            f"{self.machine.name}: energy, leakage and area of the array are estimates, {least:g}x to {most:g}x: "
+            f"array_pj may be {least:g} to {most:g} times what is printed, unlike cycles ({self.array.source})"
         ]
 
     def sources(self) -> dict[str, str]:
         """Where each price comes from, by what it prices."""
         listed = {name: price.source for name, price in self.buffers.items()}
-        return listed | {"array": self.array.source, "dram": self.memory.source}
+        own = {e.source: None for e in self.array.events if e.source != self.array.source}
+        array = "; ".join([self.array.source, *own])
+        return listed | {"array": array, "vector": arithmetic().source, "dram": self.memory.source}
+
+
+def vector_prices(scale_bits: int) -> dict[str, float]:
+    """pJ of each counter of the vector unit, a bit of the wide operand each: {counter: pJ}."""
+    estimate = arithmetic()
+    multiply_pj = estimate.multiply_add_pj(VECTOR_WORD_BITS, scale_bits) / VECTOR_WORD_BITS
+    return {
+        "requantised_bits": multiply_pj,
+        "vector_multiply_bits": multiply_pj,
+        "vector_add_bits": estimate.add_pj_per_bit,
+    }

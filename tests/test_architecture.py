@@ -15,8 +15,9 @@ LAYERS = [
     {"technology", "trace", "hardware"},
     {"analytical"},
     {"accelerators", "record", "networks", "synthetic"},
-    {"energy", "mapping"},
+    {"area", "conditions", "energy", "iso", "mapping"},
     {"simulation"},
+    {"explain"},
     {"report", "reproduce"},
     {"cli"},
     {"__main__"},
@@ -81,7 +82,8 @@ def test_help_loads_nothing_heavy():
     code = (
         "import sys\nfrom bitsim.cli.main import main\n"
         "try:\n    main(['--help'])\nexcept SystemExit:\n    pass\n"
-        "print([m for m in ('numba', 'pandas', 'pyarrow', 'pydantic', 'numpy', 'torch') if m in sys.modules])"
+        "heavy = ('numba', 'pandas', 'pyarrow', 'pydantic', 'numpy', 'torch', 'jinja2', 'plotly')\n"
+        "print([m for m in heavy if m in sys.modules])"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert out.splitlines()[-1] == "[]"

@@ -52,6 +52,8 @@ def test_batch_equals_execute(data, layer, samples, name, outputs):
         one = execute(product, accelerator, datapath, orientation, Mapping("", tilings[k], ORDERS[o]), machine.rate)
         nest = lowered.programs.nest(c)
         np.testing.assert_array_equal(nest.rows, one.nest.rows)
+        starts = lowered.programs.row_starts
+        np.testing.assert_array_equal(lowered.moved_bits[starts[c] : starts[c + 1]], one.moved_bits)
         np.testing.assert_array_equal(nest.runs[:, : one.nest.runs.shape[1]], one.nest.runs)
         assert not nest.runs[:, one.nest.runs.shape[1] :].any()
         assert {key: int(values[c]) for key, values in lowered.counters.items()} == one.counters

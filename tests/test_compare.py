@@ -93,5 +93,7 @@ def test_demo(bitsim_command, tmp_path):
     stages = frame[frame.hardware == MACHINES[0]].energy_j.round(9).unique()
     assert len(stages) >= 4  # each rung of the ladder costs more
     assert "geometric mean" in text
+    page = (out / "report.html").read_text()
+    assert MACHINES[0] in page and len(page.encode()) < 6e6
     status, _, err = bitsim_command("demo", "--out", out)
     assert status == 2 and "not empty" in err

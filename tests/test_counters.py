@@ -25,7 +25,13 @@ from tests.test_workload import conv_layers
 from tests.traffic_one_by_one import dram_bits
 
 RATE = Fraction(192)
-MACHINES = ["bitfusion_16x32_192b", "int8_16x32_192b"]
+MACHINES = [
+    "bitfusion_16x32_192b",
+    "int8_16x32_192b",
+    "weight_stationary_int8_16x32_192b",
+    "stripes_like_16x16_192b",
+    "loom_like_16x128_192b",
+]
 
 
 def play(product, mapping):

@@ -11,7 +11,7 @@ TRAFFIC = ("dram_read_bits", "dram_write_bits", "weight_buffer_read_bits", "arra
 
 
 def row(layer, pass_name, occurrences=1):
-    return Row(layer, f"layer{layer}", pass_name, 1, occurrences, None)
+    return Row(layer, f"layer{layer}", pass_name, 1, occurrences, None, None)
 
 
 def test_order_and_what_reads_what():

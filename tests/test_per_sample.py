@@ -1,6 +1,7 @@
 """Samples of different widths: each policy costs what a plain reading of it says, on random histograms."""
 
 import csv
+import functools
 import io
 import itertools
 import json
@@ -17,6 +18,7 @@ import bitsim
 from bitsim.simulation.cost import CostModel
 from bitsim.simulation.policies import compare_policies
 from bitsim.simulation.samples import SAMPLE_POLICIES
+from bitsim.simulation.streams import accumulation
 from bitsim.trace.writer import write_trace
 from bitsim.workload import Layer, Widths
 
@@ -42,7 +44,10 @@ def model(hardware):
 @cache
 def cost(hardware, layer, pass_name, samples, widths):
     if pass_name == "wgrad_accumulate":
-        return model(hardware).accumulate_cost(LAYERS[layer], samples, Widths(*widths)).values
+        stream = functools.partial(
+            accumulation, model(hardware).machine.accelerator, LAYERS[layer], samples, Widths(*widths)
+        )
+        return model(hardware).stream_cost(LAYERS[layer], pass_name, stream).values
     return model(hardware).pass_cost(LAYERS[layer], pass_name, samples, Widths(*widths)).values
 
 
@@ -209,3 +214,16 @@ def test_the_page_shows_what_its_commands_print(tmp_path, monkeypatch, bitsim_co
             shown += 1
             assert [row.rstrip() for row in out.splitlines()] == [row.rstrip() for row in expected.splitlines()]
     assert shown >= 3
+
+
+@pytest.mark.parametrize("policy", ["group", "one-by-one"])
+def test_groups_that_cost_the_same_are_rows_of_their_own(tmp_path, policy):
+    """Two groups that differ in activation bits alone have one dgrad cost; neither runs in more iterations than are."""
+    rows = [
+        dict(zip(WIDTHS, (bits, 4, 8), strict=True), iteration_start=0, iteration_end=3, layer="fc", samples=3)
+        for bits in (4, 6)
+    ]
+    run = {"schema": 1, "name": "t", "model": "m", "dataset": "d", "batch": 6, "iterations": 3, "source": "s"}
+    trace = write_trace(tmp_path / "t", run | {"synthetic": True}, [Layer("fc", "linear", 1, 8, 8)], rows)
+    listed = bitsim.simulate(trace, bitsim.load_hardware(MACHINES[0]), samples=policy).distinct()
+    assert [r["iterations"] for r in listed if r["pass"] == "dgrad"] == [3, 3]

@@ -1,5 +1,6 @@
 """The main job: every machine on every shipped trace, totals, policies, results on disk, laws over widths."""
 
+import functools
 import json
 import sys
 import textwrap
@@ -14,16 +15,31 @@ import bitsim
 from bitsim import data
 from bitsim.errors import InputError
 from bitsim.simulation.cost import CostModel
+from bitsim.simulation.streams import elementwise
 from bitsim.workload import Layer, Widths
 from tests.conftest import BITFUSION_YAML, LAYERS, PRECISION, RUN, WIDEST
 
 MACHINES = data.names("hw_configs", ".yaml")
 TRACES = data.names("traces")
 CLASSES = ("issue", "fill_drain", "wait_load", "wait_store", "hazard", "switch", "setup")
+# The other machines are controls (docs/machines.md): they run one trace by default, and all of them when slow.
+MAIN = (
+    "bitfusion_16x32_192b",
+    "int8_16x32_192b",
+    *(name for name in MACHINES if name.startswith("eyeriss") and "raw" not in name),
+)
+PAIRS = [
+    pytest.param(
+        machine,
+        trace,
+        marks=[pytest.mark.slow] if machine not in MAIN and trace != "resnet38_cifar_fw8bw8" else [],
+    )
+    for machine in MACHINES
+    for trace in TRACES
+]
 
 
-@pytest.mark.parametrize("trace", TRACES)
-@pytest.mark.parametrize("machine", MACHINES)
+@pytest.mark.parametrize(("machine", "trace"), PAIRS)
 def test_every_machine_runs_every_trace(machine, trace):
     result = bitsim.simulate(bitsim.open_trace(trace), bitsim.load_hardware(machine))
     rows = result.rows
@@ -115,8 +131,11 @@ def test_counters_and_prices_are_one_to_one():
     assert priced["dram_pj"] == 8000
     with pytest.raises(KeyError):
         model.prices.energy_pj({"nobody_read_bits": 1}, 10)
-    cost = model.pass_cost(Layer("layer", "linear", 1, 8, 8), "forward", 1, Widths(8, 8, 8, 8, 8))
-    counted = set().union(*(t.execution.counters for t in cost.mappings)) - {"issue_cycles", "tiles"}
+    layer, widths = Layer("layer", "conv", 1, 8, 8, 4, 4, 3, 3), Widths(8, 8, 8, 8, 8)
+    stream = functools.partial(elementwise, model.machine.accelerator, layer, 1, widths, backward=False)
+    costs = [model.pass_cost(layer, name, 1, widths) for name in ("forward", "wgrad")]
+    costs.append(model.stream_cost(layer, "elementwise", stream))
+    counted = set().union(*(cost.work.counters for cost in costs)) - {"issue_cycles", "tiles"}
     assert counted == set(model.prices.priced_counters)
 
 
@@ -214,7 +233,7 @@ def test_hw_commands(bitsim_command):
 
 SCALAR = '''
 """One multiplier that takes a cycle a product: the least accelerator there can be."""
-from bitsim.accelerators.seam import INPUT, OUTPUT, WEIGHT, ArrayPrices, Buffer, Orientation, TileCost, UnitEvent
+from bitsim.accelerators.seam import INPUT, OUTPUT, WEIGHT, ArrayPrices, Buffer, Logic, Orientation, TileCost, UnitEvent
 from bitsim.accelerators.seam import Accelerator as Seam
 from bitsim.hardware.schema import MachineConfig, Section, SizeBits, WidthOrError
 
@@ -256,7 +275,10 @@ class Accelerator(Seam):
         )
 
     def array_prices(self):
-        return ArrayPrices((UnitEvent("products", 0.6, "made up for a test"),), 0.0, 0.0, "made up for a test")
+        return ArrayPrices((UnitEvent("products", 0.6, "made up for a test"),), 0.0, "made up for a test")
+
+    def logic(self):
+        return (Logic("multiplier", 1, 0.002, "made up for a test"),)
 '''
 SCALAR_YAML = """schema: 1
 accelerator: scalar_machine

@@ -4,11 +4,19 @@ Assumptions (docs/microarchitecture.md has all of them with reasons)
     - A fusion unit of max_bits x max_bits splits into (max/a)(max/w) lanes of a x w bits, all of
       them widening the reduction (Sec. III); columns stay M.
     - Fixed units are the case min_bits = max_bits: one lane a unit, every operand at that width.
-    - Forward and dgrad pack lanes with channels tap by tap; wgrad with positions of the tile,
-      packed along that axis as they are written.
-    - Array energy is charged per bit product that was really multiplied: idle lanes and taps in
-      the padding are gated.  The price of one cycle of a whole unit is shared evenly by its
-      max_bits² bit products, as the synthesis tables have one row for all precisions.
+    - Bricks (min_bits x min_bits) fuse to powers of two. `precision.fusion: bricks` runs operands of up to
+      max_bits at whole bricks (6 bits on 3, not 4): bricks a lane leaves idle are gated, lanes are as many
+      as before. `shared-bricks` makes lanes of them too, of all bricks in a column: their products are
+      shifted and added to the column's sum, whichever unit they are in. What brings operands to bricks of
+      a neighbour is not in the synthesis table: energy and area are then lower bounds.
+    - Forward and dgrad pack lanes with channels tap by tap; wgrad with positions of the tile. Both of its
+      operands are read packed along that axis: whoever wrote them stored them in this form too, once.
+    - Array energy has three parts (docs/energy.md). Lanes pay for bit products really multiplied: idle
+      lanes and taps in the padding are gated. A column at work pays in each issue cycle for the partial
+      sum that all its N units pass on, filled or not, and for its accumulator, by its width. Units of
+      columns without an output pay leakage only: the synthesis table has no clock power of its own.
+    - The synthesis table has one row for all precisions: what a unit takes beside passing sums on is
+      shared evenly by its max_bits² bit products, so that a full array takes the published energy.
 """
 
 from __future__ import annotations
@@ -24,6 +32,7 @@ from bitsim.accelerators.seam import (
     ArrayPrices,
     Buffer,
     Datapath,
+    Logic,
     Orientation,
     Tile,
     TileCost,
@@ -36,16 +45,18 @@ from bitsim.analytical.cost import AnalyticalCost, unsaid
 from bitsim.errors import InputError
 from bitsim.hardware.schema import MachineConfig, Section, SizeBits, WidthOrError
 from bitsim.technology import logic
+from bitsim.technology.arithmetic import column_prices
 from bitsim.workload import FORWARD, Layer, Product, Widths
 
 NORMAL, SWAPPED = "normal", "swapped"
 
 
 class Precision(Section):
-    """Widths a unit fuses to: powers of two from min_bits to max_bits."""
+    """Widths a unit fuses to: powers of two from min_bits to max_bits, or whole bricks of min_bits."""
 
     min_bits: Annotated[int, Field(strict=True, ge=1, le=16)]
     max_bits: Annotated[int, Field(strict=True, ge=1, le=16)]
+    fusion: Literal["powers-of-two", "bricks", "shared-bricks"] = "powers-of-two"
     wider: Literal["passes", "error"] = "passes"
     float: WidthOrError = 16
 
@@ -82,6 +93,7 @@ class Accelerator(Seam):
         super().__init__(config)
         self.rows, self.cols = config.array.rows, config.array.cols
         self.max_bits, self.min_bits = config.precision.max_bits, config.precision.min_bits
+        self.fusion = config.precision.fusion
 
     def buffers(self) -> tuple[Buffer, ...]:
         access = self.config.buffer_access_bits
@@ -102,12 +114,16 @@ class Accelerator(Seam):
                     f"precision.wider: error refuses {bits} bits; allowed: up to {self.max_bits}, or passes"
                 )
             return self.max_bits, ceil_div(bits, self.max_bits)
-        return max(self.min_bits, 1 << (bits - 1).bit_length()), 1
+        if self.fusion == "powers-of-two":
+            return max(self.min_bits, _power_of_two(bits)), 1
+        return ceil_div(bits, self.min_bits) * self.min_bits, 1
 
     def lanes(self, datapath: Datapath) -> int:
-        """Products of one column in one cycle: rows x fusion lanes (ISCA 2018, Sec. III)."""
-        fused = (self.max_bits // datapath.input_unit_bits) * (self.max_bits // datapath.weight_unit_bits)
-        return self.rows * fused
+        """Products of one column in one cycle: rows x fusion lanes (ISCA 2018, Sec. III), or of shared bricks."""
+        input_bits, weight_bits = datapath.input_unit_bits, datapath.weight_unit_bits
+        if self.fusion == "shared-bricks":
+            return self.rows * self.max_bits**2 // (input_bits * weight_bits)
+        return self.rows * (self.max_bits // _power_of_two(input_bits)) * (self.max_bits // _power_of_two(weight_bits))
 
     def orientations(self, product: Product) -> tuple[Orientation, ...]:
         normal = {INPUT: "input_buffer", WEIGHT: "weight_buffer", OUTPUT: "output_buffer"}
@@ -161,14 +177,12 @@ class Accelerator(Seam):
 
     def tile_cost(self, product: Product, datapath: Datapath, orientation: Orientation, tile: Tile) -> TileCost:
         """Issue, drain and accesses of a tile (docs/microarchitecture.md, counts of one tile)."""
-        lanes, groups, taps = self.lanes(datapath), tile.groups, tile.taps
-        flattened = self._flattened(product)
-        if tile.writes_filter:
-            steps = ceil_div(tile.positions, lanes)
-        else:
-            steps = ceil_div(tile.channels * taps, lanes) if flattened else taps * ceil_div(tile.channels, lanes)
+        groups, taps = tile.groups, tile.taps
+        steps, flattened = self._steps(product, datapath, tile), self._flattened(product)
         column_dim, stream = self._columns(orientation, tile)
         column_groups = ceil_div(column_dim, self.cols)
+        sweeps = groups * stream * steps * datapath.passes
+        column_steps = sweeps * column_dim
         # Reads for each real (position, tap): the streamed operand once a column group, the other once a
         # product; once more for each slice of the other operand, since every pass reads its slices anew.
         products = groups * tile.outputs * tile.channels
@@ -184,15 +198,55 @@ class Accelerator(Seam):
             f"{held[WEIGHT]}_read_bits": weight_reads * widths[1] * datapath.input_slices,
             "bit_products": products * datapath.input_hw_bits * datapath.weight_hw_bits,
         }
-        per_tile = {"output_buffer_write_bits": tile.words(OUTPUT) * datapath.accumulator_bits}
+        per_tile = {
+            "output_buffer_write_bits": tile.words(OUTPUT) * datapath.accumulator_bits,
+            "column_steps": column_steps,
+            "accumulated_bits": column_steps * datapath.accumulator_bits,
+        }
         if orientation.name == SWAPPED and not tile.writes_filter:
             per_tile[f"{held[WEIGHT]}_read_bits"] = products * column_groups * widths[1] * datapath.input_slices
         return TileCost(
-            issue_cycles=groups * column_groups * stream * steps * datapath.passes,
+            issue_cycles=column_groups * sweeps,
             drain_cycles=self.drain_cycles,
             per_tile=per_tile,
             per_tap=per_tap,
             load_words={INPUT: groups * tile.positions * tile.channels * taps} if flattened else {},
+        )
+
+    def _steps(self, product: Product, datapath: Datapath, tile: Tile) -> Any:
+        """Issue steps of one output in one pass: its reduction in whole lanes."""
+        lanes = self.lanes(datapath)
+        if tile.writes_filter:
+            return ceil_div(tile.positions, lanes)
+        if self._flattened(product):
+            return ceil_div(tile.channels * tile.taps, lanes)
+        return tile.taps * ceil_div(tile.channels, lanes)
+
+    def array_loops(
+        self, product: Product, datapath: Datapath, orientation: Orientation, tile: Tile
+    ) -> tuple[tuple[str, int], ...]:
+        """The address counters of docs/microarchitecture.md; their product is the issue cycles of the tile."""
+        normal, steps = orientation.name == NORMAL, self._steps(product, datapath, tile)
+        column_dim, _ = self._columns(orientation, tile)
+        if tile.writes_filter:
+            columns, streamed = (
+                ("outputs", ("channels", tile.channels)) if normal else ("channels", ("outputs", tile.outputs))
+            )
+            reduction = [("taps", tile.taps), ("steps over positions", steps)]
+        else:
+            columns, streamed = (
+                ("outputs", ("positions", tile.positions)) if normal else ("positions", ("outputs", tile.outputs))
+            )
+            taps = tile.taps if tile.taps and not self._flattened(product) else 1
+            over = "channels and taps" if self._flattened(product) else "channels"
+            reduction = [("taps", taps), (f"steps over {over}", steps // taps)]
+        return (
+            ("groups", tile.groups),
+            (f"groups of {self.cols} {columns}", ceil_div(column_dim, self.cols)),
+            streamed,
+            *reduction,
+            ("input slices", datapath.input_slices),
+            ("weight slices", datapath.weight_slices),
         )
 
     def analytical_cost(self, layer: Layer, pass_name: str, samples: int, widths: Widths) -> AnalyticalCost:
@@ -201,6 +255,8 @@ class Accelerator(Seam):
         A convolution whose input needs no gradient reads the network's input, and runs as im2col.
         """
         faults = list(unsaid(layer))
+        if self.fusion != "powers-of-two":
+            faults.append(f"precision.fusion: {self.fusion} is not said by the model, allowed: powers-of-two")
         input_bits, weight_bits = (self._float(bits) for bits in (widths.activation_bits, widths.weight_bits))
         if max(input_bits, weight_bits) > self.max_bits:
             faults.append(
@@ -253,9 +309,23 @@ class Accelerator(Seam):
     def array_prices(self) -> ArrayPrices:
         unit = logic.unit_price(self.max_bits, self.min_bits)
         count = self.rows * self.cols
+        column = column_prices(self.max_bits, self.min_bits, self.rows)
         return ArrayPrices(
-            events=(UnitEvent("bit_products", unit.active_pj_per_cycle / self.max_bits**2, unit.source),),
+            events=(
+                UnitEvent("bit_products", column.bit_product_pj, unit.source),
+                UnitEvent("column_steps", column.step_pj, column.source),
+                UnitEvent("accumulated_bits", column.accumulated_bit_pj, column.source),
+            ),
             leakage_mw=unit.leakage_mw * count,
-            area_mm2=unit.area_mm2 * count,
             source=unit.source,
         )
+
+    def logic(self) -> tuple[Logic, ...]:
+        unit = logic.unit_price(self.max_bits, self.min_bits)
+        marks = ("lower bound: bricks shared without their wiring",) if self.fusion == "shared-bricks" else ()
+        return (Logic("fusion_unit", self.rows * self.cols, unit.area_mm2, unit.source, marks),)
+
+
+def _power_of_two(bits: int) -> int:
+    """The least power of two that is not below `bits`."""
+    return 1 << (bits - 1).bit_length()

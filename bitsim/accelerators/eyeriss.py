@@ -10,6 +10,7 @@ Assumptions (docs/microarchitecture.md, section 3, has all of them with reasons)
     - Register blocking (p outputs, q channels interleaved in a PE) is chosen here, for least cycles,
       then fewest words over the networks; a tile that accumulates onto another's outputs keeps it.
     - Three multicast networks run beside the PEs, beat by beat (row_stationary_beats.py).
+    - Words are moved whole, row by row in all three passes: a weight gradient reads what forward and dgrad read.
     - PEs multiply at one width. A MAC whose input is padding is gated; its cycle is not.
     - Sets of different groups (depthwise) may stand side by side where replicas are left over.
 """
@@ -40,6 +41,7 @@ from bitsim.accelerators.seam import (
     ArrayPrices,
     Buffer,
     Datapath,
+    Logic,
     Orientation,
     Tile,
     TileCost,
@@ -97,6 +99,7 @@ class Accelerator(Seam):
 
     config_model: ClassVar[type[MachineConfig]] = Config
     analytical_passes = (FORWARD,)
+    copied_for_wgrad = ()
     config: Config
 
     def __init__(self, config: Any) -> None:
@@ -147,6 +150,31 @@ class Accelerator(Seam):
     def tile_cost(self, product: Product, datapath: Datapath, orientation: Orientation, tile: Tile) -> TileCost:
         """Cycles, footprints and accesses of a tile, at the register blocking with the fewest cycles."""
         return self.cost_of(datapath, tile, self.chosen(datapath, tile, self.blockings(datapath, tile)))
+
+    def array_loops(
+        self, product: Product, datapath: Datapath, orientation: Orientation, tile: Tile
+    ) -> tuple[tuple[str, int], ...]:
+        """The order of docs/microarchitecture.md, section 3: down to columns over the array, then inside a PE.
+
+        Their product is the MAC cycles of a PE with whole blocks; the networks may take longer.
+        """
+        shape, block = shape_of(tile), self.chosen(datapath, tile, self.blockings(datapath, tile))
+        loops = (
+            ("pieces of the filter columns", block.cuts.pieces.blocks),
+            ("channel blocks", block.channels.blocks),
+            ("folds of the filter rows", block.cuts.filter_rows.blocks),
+            (f"blocks of {int(block.groups_beside)} groups beside", ceil_div(shape.groups, block.groups_beside)),
+            ("output blocks", block.outputs.blocks),
+            ("images", shape.images),
+            ("segments of the output rows", block.cuts.rows.blocks),
+            ("output columns", shape.output_cols),
+            ("channels in a PE", block.channels.size),
+            ("taps in a piece", block.cuts.pieces.size),
+            ("input slices", datapath.input_slices),
+            ("weight slices", datapath.weight_slices),
+            ("outputs in a PE", block.outputs.size),
+        )
+        return tuple((name, int(trips)) for name, trips in loops)
 
     def blockings(self, datapath: Datapath, tile: Tile) -> list[Blocking]:
         """Blockings a tile may run with: every split of vertical replicas, one or the most channels in a PE."""
@@ -268,6 +296,9 @@ class Accelerator(Seam):
                 UnitEvent("network_words", NETWORK_WORD_IN_MACS * unit.active_pj_per_cycle, "2 MACs a word, ISCA 2016"),
             ),
             leakage_mw=unit.leakage_mw * pes,
-            area_mm2=unit.area_mm2 * pes,
             source=unit.source,
         )
+
+    def logic(self) -> tuple[Logic, ...]:
+        unit = logic.unit_price(self.bits, self.bits)
+        return (Logic("mac_unit", self.rows * self.cols, unit.area_mm2, unit.source),)

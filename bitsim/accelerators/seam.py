@@ -89,6 +89,11 @@ class Datapath:
         """Passes a product takes: one for each pair of slices."""
         return self.input_slices * self.weight_slices
 
+    @property
+    def requantises(self) -> bool:
+        """Whether finished sums are stored at another width than the accumulator's."""
+        return self.output_bits != self.accumulator_bits
+
 
 @dataclass(frozen=True)
 class Tile:
@@ -164,12 +169,31 @@ class UnitEvent:
 
 @dataclass(frozen=True)
 class ArrayPrices:
-    """Prices of the array: its events, its leakage and area."""
+    """Prices of the array: its events and its leakage.
+
+    band: (least, most) times these prices that the true ones may be, where they are estimates.
+    """
 
     events: tuple[UnitEvent, ...]
     leakage_mw: float
+    source: str
+    band: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class Logic:
+    """Equal logic blocks of the array: how many, the area of one in mm2, and where that figure is from.
+
+    What the source already counts in (a unit's pipeline registers, its wiring) is not declared again;
+    registers that tiles are held in are a Buffer with register_file, priced with the other memories.
+    marks: what a reader of the figure must know, e.g. that it is an estimate.
+    """
+
+    name: str
+    count: int
     area_mm2: float
     source: str
+    marks: tuple[str, ...] = ()
 
 
 class Accelerator(ABC):
@@ -180,6 +204,9 @@ class Accelerator(ABC):
     analytical_passes: ClassVar[tuple[str, ...]] = ()
     # Whether a tile of r rows and c columns costs what one of c rows and r columns does: a search tries one of them.
     axes_alike: ClassVar[bool] = False
+    # Operands of a weight gradient that the passes before it must store twice: as forward and dgrad read them, and
+    # packed along the positions.  A machine that reads the same form in all passes says so: ().
+    copied_for_wgrad: ClassVar[tuple[str, ...]] = (INPUT, WEIGHT)
 
     def __init__(self, config: Any) -> None:
         self.config = config
@@ -191,6 +218,10 @@ class Accelerator(ABC):
     @abstractmethod
     def slices(self, bits: int) -> tuple[int, int]:
         """(unit bits, slices) an operand of `bits` bits runs at; InputError if the machine refuses it."""
+
+    def slices_of(self, role: str, bits: int) -> tuple[int, int]:
+        """`slices` of the operand in `role`: INPUT or WEIGHT, for machines that run the two differently."""
+        return self.slices(bits)
 
     @abstractmethod
     def orientations(self, product: Product) -> tuple[Orientation, ...]:
@@ -210,9 +241,22 @@ class Accelerator(ABC):
     def tile_cost(self, product: Product, datapath: Datapath, orientation: Orientation, tile: Tile) -> TileCost:
         """Cost of one tile (or of arrays of tiles)."""
 
+    def array_loops(
+        self, product: Product, datapath: Datapath, orientation: Orientation, tile: Tile
+    ) -> tuple[tuple[str, int], ...]:
+        """The loops the array runs inside one tile (of integers), for a reader: (name, trips), outermost first.
+
+        Blocks are taken at their full size.  Nothing is computed from them; a machine may say none.
+        """
+        return ()
+
     @abstractmethod
     def array_prices(self) -> ArrayPrices:
-        """Sourced prices of the array's events, leakage and area."""
+        """Sourced prices of the array's events and leakage."""
+
+    @abstractmethod
+    def logic(self) -> tuple[Logic, ...]:
+        """What the array consists of beside its buffers and registers, each kind of block once."""
 
     @property
     @abstractmethod
@@ -232,7 +276,7 @@ class Accelerator(ABC):
         """Widths, passes and accumulator of `product` on this machine (32 bits = float)."""
         is_float = FLOAT_BITS in (input_bits, weight_bits)
         raw = [self._float(bits) for bits in (input_bits, weight_bits)]
-        units = [self.slices(bits) for bits in raw]
+        units = [self.slices_of(role, bits) for role, bits in zip((INPUT, WEIGHT), raw, strict=True)]
         hw = [unit * count for unit, count in units]
         # What a sum needs follows from the values, not from the container they run in.
         required = required_accumulator_bits(raw[0], raw[1], product.reduction)
@@ -242,10 +286,7 @@ class Accelerator(ABC):
         if output_bits is None or config.outputs == "accumulator":
             output = accumulator
         else:
-            output = self._float(output_bits)
-            if config.storage.dram == "unit":
-                unit, count = self.slices(output)
-                output = unit * count
+            output = self.stored_bits(output_bits)
         return Datapath(
             *units[0],
             *units[1],
@@ -256,6 +297,14 @@ class Accelerator(ABC):
             dram_bits=(hw[0], hw[1]) if config.storage.dram == "unit" else (raw[0], raw[1]),
             buffer_bits=(hw[0], hw[1]) if config.storage.buffers == "unit" else (raw[0], raw[1]),
         )
+
+    def stored_bits(self, bits: int) -> int:
+        """Width in DRAM of an operand word of `bits` bits (32 = float)."""
+        bits = self._float(bits)
+        if self.config.storage.dram == "raw":
+            return bits
+        unit, count = self.slices(bits)
+        return unit * count
 
     def _float(self, bits: int) -> int:
         if bits != FLOAT_BITS:

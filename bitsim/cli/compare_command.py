@@ -21,8 +21,12 @@ from bitsim.cli.options import (
     Settings,
     Timing,
     TraceArgument,
+    open_all,
+    parse_iterations,
     simulate_all,
+    simulate_machines,
 )
+from bitsim.errors import InputError
 
 DEMO_TRACE = "resnet20_digits_pfq"
 DEMO_MACHINES = ("bitfusion_16x32_192b", "eyeriss_12x14_108k_500mhz")
@@ -33,8 +37,16 @@ def compare(
     hw: Machines,
     baseline: Annotated[str | None, typer.Option(help="Machine the ratios are to (default: the first).")] = None,
     iso: Annotated[
-        Literal["none"], typer.Option(help="Resize machines to equal means; none compares them as given.")
+        Literal["none", "array", "core-area", "chip-area", "memory", "buffers"],
+        typer.Option(help="Resize the others to the baseline; none compares them as given."),
     ] = "none",
+    grow: Annotated[
+        Literal["cols", "rows", "both"] | None,
+        typer.Option(help="What of an array changes for an equal area (default: both)."),
+    ] = None,
+    save_resized: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write the resized machine files; new or empty.")
+    ] = None,
     objective: Objective = "cycles",
     passes: Passes = "forward,dgrad,wgrad",
     iterations: Iterations = None,
@@ -47,18 +59,35 @@ def compare(
 ) -> None:
     """TRACE on several machines side by side: time, energy by component, utilisation, bounds, ratios."""
     from bitsim import __version__
+    from bitsim.iso import BOTH, CHIP_AREA, CORE_AREA, resize
     from bitsim.report import folder
     from bitsim.report.compare_text import print_comparison
+    from bitsim.report.machine_files import OPTION, write_resized
+    from bitsim.simulation.compare import check_machines
     from bitsim.simulation.compare import compare as compare_results
 
     if out is not None:
         folder.check_writable(out)
+    if save_resized is not None:
+        if iso == "none":
+            raise InputError(f"{OPTION} {save_resized}: --iso none resizes nothing, allowed: with another --iso")
+        folder.check_writable(save_resized, OPTION)
+    if grow is not None and iso not in (CORE_AREA, CHIP_AREA):
+        raise InputError(f"--grow {grow}: --iso {iso} grows no array, allowed: with --iso {CORE_AREA} or {CHIP_AREA}")
+    span = parse_iterations(iterations)
+    opened, machines = open_all(trace, hw, set_)
+    names = dict(zip(hw, (m.name for m in machines), strict=True))
+    base = names.get(baseline, baseline) if baseline else None
+    check_machines(list(names.values()), base)
+    resized = resize(machines, iso, base, grow or BOTH) if iso != "none" else ()
     choices = {"objective": objective, "samples": samples, "timing": timing, "overlap": overlap}
-    results = simulate_all(trace, hw, set_, iterations, passes, **choices)
-    names = dict(zip(hw, (r.machine.name for r in results), strict=True))
-    comparison = compare_results(results, names.get(baseline, baseline) if baseline else None)
+    results = simulate_machines(opened, [r.machine for r in resized] or machines, span, passes, **choices)
+    comparison = compare_results(results, base, resized)
     if out is not None:
-        folder.write_folder(out, results)
+        folder.write_folder(out, results, about=comparison.about())
+    if save_resized is not None:
+        for path in write_resized(save_resized, resized, comparison.baseline.machine.name):
+            print(f"written: {path}", file=sys.stderr)
     if format_ == "json":
         sys.stdout.write(json.dumps({"bitsim": __version__} | comparison.document(), indent=1) + "\n")
     elif format_ == "csv":
@@ -74,18 +103,26 @@ def demo(
         "bitsim_demo"
     ),
 ) -> None:
-    """A recorded training run on the bit-flexible array and on the integer machine: table and picture."""
+    """A recorded training run on the bit-flexible array and on the integer machine: table, picture and report."""
     from rich.console import Console
 
     from bitsim.report import folder
     from bitsim.report.compare_text import print_comparison
-    from bitsim.report.picture import training_picture
+    from bitsim.report.html import PAGE, write_report
+    from bitsim.report.picture import paper_style, save_figure
+    from bitsim.report.plots.stages import stages_figure
+    from bitsim.report.result_folder import read_folder
     from bitsim.simulation.compare import compare as compare_results
 
     folder.check_writable(out)
     results = simulate_all(DEMO_TRACE, list(DEMO_MACHINES), None, None, "forward,dgrad,wgrad")
     console = Console()
-    print_comparison(compare_results(results), console, layers=False)
-    folder.write_folder(out, results)
-    training_picture(results, out / "training.png")
-    console.print(f"\npicture: {out / 'training.png'}   rows: {out / 'rows.parquet'}", highlight=False, soft_wrap=True)
+    comparison = compare_results(results)
+    print_comparison(comparison, console, layers=False)
+    folder.write_folder(out, results, about=comparison.about())
+    written = read_folder(out)
+    with paper_style():
+        save_figure(stages_figure([written]), out / "training.png")
+    write_report(written, out / PAGE)
+    for what, file in (("picture", "training.png"), ("report", PAGE), ("rows", "rows.parquet")):
+        console.print(f"{what}: {out / file}", highlight=False, soft_wrap=True)

@@ -1,14 +1,19 @@
-"""bitsim hw list|show|check."""
+"""bitsim hw list|show|check|area."""
 
 from __future__ import annotations
 
-from typing import Annotated
+import sys
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bitsim.cli.options import Settings, parse_overrides
+from bitsim.cli.options import Format, Settings, load_all, parse_overrides
+from bitsim.errors import InputError
 
-app = typer.Typer(help="List, show and check machine files.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from bitsim.area import Area
+
+app = typer.Typer(help="List, show, check and measure machine files.", no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(help="Machine file, or the name of a shipped one.")]
 
@@ -23,7 +28,7 @@ def list_() -> None:
         machine = load_hardware(name)
         config = machine.accelerator.config
         typer.echo(
-            f"{name:32} {config.accelerator}, {config.array.rows}x{config.array.cols}, {config.clock / 10**6} MHz"
+            f"{name:36} {config.accelerator}, {config.array.rows}x{config.array.cols}, {config.clock / 10**6} MHz"
         )
 
 
@@ -55,6 +60,8 @@ def show(hw: Name, set_: Settings = None) -> None:
             )
         )
     console.print(key_values("derived", derived))
+    each = [(name, f"{prices.price_pj(name):.4g}") for name in prices.priced_counters]
+    console.print(key_values("prices, pJ each", each))
     console.print(key_values("sources of prices", prices.sources().items()))
 
 
@@ -67,6 +74,35 @@ def check(hw: Name, set_: Settings = None) -> None:
     machine = load_hardware(hw, parse_overrides(set_ or [], [hw])[hw])
     PriceList(machine)
     typer.echo(f"{machine.source.path}: sound: {machine.accelerator.config.accelerator}")
+
+
+@app.command()
+def area(
+    hw: Annotated[list[str], typer.Argument(help="Machine files, or names of shipped ones.")],
+    set_: Settings = None,
+    format_: Format = "table",
+) -> None:
+    """Area of machines, part by part, with where each figure comes from; core (the array) and chip."""
+    from bitsim.area import area_of
+    from bitsim.report import area_text
+
+    areas: list[Area] = []
+    faults: list[str] = []
+    for machine in load_all(hw, set_):
+        try:
+            areas.append(area_of(machine))
+        except InputError as error:
+            faults += error.faults
+    if faults:
+        raise InputError(faults)
+    if format_ == "json":
+        area_text.write_json(areas, sys.stdout)
+    elif format_ == "csv":
+        area_text.write_csv(areas, sys.stdout)
+    else:
+        from rich.console import Console
+
+        area_text.print_areas(areas, Console())
 
 
 def _flat(content: dict, prefix: str = "") -> list[tuple[str, object]]:

@@ -12,7 +12,16 @@ from typing import NoReturn
 
 import typer
 
-from bitsim.cli import compare_command, hw_commands, reproduce_command, run_command, trace_commands
+from bitsim.cli import (
+    compare_command,
+    explain_command,
+    hw_commands,
+    plot_command,
+    report_command,
+    reproduce_command,
+    run_command,
+    trace_commands,
+)
 from bitsim.errors import InputError
 
 BAD_INPUT, INTERNAL_ERROR, INTERRUPTED = 2, 3, 130
@@ -29,6 +38,9 @@ app = typer.Typer(
 app.command("demo")(compare_command.demo)
 app.command("run")(run_command.run)
 app.command("compare")(compare_command.compare)
+app.command("explain")(explain_command.explain)
+app.command("report")(report_command.report)
+app.command("plot")(plot_command.plot)
 app.add_typer(trace_commands.app, name="trace")
 app.add_typer(hw_commands.app, name="hw")
 app.add_typer(reproduce_command.app, name="reproduce")

@@ -22,7 +22,7 @@ Machines = Annotated[
     list[str], typer.Option("--hw", help="Machine file, or the name of a shipped one; may be repeated.")
 ]
 Objective = Annotated[Literal["cycles", "energy", "edp"], typer.Option(help="What each mapping minimises.")]
-Passes = Annotated[str, typer.Option(help="Training products, separated by commas.")]
+Passes = Annotated[str, typer.Option(help="Training products, separated by commas; also: update, elementwise.")]
 Iterations = Annotated[str | None, typer.Option(metavar="A:B", help="Half-open range of iterations.")]
 Settings = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key.")]
 Format = Annotated[Literal["table", "csv", "json"], typer.Option("--format", help="Output on stdout.")]
@@ -102,11 +102,9 @@ def parse_iterations(text: str | None) -> tuple[int, int] | None:
     return int(match[1]), int(match[2])
 
 
-def open_all(trace: str, hw: list[str], settings: list[str] | None) -> tuple[Trace, list[Machine]]:
-    """Open a trace and load machines; faults of all are raised together."""
+def load_all(hw: list[str], settings: list[str] | None) -> list[Machine]:
+    """Load machines with their overrides; faults of all are raised together."""
     from bitsim.accelerators.registry import load_hardware
-    from bitsim.cli.progress import table_progress
-    from bitsim.trace import open_trace
 
     overrides = parse_overrides(settings or [], hw)
     faults: list[str] = []
@@ -116,6 +114,22 @@ def open_all(trace: str, hw: list[str], settings: list[str] | None) -> tuple[Tra
             machines.append(load_hardware(name, overrides[name]))
         except InputError as error:
             faults += error.faults
+    if faults:
+        raise InputError(list(dict.fromkeys(faults)))
+    return machines
+
+
+def open_all(trace: str, hw: list[str], settings: list[str] | None) -> tuple[Trace, list[Machine]]:
+    """Open a trace and load machines; faults of all are raised together."""
+    from bitsim.cli.progress import table_progress
+    from bitsim.trace import open_trace
+
+    faults: list[str] = []
+    machines: list[Machine] = []
+    try:
+        machines = load_all(hw, settings)
+    except InputError as error:
+        faults += error.faults
     try:
         opened = open_trace(trace, table_progress())
     except InputError as error:
@@ -139,12 +153,19 @@ def simulate_all(
     **choices: str,
 ) -> list[Result]:
     """Simulate `trace` on every machine; faults of the trace and of all machines are raised together."""
-    from bitsim.simulation.run import simulate
-
     span = parse_iterations(iterations)
     opened, machines = open_all(trace, hw, settings)
+    return simulate_machines(opened, machines, span, passes, **choices)
+
+
+def simulate_machines(
+    trace: Trace, machines: list[Machine], span: tuple[int, int] | None, passes: str, **choices: str
+) -> list[Result]:
+    """Simulate `trace` on machines that are loaded; what a reader of their prices must know goes to stderr."""
+    from bitsim.simulation.run import simulate
+
     chosen = parse_passes(passes)
-    results = [simulate(opened, machine, passes=chosen, iterations=span, **choices) for machine in machines]
+    results = [simulate(trace, machine, passes=chosen, iterations=span, **choices) for machine in machines]
     for result in results:
         for note in result.prices.notes():
             print(f"note: {note}", file=sys.stderr)

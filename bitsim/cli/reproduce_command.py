@@ -84,3 +84,43 @@ def eyeriss(layers: LayersFile = None, markdown: MarkdownPage = None) -> None:
         text.write_section(console, markdown, "eyeriss", "Eyeriss (256 PEs, and the chip of JSSC 2017)")
     if missed:
         raise typer.Exit(MISSED)
+
+
+@app.command()
+def fractrain(
+    layers: LayersFile = None,
+    markdown: MarkdownPage = None,
+    scaled: Annotated[bool, typer.Option("--scaled", help="Also fit two factors, on ResNet-38 alone.")] = False,
+) -> None:
+    """FracTrain (NeurIPS 2020): cost of an iteration apart from convergence, as a band over what was not published."""
+    from bitsim.report import fractrain_text as text
+    from bitsim.report.reproduce_text import page_console, print_held, write_section
+    from bitsim.reproduce import fractrain as published
+    from bitsim.reproduce import fractrain_costs as costs
+    from bitsim.reproduce.fractrain_original import original_ratios
+    from bitsim.reproduce.fractrain_scaled import scaled as fitted
+
+    _check_page("fractrain", layers, markdown)
+    console = page_console(markdown)
+    listed = published.rows(layers)
+    missed = published.differences(listed)
+    exact = len(listed) - len({difference.row for difference in missed})
+    factors = fitted(listed) if scaled else None
+    text.print_published(console, listed)
+    text.print_savings(console, listed)
+    if layers is None:
+        missed += published.network_differences()
+        for network in costs.NETWORKS:
+            missed += costs.cost_differences(network)
+            ratios, stages = costs.dynamic_ratios(network), costs.stage_ratios(network)
+            text.print_ratios(console, network, costs.static_cost(network), ratios)
+            text.print_original(console, network, original_ratios(network))
+            text.print_stages(console, network, stages)
+            text.print_claims(console, network, ratios[0], stages[-1])
+    if factors is not None:
+        text.print_scaled(console, factors)
+    print_held(console, missed, f"{exact} of {len(listed)} rows exact")
+    if markdown is not None:
+        write_section(console, markdown, "fractrain", "FracTrain (NeurIPS 2020)")
+    if missed:
+        raise typer.Exit(MISSED)

@@ -144,6 +144,25 @@ class Microarchitecture(Section):
     unit_pipeline_cycles: Annotated[int, Field(strict=True, ge=0, le=64)] = 0
 
 
+class Vector(Section):
+    """The vector unit at the output buffer: width of the scale that a sum is multiplied by to requantise it."""
+
+    scale_bits: Annotated[int, Field(strict=True, ge=1, le=32)] = 16
+
+
+class Update(Section):
+    """Widths kept for each weight beside the copy that products read: its master copy, each state of the optimiser."""
+
+    master_bits: Annotated[int, Field(strict=True, ge=1, le=64)] = 32
+    state_bits: Annotated[int, Field(strict=True, ge=1, le=64)] = 32
+
+
+class Elementwise(Section):
+    """What stands between products: convolutions to one residual addition (0: none)."""
+
+    convolutions_per_residual: Annotated[int, Field(strict=True, ge=0, le=1024)] = 2
+
+
 class MachineConfig(Section):
     """Keys of every machine file."""
 
@@ -156,5 +175,8 @@ class MachineConfig(Section):
     technology: Technology
     accumulator: Accumulator = Accumulator()
     microarchitecture: Microarchitecture = Microarchitecture()
+    vector: Vector = Vector()
+    update: Update = Update()
+    elementwise: Elementwise = Elementwise()
     outputs: Literal["trace", "accumulator"] = "trace"
     dgrad: Literal["phases", "zero-inserted"] = "phases"

@@ -113,7 +113,7 @@ def cut_all(sizes, tilings, halo, halo_first):  # type: ignore[no-untyped-def]
     for k in range(tilings.shape[0]):
         for d in range(DIMENSIONS):
             runs = 0
-            if d == ROWS or d == COLS:
+            if d in (ROWS, COLS):
                 runs = halo_first[k, d - ROWS, 1] - halo_first[k, d - ROWS, 0]
             most = max(most, runs + 3)
     pieces = np.zeros((tilings.shape[0], DIMENSIONS, most, 5), np.int64)
@@ -121,7 +121,7 @@ def cut_all(sizes, tilings, halo, halo_first):  # type: ignore[no-untyped-def]
     for k in range(tilings.shape[0]):
         for d in range(DIMENSIONS):
             first, last = 0, 0
-            if d == ROWS or d == COLS:
+            if d in (ROWS, COLS):
                 first, last = halo_first[k, d - ROWS, 0], halo_first[k, d - ROWS, 1]
             counts[k, d] = cut_dimension(sizes[d], tilings[k, d], halo, first, last, pieces[k, d])
     return pieces, counts
@@ -188,12 +188,13 @@ def rows_of(counts, chosen):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def lower_one(pieces, counts, order, base, costs, touched, spilled, computes, rows, runs, sums):  # type: ignore[no-untyped-def]
+def lower_one(pieces, counts, order, base, costs, touched, spilled, computes, widths, rows, moved_bits, runs, sums):  # type: ignore[no-untyped-def]
     """Write the tile program of one mapping.
 
     pieces (6, most, 5) and counts (6,): of its tiling; order: (6,) dimensions, outermost first; base: number of its
     first shape in costs, (N, 13); touched: (3, 6) bool, dimensions the input, weight and output depend on.
-    rows: (R, 7), runs: (6, most) and sums: (9,) are written; returns the depth of the nest.
+    widths: (4,) bits of a word of input, weight, partial sum and stored output in DRAM.
+    rows: (R, 7), moved_bits: (R, 4) as of mapping.program.Execution, runs: (6, most) and sums: (9,) are written; returns the depth of the nest.
     """
     level_of = np.zeros(DIMENSIONS, np.int64)  # dimension of each level
     depth = 0
@@ -247,11 +248,13 @@ def lower_one(pieces, counts, order, base, costs, touched, spilled, computes, ro
             rows[r, i] = 0
         if moved[0]:
             rows[r, INPUT_BEATS] = cost[BEATS_IN]
+            moved_bits[r, 0] = cost[INPUT_WORDS] * widths[0]
             flags |= LOAD_INPUT if cost[INPUT_WORDS] > 0 else 0
             sums[LOADED_INPUT] += tiles * cost[INPUT_WORDS]
             sums[WRITTEN_INPUT] += tiles * cost[INPUT_WRITTEN]
         if moved[1]:
             rows[r, WEIGHT_BEATS] = cost[BEATS_WEIGHT]
+            moved_bits[r, 1] = cost[WEIGHT_WORDS] * widths[1]
             flags |= LOAD_WEIGHT if cost[WEIGHT_WORDS] > 0 else 0
             sums[LOADED_WEIGHT] += tiles * cost[WEIGHT_WORDS]
             sums[WRITTEN_WEIGHT] += tiles * cost[WEIGHT_WRITTEN]
@@ -259,10 +262,12 @@ def lower_one(pieces, counts, order, base, costs, touched, spilled, computes, ro
             flags |= NEW_OUTPUT
         if psum_in:
             rows[r, PSUM_BEATS] = cost[BEATS_PSUM]
+            moved_bits[r, 2] = cost[OUTPUT_WORDS] * widths[2]
             sums[LOADED_PSUM] += tiles * cost[OUTPUT_WORDS]
         if will_move:
             flags |= STORE
             rows[r, STORE_BEATS] = cost[BEATS_STORED] if last else cost[BEATS_SPILLED]
+            moved_bits[r, 3] = cost[OUTPUT_WORDS] * (widths[3] if last else widths[2])
             sums[STORED_ALL] += tiles * cost[OUTPUT_WORDS]
             sums[STORED_LAST] += tiles * cost[OUTPUT_WORDS] if last else 0
         sums[ACCUMULATED] += tiles * cost[OUTPUT_WORDS] if accumulates else 0
@@ -283,14 +288,15 @@ def lower_one(pieces, counts, order, base, costs, touched, spilled, computes, ro
 
 
 @compiled
-def lower_all(pieces, counts, shape_starts, costs, chosen, orders, row_starts, touched, spilled, computes):  # type: ignore[no-untyped-def]
+def lower_all(pieces, counts, shape_starts, costs, chosen, orders, row_starts, touched, spilled, computes, widths):  # type: ignore[no-untyped-def]
     """Tile programs of the chosen mappings.
 
     chosen: (C,) tiling and orders: (C, 6) order of each; the rest as lower_one.
-    Returns rows of all (row_starts[C], 7), runs (C, 6, most), depths (C,) and sums (C, 9).
+    Returns rows and moved bits of all (row_starts[C], 7 and 4), runs (C, 6, most), depths (C,) and sums (C, 9).
     """
     number = chosen.shape[0]
     rows = np.empty((row_starts[number], COLUMNS), np.int64)
+    moved_bits = np.zeros((row_starts[number], 4), np.int64)
     runs = np.zeros((number, DIMENSIONS, pieces.shape[2]), np.int64)
     depths = np.zeros(number, np.int64)
     sums = np.zeros((number, SUMS), np.int64)
@@ -298,9 +304,21 @@ def lower_all(pieces, counts, shape_starts, costs, chosen, orders, row_starts, t
         k = chosen[c]
         part = rows[row_starts[c] : row_starts[c + 1]]
         depths[c] = lower_one(
-            pieces[k], counts[k], orders[c], shape_starts[k], costs, touched, spilled, computes, part, runs[c], sums[c]
+            pieces[k],
+            counts[k],
+            orders[c],
+            shape_starts[k],
+            costs,
+            touched,
+            spilled,
+            computes,
+            widths,
+            part,
+            moved_bits[row_starts[c] : row_starts[c + 1]],
+            runs[c],
+            sums[c],
         )
-    return rows, runs, depths, sums
+    return rows, moved_bits, runs, depths, sums
 
 
 @compiled

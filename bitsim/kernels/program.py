@@ -6,6 +6,7 @@ Nest: its loops, and the few different tiles they run.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -49,24 +50,35 @@ class Nest:
         return counts
 
     @property
+    def length(self) -> int:
+        """Tiles of the program."""
+        return math.prod(self.runs.sum(axis=1).tolist())
+
+    def row_numbers(self, first: int, last: int) -> np.ndarray:
+        """(last - first,) int64: the row of the table that each of the tiles [first, last) is."""
+        left, numbers, weight = np.arange(first, last), np.zeros(last - first, np.int64), 1
+        for runs in self.runs[::-1]:
+            ends = np.cumsum(runs[runs > 0])
+            left, iteration = np.divmod(left, ends[-1])
+            numbers += weight * np.searchsorted(ends, iteration, side="right")
+            weight *= len(ends)
+        return numbers
+
+    @property
     def tiles(self) -> np.ndarray:
         """(T, 7) int64, the flat program.  InputError if it is too long to lay out."""
-        total = int(np.prod(self.runs.sum(axis=1), dtype=np.float64))
+        total = self.length
         if total > MOST_FLAT_TILES:
             raise InputError(
                 f"timing: this engine lays out every tile, {total} here, allowed {MOST_FLAT_TILES}; "
                 "collapsed takes any number"
             )
-        ids = np.zeros(1, np.int64)
-        for runs in self.runs:
-            kinds = np.repeat(np.arange(np.count_nonzero(runs)), runs[runs > 0])
-            ids = (ids[:, None] * np.count_nonzero(runs) + kinds).ravel()
-        return self.rows[ids]
+        return self.rows[self.row_numbers(0, total)]
 
 
 @dataclass(frozen=True)
 class Programs:
-    """Many nests in one table: rows of nest c are rows[row_starts[c] : row_starts[c + 1]], runs[c, : depths[c]] its loops."""
+    """Many nests in one table: nest c has rows[row_starts[c] : row_starts[c + 1]] and loops runs[c, : depths[c]]."""
 
     rows: np.ndarray
     row_starts: np.ndarray

@@ -90,7 +90,7 @@ def before(first, second, key):  # type: ignore[no-untyped-def]
 
 @compiled
 def keep(keys, names, count, first, second, name):  # type: ignore[no-untyped-def]
-    """Insert into a sorted list of the least (first, second); returns the new length.  keys: (most, 2), names: (most,)."""
+    """Insert into a sorted list of the least (first, second), keys (most, 2), names (most,); its new length."""
     most = names.shape[0]
     if count == most and not before(first, second, keys[most - 1]):
         return count

@@ -129,10 +129,11 @@ def _is_exact(cost: TileCost, tiles: np.ndarray, costs: np.ndarray, datapath: Da
 
 @dataclass(frozen=True)
 class Lowered:
-    """Tile programs of chosen mappings, and counters {name: (C,)}."""
+    """Tile programs of chosen mappings, counters {name: (C,)}, and moved_bits of Execution for every row."""
 
     programs: Programs
     counters: dict[str, np.ndarray]
+    moved_bits: np.ndarray
 
 
 def lower(
@@ -148,7 +149,7 @@ def lower(
     spilled = accelerator.config.outputs == "accumulator"
     computes = product.taps > 0
     row_starts = lowering.rows_of(found.counts, chosen)
-    rows, runs, depths, sums = lowering.lower_all(
+    rows, moved, runs, depths, sums = lowering.lower_all(
         found.pieces,
         found.counts,
         found.starts,
@@ -159,6 +160,7 @@ def lower(
         touched_table(product.writes_filter),
         spilled,
         computes,
+        np.array([*datapath.dram_bits, datapath.accumulator_bits, datapath.output_bits]),
     )
     words = dict(enumerate(sums.T))
     dram, buffer, psum = datapath.dram_bits, datapath.buffer_bits, datapath.accumulator_bits
@@ -179,4 +181,4 @@ def lower(
         (f"{held[OUTPUT]}_write_bits", words[lowering.LOADED_PSUM] * psum),
     ):
         counters[name] = counters[name] + counted if name in counters else counted
-    return Lowered(Programs(rows, row_starts, runs, depths), counters)
+    return Lowered(Programs(rows, row_starts, runs, depths), counters, moved)

@@ -131,7 +131,7 @@ def spots_of(batch: int, rows: Axis, cols: Axis, axes_alike: bool) -> Spots:
 
 
 def _undominated(spots: Spots) -> np.ndarray:
-    """(count,) bool: spots that no other replaces: as few tiles, as little halo, as small footprints, one of them less."""
+    """(count,) bool: spots that no other replaces: tiles, halo and footprints as small, one smaller."""
     pixels = spots.table[:, 0] * spots.input_rows * spots.input_cols
     marks = np.stack((*spots.ranked.T, spots.table.prod(axis=1), pixels), axis=1)
     marks, first = np.unique(marks, axis=0, return_index=True)

@@ -42,10 +42,14 @@ MOST_ROWS = 2_000_000
 
 @dataclass(frozen=True)
 class Execution:
-    """A tile program and its counters {name: count}; bits where the name says so."""
+    """A tile program and its counters {name: count}; bits where the name says so.
+
+    moved_bits: (R, 4) int64, what each tile of `nest.rows` moves: input, weight and partial sums in, outputs out.
+    """
 
     nest: Nest
     counters: dict[str, int]
+    moved_bits: np.ndarray
 
     @property
     def tiles(self) -> np.ndarray:
@@ -83,7 +87,7 @@ def execute(
     rate: Fraction,
 ) -> Execution:
     """Lower `mapping` to its tile program for a port of `rate` bits a cycle, and count everything it does."""
-    nest = _walk(product, mapping)
+    nest = walk(product, mapping)
     shape, counts = nest.shape, nest.counts
     cost = accelerator.tile_cost(product, datapath, orientation, shape)
     role_dims = touches(product.writes_filter)
@@ -106,10 +110,9 @@ def execute(
 
     total = mapping.tiles(product)
     rows = np.zeros((len(counts), COLUMNS), np.int64)
-    rows[:, INPUT_BEATS] = beats(bits[INPUT], rate, total)
-    rows[:, WEIGHT_BEATS] = beats(bits[WEIGHT], rate, total)
-    rows[:, PSUM_BEATS] = beats(psum_bits, rate, total)
-    rows[:, STORE_BEATS] = beats(store_bits, rate, total)
+    moved_bits = np.stack((bits[INPUT], bits[WEIGHT], psum_bits, store_bits), axis=1)
+    for column, moved in zip((INPUT_BEATS, WEIGHT_BEATS, PSUM_BEATS, STORE_BEATS), moved_bits.T, strict=True):
+        rows[:, column] = beats(moved, rate, total)
     accumulates = (~(new_output & first_visit) | psum_in) & computes
     rows[:, ISSUE] = cost.issue_cycles
     if cost.accumulating_issue_cycles is not None:
@@ -147,7 +150,7 @@ def execute(
     count(f"{held}_read_bits", visited, accumulates)  # read-modify-write
     count(f"{held}_read_bits", visited, ends_visit & computes)
     count(f"{held}_write_bits", visited, psum_in)
-    return Execution(Nest(rows, nest.runs), counters)
+    return Execution(Nest(rows, nest.runs), counters, moved_bits)
 
 
 def exact_sum(values: Any, counts: np.ndarray) -> int:
@@ -160,7 +163,7 @@ def exact_sum(values: Any, counts: np.ndarray) -> int:
 
 
 @dataclass(frozen=True)
-class _Walk:
+class Walk:
     """The loops of a mapping that run more than once, and one tile for each combination of their runs.
 
     levels: dimension of each level, outermost first.  index: {dimension: (R,) its loop index}.
@@ -210,7 +213,7 @@ class _Walk:
         return first, last
 
 
-def _walk(product: Product, mapping: Mapping) -> _Walk:
+def walk(product: Product, mapping: Mapping) -> Walk:
     """Split every loop into runs of equal tiles; the first and the last iteration stand alone.
 
     Raises MappingError if the tiles differ too much to be listed.
@@ -247,4 +250,4 @@ def _walk(product: Product, mapping: Mapping) -> _Walk:
         writes_filter=product.writes_filter,
     )
     real = halo["rows"][1][index["rows"]] * halo["cols"][1][index["cols"]]
-    return _Walk(levels, trips, runs, index, shape, own["batch"] * real)
+    return Walk(levels, trips, runs, index, shape, own["batch"] * real)

@@ -102,7 +102,7 @@ class Ranking:
         self.issue_of_full = _issue_of_full(product, every, cost, spilled)
 
     def best_tilings(self, fits: np.ndarray) -> np.ndarray:
-        """Numbers of the tilings that lead among those that fit, (S, I); edges are charged their share of a full tile."""
+        """Numbers of the tilings that lead among those that fit, (S, I); edges charged by their share."""
         tables = self._tables
         return np.asarray(
             kernels.best_tilings(

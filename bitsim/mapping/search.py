@@ -49,10 +49,20 @@ class Timed:
 
 
 @dataclass(frozen=True)
+class Contender:
+    """A mapping that was timed, with what it was judged by.  value: what the objective minimises."""
+
+    timed: Timed
+    value: float
+    energy_pj: float
+
+
+@dataclass(frozen=True)
 class Shortlist:
     """Mappings of one orientation, timed.
 
-    table: (C, 6) tile sizes; orders: (C,) numbers in ORDERS; classes: (C, 7) cycles; counters: {name: (C,)}.
+    table: (C, 6) tile sizes; orders: (C,) numbers in ORDERS; classes: (C, 7) cycles; counters: {name: (C,)};
+    moved_bits: of Execution, a row for each of programs.rows.
     """
 
     orientation: Orientation
@@ -61,13 +71,16 @@ class Shortlist:
     programs: Programs
     classes: np.ndarray
     counters: dict[str, np.ndarray]
+    moved_bits: np.ndarray
 
     def timed(self, c: int) -> Timed:
         """One of them as a record."""
         nest = self.programs.nest(c)
         # Copies, so that the whole list is not kept alive.
         execution = Execution(
-            Nest(nest.rows.copy(), nest.runs.copy()), {name: int(values[c]) for name, values in self.counters.items()}
+            Nest(nest.rows.copy(), nest.runs.copy()),
+            {name: int(values[c]) for name, values in self.counters.items()},
+            self.moved_bits[self.programs.row_starts[c] : self.programs.row_starts[c + 1]].copy(),
         )
         mapping = Mapping(self.orientation.name, tuple(self.table[c].tolist()), ORDERS[self.orders[c]])
         classes = dict(zip(CLASSES, self.classes[c].tolist(), strict=True))
@@ -87,11 +100,37 @@ def search(
 
     Raises MappingError naming the buffer and its least size if nothing fits.
     """
+    found = shortlists_of_parts(product, accelerator, datapath, rate, port, timer)
+    return tuple(choose(listed, score) for _, listed in found)
+
+
+def contenders(
+    product: Product,
+    accelerator: Accelerator,
+    datapath: Datapath,
+    rate: Fraction,
+    port: PortTiming,
+    timer: Timer,
+    score: Score,
+) -> tuple[tuple[Product, list[Contender]], ...]:
+    """Every mapping of `product` that was timed, the chosen one first; of each part where its kernel had to be split.
+
+    Raises MappingError naming the buffer and its least size if nothing fits.
+    """
+    return tuple(
+        (part, ranked(listed, score))
+        for part, listed in shortlists_of_parts(product, accelerator, datapath, rate, port, timer)
+    )
+
+
+def shortlists_of_parts(
+    product: Product, accelerator: Accelerator, datapath: Datapath, rate: Fraction, port: PortTiming, timer: Timer
+) -> list[tuple[Product, tuple[Shortlist, ...]]]:
+    """Shortlists of `product`, of each part where its kernel had to be split."""
     smallest = MappingError(())
     for parts in itertools.chain([(product,)], product.kernel_parts() if product.writes_filter else ()):
         try:
-            lists = [shortlists(part, accelerator, datapath, rate, port, timer) for part in parts]
-            return tuple(choose(found, score) for found in lists)
+            return [(part, shortlists(part, accelerator, datapath, rate, port, timer)) for part in parts]
         except MappingError as error:
             smallest = error  # parts only get smaller: what the last of them needs is the least
     raise smallest
@@ -116,16 +155,23 @@ def shortlists(
 
 def choose(found: tuple[Shortlist, ...], score: Score) -> Timed:
     """The least energy among the mappings within NEAR of the best score."""
-    scores = [score(one.classes.sum(axis=1), one.counters) for one in found]
-    near = min(value.min() for value, _ in scores) * (1 + NEAR)
-    best = []
-    for one, (value, energy) in enumerate(scores):
-        among = np.flatnonzero(value <= near)
-        if len(among):
-            c = among[np.lexsort((value[among], energy[among]))[0]]
-            best.append((energy[c], value[c], one, int(c)))
-    _, _, one, c = min(best)
+    one, c, _, _ = _in_order(found, score)[0]
     return found[one].timed(c)
+
+
+def ranked(found: tuple[Shortlist, ...], score: Score) -> list[Contender]:
+    """All mappings of the lists, the chosen one first: within NEAR of the best by energy, then the others."""
+    return [Contender(found[one].timed(c), value, energy) for one, c, value, energy in _in_order(found, score)]
+
+
+def _in_order(found: tuple[Shortlist, ...], score: Score) -> list[tuple[int, int, float, float]]:
+    """(list, place in it, value, energy) of every mapping; of two that tie the earlier first."""
+    scored = []
+    for one, shortlist in enumerate(found):
+        values, energies = score(shortlist.classes.sum(axis=1), shortlist.counters)
+        scored += [(one, c, *pair) for c, pair in enumerate(zip(values.tolist(), energies.tolist(), strict=True))]
+    near = min(value for _, _, value, _ in scored) * (1 + NEAR)
+    return sorted(scored, key=lambda s: (False, s[3], s[2]) if s[2] <= near else (True, s[2], s[3]))
 
 
 def time_mapping(
@@ -171,10 +217,12 @@ def _shortlist(
     chosen, orders = chosen[listed], orders[listed]
     if cut.exact and rows.min() <= MOST_ROWS:
         lowered = batch.lower(product, accelerator, datapath, orientation, cut, chosen, ORDER_DIMENSIONS[orders])
-        programs, counters = lowered.programs, lowered.counters
+        programs, counters, moved = lowered.programs, lowered.counters, lowered.moved_bits
     else:
-        programs, counters = _one_by_one(product, accelerator, datapath, orientation, table[chosen], orders, rate)
-    return Shortlist(orientation, table[chosen], orders, programs, timer(programs, port.array()), counters)
+        programs, counters, moved = _one_by_one(
+            product, accelerator, datapath, orientation, table[chosen], orders, rate
+        )
+    return Shortlist(orientation, table[chosen], orders, programs, timer(programs, port.array()), counters, moved)
 
 
 def _one_by_one(
@@ -185,8 +233,8 @@ def _one_by_one(
     table: np.ndarray,
     orders: np.ndarray,
     rate: Fraction,
-) -> tuple[Programs, dict[str, np.ndarray]]:
-    """Programs and counters of mappings whose counters may pass int64, or whose programs are long."""
+) -> tuple[Programs, dict[str, np.ndarray], np.ndarray]:
+    """Programs, counters and moved bits of mappings whose counters may pass int64, or whose programs are long."""
     mappings = [
         Mapping(orientation.name, tuple(tile), ORDERS[order])
         for tile, order in zip(table.tolist(), orders.tolist(), strict=True)
@@ -194,7 +242,8 @@ def _one_by_one(
     lowered = [execute(product, accelerator, datapath, orientation, mapping, rate) for mapping in mappings]
     names = lowered[0].counters
     counters = {name: np.array([one.counters[name] for one in lowered], object) for name in names}
-    return Programs.of([one.nest for one in lowered]), counters
+    moved = np.concatenate([one.moved_bits for one in lowered])
+    return Programs.of([one.nest for one in lowered]), counters, moved
 
 
 def least_sizes(product: Product, accelerator: Accelerator, datapath: Datapath) -> list[str]:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+from bitsim.iso import BITS, GROWTHS, MM2
+from bitsim.report.metrics_text import print_metrics
 from bitsim.report.text import si
 from bitsim.simulation.compare import TOTAL, Comparison
+from bitsim.units import show_size
 
 
 def print_comparison(comparison: Comparison, console: Any, layers: bool = True) -> None:
     """Differences first, then per pass, then per layer, then ratios with their geometric mean."""
     baseline = comparison.baseline.machine.name
     console.print(f"baseline: {baseline}; ratios are baseline over machine: above 1 is better", soft_wrap=True)
+    if comparison.resized:
+        print_resized(comparison, console)
     console.print("\nNot equal between the machines:")
     differences = comparison.differences()
     for what, values in differences.items():
@@ -23,6 +28,7 @@ def print_comparison(comparison: Comparison, console: Any, layers: bool = True) 
     for name in [r.machine.name for r in comparison.results]:
         console.print(_rows_table(comparison.by_pass(), name, f"\n{name}, by pass", ("pass",)))
     console.print(_energy_table(comparison))
+    print_metrics(comparison, console)
     if layers:
         for name in [r.machine.name for r in comparison.results]:
             console.print(_rows_table(comparison.by_layer(), name, f"\n{name}, by layer", ("layer", "pass")))
@@ -37,6 +43,33 @@ def print_comparison(comparison: Comparison, console: Any, layers: bool = True) 
                 highlight=False,
                 soft_wrap=True,
             )
+
+
+def print_resized(comparison: Comparison, console: Any) -> None:
+    """The rule, then per machine what changed, what of the budget is used, what is left over and why."""
+    first = comparison.resized[0]
+    console.print(f"\n--iso {first.mode}: {first.rule}", highlight=False, soft_wrap=True)
+    for one in comparison.resized:
+        if one.given.name == comparison.baseline.machine.name:
+            console.print(f"  {one.given.name}: {_amount(one.budget, one.unit)}, the budget", highlight=False)
+            continue
+        changes = ", ".join(f"{key} {before} -> {now}" for key, (before, now) in one.changes.items())
+        step = f"; the next size is {_amount(one.granularity, one.unit)} more" if one.granularity is not None else ""
+        console.print(
+            f"  {one.given.name}: {changes or 'as it was'}; {_amount(one.used, one.unit)}, "
+            f"{_amount(one.left_over, one.unit)} left over{step}",
+            highlight=False,
+            soft_wrap=True,
+        )
+    if first.unit == MM2:
+        others = " and ".join(f"--grow {grow}" for grow in GROWTHS if f"--grow {grow})" not in first.rule)
+        console.print(f"  {others} give other arrays of this area: the verdict can turn on it", highlight=False)
+
+
+def _amount(value: float, unit: str) -> str:
+    if unit == BITS:
+        return show_size(int(value))
+    return f"{value:.4f} mm2" if unit == MM2 else f"{value:g} {unit}"
 
 
 def _table(title: str, left: int, *columns: str) -> Any:

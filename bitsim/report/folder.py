@@ -1,4 +1,5 @@
-"""Result folders: rows.parquet, iterations.parquet, summary.json, copies of the machine and run.yaml.
+"""Result folders: rows, iterations and precision as Parquet, summary.json, copies of the machine,
+run.yaml and layers.csv.
 
 A folder is written beside its place and renamed into it, so that it is there whole or not at all.
 """
@@ -10,39 +11,43 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from bitsim import __version__
 from bitsim.errors import InputError
 from bitsim.simulation.result import PLACE, Result
+from bitsim.trace.precision_bins import OPERANDS, precision_bins
 
 if TYPE_CHECKING:
     import pandas as pd
 
 RUN_COPY = "run.yaml"
+LAYERS_COPY = "layers.csv"
 RECORDS_OF_FRAME = 2**14
 
 
-def check_writable(folder: Path) -> None:
-    """Raise InputError now, before any work, if a result folder cannot be made at `folder`."""
+def check_writable(folder: Path, option: str = "--out") -> None:
+    """Raise InputError now, before any work, if a folder cannot be made at `folder`, given by `option`."""
     try:
         place = folder.resolve()  # a link stands for the folder it leads to
         if place.exists() and not place.is_dir():
-            raise InputError(f"--out {folder}: is a file, allowed: a new or empty folder")
+            raise InputError(f"{option} {folder}: is a file, allowed: a new or empty folder")
         if place.is_dir() and any(place.iterdir()):
-            raise InputError(f"--out {folder}: is not empty, allowed: a new or empty folder")
+            raise InputError(f"{option} {folder}: is not empty, allowed: a new or empty folder")
         if place == Path.cwd():  # it would be replaced under the feet of whoever stands in it
-            raise InputError(f"--out {folder}: is the current folder, allowed: a new folder, or an empty one elsewhere")
+            raise InputError(
+                f"{option} {folder}: is the current folder, allowed: a new folder, or an empty one elsewhere"
+            )
         parent = place.parent
         while not parent.exists():
             parent = parent.parent
         if not parent.is_dir() or not os.access(parent, os.W_OK):
-            raise InputError(f"--out {folder}: {parent} is not writable")
+            raise InputError(f"{option} {folder}: {parent} is not writable")
     except (OSError, RuntimeError) as error:  # RuntimeError: a link that leads to itself
         reason = error.strerror if isinstance(error, OSError) else "a link that leads to itself"
-        raise InputError(f"--out {folder}: {reason}, allowed: a new or empty folder") from None
+        raise InputError(f"{option} {folder}: {reason}, allowed: a new or empty folder") from None
 
 
 def document(results: list[Result]) -> dict[str, Any]:
@@ -67,8 +72,13 @@ def write_json(results: list[Result], rows: str, out: IO[str]) -> None:
     out.write("]}\n")
 
 
-def write_folder(folder: Path, results: list[Result], rows: str = "distinct") -> None:
-    """Write a result folder atomically, rows distinct or trace.  Raises InputError if it cannot be written."""
+def write_folder(
+    folder: Path, results: list[Result], rows: str = "distinct", about: Mapping[str, Any] | None = None
+) -> None:
+    """Write a result folder atomically, rows distinct or trace.  Raises InputError if it cannot be written.
+
+    about: what summary.json says beside the runs: of a comparison its baseline, and how machines were resized.
+    """
     check_writable(folder)
     if any(f"{result.machine.name}.yaml" == RUN_COPY for result in results):
         raise InputError("--out: a machine file named run.yaml would stand in for that of the trace; rename it")
@@ -87,8 +97,11 @@ def write_folder(folder: Path, results: list[Result], rows: str = "distinct") ->
         names = dict.fromkeys(name for result in results for name in result.iteration_columns)
         runs = ((r.machine.name, r.iteration_runs()) for r in results)
         write_table(draft / "iterations.parquet", list(names), runs)
-        shutil.copyfile(results[0].trace.path / "run.yaml", draft / RUN_COPY)
-        (draft / "summary.json").write_text(json.dumps(document(results), indent=2) + "\n")
+        _write_precision(draft / "precision.parquet", results[0])
+        for name in (RUN_COPY, LAYERS_COPY):
+            shutil.copyfile(results[0].trace.path / name, draft / name)
+        summary = document(results) | dict(about or {})
+        (draft / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
         draft.chmod(0o755)
         draft.replace(place)  # an empty folder there is replaced too
     except OSError as error:
@@ -130,6 +143,26 @@ def write_table(path: Path, columns: list[str], frames: Iterable[tuple[str, Iter
                 whole = frame.reindex(columns=columns, fill_value=0)
                 whole.insert(0, "hardware", machine)
                 writer.write_table(pa.Table.from_pandas(whole, schema=schema, preserve_index=False))
+
+
+def _write_precision(path: Path, result: Result) -> None:
+    """Write the widths of every layer in bins of iterations, by iteration_start, then layer order."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    bins = precision_bins(result.trace, *result.iteration_range)
+    layers, count = bins.ran_share.shape
+    columns = {
+        "iteration_start": np.repeat(bins.edges[:-1], layers),
+        "iteration_end": np.repeat(bins.edges[1:], layers),
+        "layer": [layer.name for layer in result.trace.layers] * count,
+        "ran_share": bins.ran_share.T.ravel(),
+        "float_share": bins.float_share.T.ravel(),
+    }
+    columns |= {f"{name}_bits": bits.T.ravel() for name, bits in zip(OPERANDS, bins.bits, strict=True)}
+    arrays = [pa.array(column, from_pandas=True) for column in columns.values()]  # nan: no width below float
+    pq.write_table(pa.table(arrays, names=list(columns)), path)
 
 
 def _frames(result: Result, rows: str) -> Iterator[pd.DataFrame]:

@@ -35,12 +35,12 @@ def print_chip(console: Any, listed: list[ChipLayer], predicted: list[ChipLayer]
     """The chip's processing times beside the measured ones, and VGG-16 predicted."""
     title = "the chip (JSSC 2017), AlexNet, batch 4: processing time"
     heads = ("layer", "active PEs", "published", "measured ms", "ours ms", "error", "bound", "exact engine ms", "error")
-    table = _table(*heads)
+    table = empty_table(*heads)
     for row in listed:
         ours = f"{row.published_ms:.1f}", f"{row.milliseconds:.2f}", f"{row.error:+.1%}", row.bound
         exact = f"{row.exact_ms:.2f}", f"{row.exact_error:+.1%}"
         table.add_row(row.name, str(row.active_pes), f"{row.published_active_pes:g}", *ours, *exact)
-    _show(console, title, table)
+    show(console, title, table)
     note(
         console,
         f"ours: two constants, calibrated on these five together: {STRETCH} cycles a MAC of an active PE, "
@@ -48,11 +48,11 @@ def print_chip(console: Any, listed: list[ChipLayer], predicted: list[ChipLayer]
     )
     total = [sum(getattr(row, column) for row in predicted) for column in ("milliseconds", "exact_ms")]
     title = "VGG-16, batch 3: a prediction with the same constants, not held"
-    table = _table("layer", "active PEs", "ms", "bound", "exact engine ms")
+    table = empty_table("layer", "active PEs", "ms", "bound", "exact engine ms")
     for row in predicted:
         table.add_row(row.name, str(row.active_pes), f"{row.milliseconds:.1f}", row.bound, f"{row.exact_ms:.1f}")
     table.add_row("all", "", f"{total[0]:.1f}", "", f"{total[1]:.1f}")
-    _show(console, title, table)
+    show(console, title, table)
     batch_s = VGG16_BATCH / VGG16_FRAMES_PER_S
     note(
         console,
@@ -117,7 +117,8 @@ def _markers(name: str) -> tuple[str, str]:
     return f"<!-- bitsim reproduce {name} -->", f"<!-- end of {name} -->"
 
 
-def _table(*columns: str) -> Any:
+def empty_table(*columns: str) -> Any:
+    """A table with these heads, numbers to the right."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
@@ -127,25 +128,26 @@ def _table(*columns: str) -> Any:
     return table
 
 
-def _show(console: Any, title: str, table: Any) -> None:
+def show(console: Any, title: str, table: Any) -> None:
+    """A table below its title."""
     note(console, f"\n{title}")
     console.print(table)
 
 
 def print_headline(console: Any, listed: list[Network], evened: list[Even]) -> None:
     """Speed and energy by network, then with something made even."""
-    table = _table("network", "speed", "published", "energy", "published")
+    table = empty_table("network", "speed", "published", "energy", "published")
     for row in listed:
         cells = (row.speedup, row.published_speedup, row.energy_ratio, row.published_energy_ratio)
         table.add_row(row.name, *(f"{value:.6f}" for value in cells))
     columns = ("speedup", "published_speedup", "energy_ratio", "published_energy_ratio")
     means = [geometric_mean([getattr(n, c) for n in listed]) for c in columns]
     table.add_row("geometric mean", *(f"{mean:.6f}" for mean in means))
-    _show(console, "BitFusion over Eyeriss, by network", table)
-    table = _table("what", "speed", "energy")
+    show(console, "BitFusion over Eyeriss, by network", table)
+    table = empty_table("what", "speed", "energy")
     for even in evened:
         table.add_row(even.what, f"{even.speedup:.2f}x", f"{even.energy_ratio:.2f}x")
-    _show(console, "made even, geometric means of the eight networks", table)
+    show(console, "made even, geometric means of the eight networks", table)
     note(
         console,
         "VGG-7 and RESNET-18 have no published Eyeriss rows: their layers and pooling are blocked anew, and meet "
@@ -157,17 +159,17 @@ def print_sides(console: Any, listed: list[Compared]) -> None:
     """The exact engine on both sides of the headline: by network for the first choice, then means of all."""
     title = f"our exact engine and prices on both sides, same memory, no pooling: {listed[0].what}"
     heads = ("BitFusion cycles", "Eyeriss cycles", "speed", "BitFusion mJ", "Eyeriss mJ", "energy")
-    table = _table("network", *heads)
+    table = empty_table("network", *heads)
     for row in listed[0].sides:
         cycles = f"{row.bitfusion_cycles:,}", f"{row.eyeriss_cycles:,}", f"{row.speedup:.2f}x"
         energy = f"{row.bitfusion_pj / 1e9:.3f}", f"{row.eyeriss_pj / 1e9:.3f}", f"{row.energy_ratio:.2f}x"
         table.add_row(row.network, *cycles, *energy)
-    _show(console, title, table)
-    table = _table("what", "speed", "speed per mm²", "energy", "mm²")
+    show(console, title, table)
+    table = empty_table("what", "speed", "speed per mm²", "energy", "mm²")
     for one in listed:
         means = f"{one.speedup:.2f}x", f"{one.speedup_per_mm2:.2f}x", f"{one.energy_ratio:.2f}x"
         table.add_row(one.what, *means, f"{one.area_mm2[0]:.2f} : {one.area_mm2[1]:.2f}")
-    _show(console, "the same made even, geometric means", table)
+    show(console, "the same made even, geometric means", table)
 
 
 SHOWN_CLASSES = ("issue", "setup", "fill_drain", "hazard", "wait_load", "wait_store")
@@ -180,7 +182,7 @@ def print_beside(console: Any, listed: list[Beside], other: str, as_published: M
     """
     title = f"exact engine beside the {other} model, forward pass; classes and excesses in % of the exact cycles"
     heads = (name.replace("wait_", "").replace("_drain", "") for name in SHOWN_CLASSES)
-    table = _table("layer", other, "exact", "ratio", *as_published, *heads, "compute", "waits")
+    table = empty_table("layer", other, "exact", "ratio", *as_published, *heads, "compute", "waits")
     for row in listed:
         table.add_row(
             row.name.removesuffix("/Convolution").removesuffix("/MatMul"),
@@ -191,7 +193,7 @@ def print_beside(console: Any, listed: list[Beside], other: str, as_published: M
             f"{100 * row.compute_excess:+.1f}",
             f"{100 * row.wait_excess:+.1f}",
         )
-    _show(console, title, table)
+    show(console, title, table)
     note(console, f"ratio: exact over {other} cycles; the same if, as in the {other} model:")
     for name, meaning in as_published.items():
         note(console, f"{name}: {meaning}")

@@ -78,9 +78,9 @@ def pass_table(result: Result) -> Any:
             table.add_row(f"{name} cycles", *(f"{s[f'{name}_cycles'] / s['cycles']:.1%}" for s in sums.values()))
     table.columns[0].style = "bold"
     table.add_section()
-    for name in (*result.prices.buffers, "array", "dram", "dram_static", "leakage"):
-        shares = [f"{s[f'{name}_pj'] / s['energy_pj']:.1%}" for s in sums.values()]
-        table.add_row(f"{name.replace('_', ' ')} energy", *shares)
+    for component in result.prices.component_columns:
+        shares = [f"{s[component] / s['energy_pj']:.1%}" for s in sums.values()]
+        table.add_row(f"{component.removesuffix('_pj').replace('_', ' ')} energy", *shares)
     return table
 
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from bitsim.accelerators.registry import load_hardware
+from bitsim.area import area_of
 from bitsim.reproduce.beside import convolution
 from bitsim.reproduce.bitfusion import MACHINE as BITFUSION
 from bitsim.reproduce.eyeriss import FREE_NETWORKS, TRUNCATED
@@ -112,8 +113,8 @@ class Engines:
 
     def areas_mm2(self, eyeriss_keys: Mapping[str, Any]) -> tuple[float, float]:
         """Arrays and buffers of BitFusion and of Eyeriss."""
-        prices = self.model(BITFUSION, {}).prices, self.model(EYERISS, eyeriss_keys).prices
-        bitfusion, eyeriss = (p.array.area_mm2 + sum(b.area_mm2 for b in p.buffers.values()) for p in prices)
+        models = self.model(BITFUSION, {}), self.model(EYERISS, eyeriss_keys)
+        bitfusion, eyeriss = (area_of(model.machine).chip_mm2 for model in models)
         return bitfusion, eyeriss
 
 

@@ -7,11 +7,14 @@ leakage and no DRAM static power, as the model has none.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from bitsim.accelerators.registry import Machine
 from bitsim.energy import PriceList
 from bitsim.errors import InputError
 from bitsim.kernels.program import CLASSES
 from bitsim.simulation.cost import PassCost, Work, located, mac_columns
+from bitsim.simulation.streams import Stream
 from bitsim.workload import Layer, Widths
 
 
@@ -69,11 +72,11 @@ class AnalyticalModel:
         peak = self.machine.accelerator.peak_bit_products_per_cycle
         values["utilisation"] = macs * hw_products / (cycles * peak)
         values["bound"] = "compute" if found.compute_cycles >= found.wait_cycles else "memory"
-        values |= {name: found.counters.get(name, 0) for name in self.prices.traffic_columns}
+        values |= {name: found.counters.get(name, 0) for name in self.prices.counter_columns}
         values |= self.prices.energy_pj({}, 0) | found.energy_pj
         values["energy_pj"] = sum(found.energy_pj.values())
         return PassCost(values, (), Work(found.counters, macs * hw_products, 0))
 
-    def accumulate_cost(self, layer: Layer, samples: int, widths: Widths) -> PassCost:
-        """No published model has it."""
-        raise InputError("--timing analytical: the model has no wgrad_accumulate, allowed: --passes forward")
+    def stream_cost(self, layer: Layer, pass_name: str, stream: Callable[[], Stream]) -> PassCost:
+        """No published model has one."""
+        raise InputError(f"--timing analytical: the model has no {pass_name}, allowed: --passes forward")

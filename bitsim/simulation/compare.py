@@ -10,16 +10,41 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from bitsim.conditions import differences
 from bitsim.errors import InputError
+from bitsim.iso import Resized
+from bitsim.simulation.metrics import (
+    BETTER,
+    WORSE,
+    Disagreement,
+    Measured,
+    OverTraining,
+    disagreements,
+    document,
+    measure,
+    over_training,
+    verdict,
+)
 from bitsim.simulation.result import Result
 
 if TYPE_CHECKING:
     import pandas as pd
 
-PASS_ORDER = ("forward", "recompute", "dgrad", "dgrad_second", "wgrad", "wgrad_accumulate")
+PASS_ORDER = (
+    "forward",
+    "elementwise",
+    "recompute",
+    "elementwise_backward",
+    "dgrad",
+    "dgrad_second",
+    "wgrad",
+    "wgrad_accumulate",
+    "update",
+)
 TOTAL = "total"
 
 
@@ -29,38 +54,18 @@ class Comparison:
 
     results: tuple[Result, ...]
     baseline: Result
+    resized: tuple[Resized, ...] = ()
 
     @property
     def components(self) -> list[str]:
-        """Energy columns without their _pj: every buffer of any machine, array, dram, dram_static, leakage."""
-        buffers = [name for r in self.results for name in r.prices.buffers]
-        return [*dict.fromkeys(buffers), "array", "dram", "dram_static", "leakage"]
+        """Energy columns without their _pj: every buffer of any machine, array to leakage."""
+        buffers = dict.fromkeys(f"{name}_pj" for r in self.results for name in r.prices.buffers)
+        columns = dict.fromkeys([*buffers, *self.baseline.prices.component_columns])
+        return [name.removesuffix("_pj") for name in columns]
 
     def differences(self) -> dict[str, dict[str, str]]:
         """{what: {machine: value}} of the conditions that are not equal: clock, bandwidth, node, cells and so on."""
-        return {what: values for what, values in self._conditions().items() if len(set(values.values())) > 1}
-
-    def _conditions(self) -> dict[str, dict[str, str]]:
-        listed: dict[str, dict[str, str]] = {}
-        for result in self.results:
-            machine, config = result.machine, result.machine.accelerator.config
-            memory, technology = config.memory, config.technology
-            gbit_per_s = float(machine.rate * machine.clock_hz) / 1e9
-            latency_ns = float(machine.port.latency_cycles / machine.clock_hz) * 1e9
-            for what, value in (
-                ("timing", result.timing),
-                ("clock", f"{float(machine.clock_hz) / 1e6:g} MHz"),
-                ("bandwidth", f"{gbit_per_s:g} Gbit/s"),
-                ("memory latency", f"{latency_ns:g} ns"),
-                ("DRAM prices", memory.energy),
-                ("node", f"{technology.node_nm} nm"),
-                ("SRAM cells", technology.sram_cells),
-                ("storage", f"{config.storage.dram} in DRAM and {config.storage.buffers} in buffers"),
-                ("memory on chip", f"{sum(b.capacity_bits for b in machine.accelerator.buffers()) / 8192:g} KiB"),
-                ("bit products a cycle", str(machine.accelerator.peak_bit_products_per_cycle)),
-            ):
-                listed.setdefault(what, {})[machine.name] = value
-        return listed
+        return differences([result.machine for result in self.results], [result.timing for result in self.results])
 
     def by_pass(self) -> pd.DataFrame:
         """One row a machine and pass, and `total`: cycles, latency_s, energies in J, utilisation, bound, ratios."""
@@ -81,12 +86,46 @@ class Comparison:
             }
         return means
 
-    def document(self) -> dict[str, Any]:
-        """The comparison as one JSON object."""
+    @cached_property
+    def measured(self) -> tuple[Measured, ...]:
+        """Metrics of each machine, in the order of the results."""
+        return tuple(measure(result) for result in self.results)
+
+    @property
+    def measured_baseline(self) -> Measured:
+        """Metrics of the baseline."""
+        return next(one for one in self.measured if one.hardware == self.baseline.machine.name)
+
+    def disagreements(self) -> tuple[Disagreement, ...]:
+        """Pairs of metrics that name different winners, machine by machine."""
+        return tuple(d for one in self.measured for d in disagreements(one, self.measured_baseline))
+
+    @cached_property
+    def over_training(self) -> tuple[OverTraining, ...]:
+        """What effective MACs promise between the cheapest and the dearest iteration, and what each machine keeps."""
+        return tuple(one for result in self.results if (one := over_training(result)) is not None)
+
+    def split_pairs(self) -> pd.DataFrame:
+        """The rows of `by_layer` where time and energy name different winners."""
+        table = self.by_layer()
+        time, energy = (table[column].map(verdict) for column in ("speedup", "energy_ratio"))
+        return table[((time == BETTER) & (energy == WORSE)) | ((time == WORSE) & (energy == BETTER))]
+
+    def about(self) -> dict[str, Any]:
+        """What the comparison says of the machines as a whole, as plain data."""
         return {
             "baseline": self.baseline.machine.name,
             "differences": self.differences(),
+            "iso": [one.record() for one in self.resized],
             "geometric_mean": self.geometric_means(),
+            "metrics": [document(one, self.measured_baseline) for one in self.measured],
+            "disagreements": [asdict(one) for one in self.disagreements()],
+            "over_training": [asdict(one) for one in self.over_training],
+        }
+
+    def document(self) -> dict[str, Any]:
+        """The comparison as one JSON object."""
+        return self.about() | {
             "runs": [result.summary() for result in self.results],
             "by_pass": self.by_pass().to_dict("records"),
             "by_layer": self.by_layer().to_dict("records"),
@@ -111,25 +150,30 @@ class Comparison:
         return pd.DataFrame(rows)
 
 
-def compare(results: Sequence[Result], baseline: str | None = None) -> Comparison:
+def compare(results: Sequence[Result], baseline: str | None = None, resized: Sequence[Resized] = ()) -> Comparison:
     """Compare results of several machines on one trace; the baseline defaults to the first.
 
-    Raises InputError unless there are two or more, all of the same trace and iterations, and the
-    baseline is one of them.
+    resized: how bitsim.resize made the machines equal, if it did.  Raises InputError unless there are two or
+    more machines, all results are of one trace and iterations, and the baseline is one of them.
     """
-    if len(results) < 2:
-        raise InputError("compare: one machine, needs two or more")
     names = [result.machine.name for result in results]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise InputError(f"compare: {', '.join(twice)} given twice, allowed: each machine once")
+    check_machines(names, baseline)
     if len({(r.trace.trace_hash, r.iteration_range) for r in results}) > 1:
         raise InputError("compare: results of different traces or iterations, allowed: the same for all")
     if not all(result.distinct() for result in results):
         raise InputError("compare: nothing ran in the passes and iterations chosen, so there is no ratio to form")
+    return Comparison(tuple(results), results[names.index(baseline) if baseline else 0], tuple(resized))
+
+
+def check_machines(names: Sequence[str], baseline: str | None) -> None:
+    """InputError unless there are two or more machines, each once, and the baseline is one of them."""
+    if len(names) < 2:
+        raise InputError("compare: one machine, needs two or more")
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise InputError(f"compare: {', '.join(twice)} given twice, allowed: each machine once")
     if baseline is not None and baseline not in names:
         raise InputError(f"--baseline {baseline}: is none of {', '.join(names)}")
-    return Comparison(tuple(results), results[names.index(baseline) if baseline else 0])
 
 
 def _sums(result: Result, keys: tuple[str, ...], components: list[str]) -> dict[tuple[str, ...], dict[str, Any]]:

@@ -2,43 +2,34 @@
 
 Assumptions
     - The products of a pass (phases of a strided dgrad) run one after the other with a barrier.
-    - bound: `compute` if issue is the largest share of cycles; `fill` if fill, hazard, switch and
-      set-up are; else the port is waited for: `memory` if it moves beats in at least half of all
-      cycles, `latency` if not.
+    - What bounds a pass is told from its cycles by class (simulation/bound.py).
+    - The copies a weight gradient reads (Accelerator.copied_for_wgrad) are charged to it, once however its kernel
+      is split: their writes cost energy here; their beats are in no row (docs/energy.md says what they may cost).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 
 from bitsim.accelerators.registry import Machine
-from bitsim.accelerators.seam import OUTPUT, Datapath
+from bitsim.accelerators.seam import INPUT, WEIGHT, Datapath
 from bitsim.energy import PriceList
 from bitsim.errors import InputError
 from bitsim.kernels.engines import ENGINES, each_alone
-from bitsim.kernels.program import (
-    CLASSES,
-    COLUMNS,
-    DRAIN,
-    FLAGS,
-    ISSUE,
-    NEW_OUTPUT,
-    PSUM_BEATS,
-    STORE,
-    STORE_BEATS,
-    SWITCH,
-    Nest,
-    runs_table,
-)
+from bitsim.kernels.program import CLASSES, INPUT_BEATS, STORE_BEATS, Nest
 from bitsim.mapping import search
-from bitsim.mapping.program import Execution, beats
-from bitsim.mapping.search import Timed
-from bitsim.workload import FLOAT_BITS, Layer, Product, Widths, lower
+from bitsim.mapping.program import exact_sum
+from bitsim.mapping.reuse import tensor_words
+from bitsim.mapping.search import Contender, Timed, contenders
+from bitsim.simulation.bound import Bound
+from bitsim.simulation.streams import Stream
+from bitsim.workload import DGRAD, FLOAT_BITS, Layer, Product, Widths, lower
 
 OBJECTIVES = ("cycles", "energy", "edp")
 # Columns of a cost before its traffic and energy, which depend on the machine's buffers.
@@ -86,6 +77,15 @@ class PassCost:
     mappings: tuple[Timed, ...] = field(default=(), repr=False)
 
 
+@dataclass(frozen=True)
+class Part:
+    """A product of a pass, or a part of its kernel: what it runs at, and every mapping timed, the chosen first."""
+
+    product: Product
+    datapath: Datapath
+    contenders: tuple[Contender, ...]
+
+
 class CostModel:
     """Costs of one machine, each distinct (product, widths) mapped and timed once."""
 
@@ -98,39 +98,26 @@ class CostModel:
         self._engine = ENGINES[timing]
         self._timer = partial(each_alone, timing)
         self._rate, self._port = machine.rate, machine.port
-        self._objective = objective
-        self._costed: dict[tuple, PassCost] = {}
-        self._searched: dict[tuple[Product, Datapath], tuple[Timed, ...]] = {}
+        self.objective = objective
+        self._searched: dict[tuple[Product, Datapath, float], tuple[Timed, ...]] = {}
 
     def pass_cost(self, layer: Layer, pass_name: str, samples: int, widths: Widths) -> PassCost:
         """Cost of one pass of `layer` over `samples` samples run together.
 
         Raises MappingError (naming layer, pass and buffer) if no tile fits.
         """
-        accelerator = self.machine.accelerator
-        input_bits, weight_bits, output_bits = widths.operands(pass_name)
-        products = lower(layer, pass_name, samples, accelerator.config.dgrad == "zero-inserted")
-        macs = layer.macs(samples)
-        key = (products, macs, input_bits, weight_bits, output_bits)
-        if key not in self._costed:
-            with located(self.machine, f"layer {layer.name}, {pass_name}"):
-                self._costed[key] = self._product_costs(products, macs, input_bits, weight_bits, output_bits)
-        return self._costed[key]
-
-    def _product_costs(
-        self, products: tuple[Product, ...], macs: int, input_bits: int, weight_bits: int, output_bits: int | None
-    ) -> PassCost:
-        """Cost of `products` in turn, of `macs` nominal MACs in all; output_bits None: at accumulator width."""
-        accelerator = self.machine.accelerator
+        input_bits, weight_bits, _ = widths.operands(pass_name)
         timed: list[Timed] = []
-        datapath = None
-        for product in products:
-            datapath = accelerator.datapath(product, input_bits, weight_bits, output_bits)
-            timed += self.mapped(product, datapath)
-        assert datapath is not None
-        counters = _total([t.execution.counters for t in timed])
+        whatever_mapped: list[dict[str, int]] = []
+        with located(self.machine, f"layer {layer.name}, {pass_name}"):
+            products = self._products(layer, pass_name, samples, widths)
+            for product, datapath in products:
+                whatever_mapped.append(self._whatever_mapped(layer, product, datapath))
+                timed += self._best(product, datapath, whatever_mapped[-1])
+        counters = _total([*(t.execution.counters for t in timed), *whatever_mapped])
         classes = _total([t.classes for t in timed])
-        real_macs = sum(p.real_macs for p in products)
+        macs = layer.macs(samples)
+        real_macs = sum(product.real_macs for product, _ in products)
         hw_products = datapath.input_hw_bits * datapath.weight_hw_bits
         nests = tuple(t.execution.nest for t in timed)
         work = Work(counters, macs * hw_products, sum(t.execution.port_beats for t in timed))
@@ -150,43 +137,34 @@ class CostModel:
         values |= self._costs(work, classes)
         return PassCost(values, nests, work, tuple(timed))
 
-    def accumulate_cost(self, layer: Layer, samples: int, widths: Widths) -> PassCost:
-        """Cost of adding one group's weight gradient to the sum of the groups before.
+    def contenders(self, layer: Layer, pass_name: str, samples: int, widths: Widths) -> list[Part]:
+        """The products of `pass_cost` with every mapping that was timed for each, the chosen one first."""
+        found: dict[tuple[Product, Datapath], list[Part]] = {}
+        with located(self.machine, f"layer {layer.name}, {pass_name}"):
+            products = self._products(layer, pass_name, samples, widths)
+            for product, datapath in products:
+                if (product, datapath) not in found:
+                    fixed_pj = self._fixed_pj(self._whatever_mapped(layer, product, datapath))
+                    listed = contenders(product, *self.searched_with(datapath, fixed_pj))
+                    found[product, datapath] = [Part(part, datapath, tuple(ranked)) for part, ranked in listed]
+        return [part for key in products for part in found[key]]
 
-        Both are read from memory at accumulator width, added at the output buffer, and the sum is written.
-        """
-        with located(self.machine, f"layer {layer.name}, wgrad_accumulate"):
-            return self._accumulate_cost(layer, samples, widths)
-
-    def _accumulate_cost(self, layer: Layer, samples: int, widths: Widths) -> PassCost:
+    def _products(self, layer: Layer, pass_name: str, samples: int, widths: Widths) -> list[tuple[Product, Datapath]]:
+        """The products of a pass with what the machine runs each at; at least one."""
         accelerator = self.machine.accelerator
-        (product,) = lower(layer, "wgrad", samples)
-        input_bits, weight_bits, _ = widths.operands("wgrad")
-        datapath = accelerator.datapath(product, input_bits, weight_bits, None)
-        width, words = datapath.accumulator_bits, product.output_words
-        name = accelerator.orientations(product)[0].holds[OUTPUT]
-        half_bits = next(b.capacity_bits // b.halves for b in accelerator.buffers() if b.name == name)
-        chunk = min(words, max(1, half_bits // (2 * width)))
-        full, rest = divmod(words - 1, chunk)  # tiles of a whole chunk before the last, words of the last - 1
-        runs = [n for n in (min(full, 1), full - 1, 1) if n > 0]
-        sizes = np.full(len(runs), chunk, np.int64)
-        sizes[-1] = rest + 1
-        rows = np.zeros((len(runs), COLUMNS), np.int64)
-        rows[:, PSUM_BEATS] = beats(2 * sizes * width, self._rate, full + 1)
-        rows[:, STORE_BEATS] = beats(sizes * width, self._rate, full + 1)
-        rows[:, ISSUE] = -(-sizes // accelerator.accumulators)
-        rows[:, DRAIN] = 1
-        rows[:, FLAGS] = NEW_OUTPUT + STORE
-        rows[0, FLAGS] |= SWITCH
-        nest = Nest(rows, runs_table([runs]))
+        products = lower(layer, pass_name, samples, accelerator.config.dgrad == "zero-inserted")
+        return [(product, accelerator.datapath(product, *widths.operands(pass_name))) for product in products]
+
+    def stream_cost(self, layer: Layer, pass_name: str, stream: Callable[[], Stream]) -> PassCost:
+        """Cost of a pass of `layer` without products: words that stream through the vector unit.
+
+        stream: makes it; faults it meets get their place in the machine's file.
+        """
+        with located(self.machine, f"layer {layer.name}, {pass_name}"):
+            made = stream()
+            nest, tiles, counters = made.program(self.machine)
         classes = dict(zip(CLASSES, self.time([nest])[0].tolist(), strict=True))
-        bits = words * width
-        counters = {
-            "dram_read_bits": 2 * bits,
-            "dram_write_bits": bits,
-            f"{name}_read_bits": 3 * bits,
-            f"{name}_write_bits": 3 * bits,
-        }
+        width = made.output_bits
         values: dict[str, int | float | str] = {
             "input_bits": width,
             "weight_bits": width,
@@ -194,13 +172,13 @@ class CostModel:
             "input_hw_bits": width,
             "weight_hw_bits": width,
             "accumulator_bits": width,
-            "required_accumulator_bits": datapath.required_accumulator_bits,
+            "required_accumulator_bits": made.required_accumulator_bits,
             "passes": 1,
             "orientation": "stream",
-            "tiles": full + 1,
+            "tiles": tiles,
         }
         values |= dict.fromkeys(("macs", "real_macs", "float_macs", "effective_macs", "bit_ops", "occupied_bit_ops"), 0)
-        work = Work(counters, 0, Execution(nest, counters).port_beats)
+        work = Work(counters, 0, _port_beats(nest))
         values |= self._costs(work, classes)
         return PassCost(values, (nest,), work)
 
@@ -212,24 +190,41 @@ class CostModel:
         """`cost` with other cycles by class, and what follows from them."""
         return replace(cost, values=cost.values | self._costs(cost.work, classes))
 
-    def mapped(self, product: Product, datapath: Datapath) -> tuple[Timed, ...]:
-        """The best mapping of a product; several where its kernel had to be split.  MappingError if no tile fits."""
-        key = (product, datapath)
+    def _whatever_mapped(self, layer: Layer, product: Product, datapath: Datapath) -> dict[str, int]:
+        """Counters of a product that no mapping changes: {name: count}.
+
+        Each finished output is requantised once.  Operands of a weight gradient were written a second time, in the
+        form it reads; an output gradient that no dgrad reads was written in that form only.
+        """
+        if not product.writes_filter:
+            requantised = product.output_words if product.taps and datapath.requantises else 0
+            return {"requantised_bits": requantised * datapath.accumulator_bits}
+        widths = {INPUT: datapath.dram_bits[0], WEIGHT: datapath.dram_bits[1] if DGRAD in layer.passes() else 0}
+        copied = self.machine.accelerator.copied_for_wgrad
+        return {"wgrad_copy_bits": sum(tensor_words(product, role) * widths[role] for role in copied)}
+
+    def _best(self, product: Product, datapath: Datapath, whatever_mapped: dict[str, int]) -> tuple[Timed, ...]:
+        fixed_pj = self._fixed_pj(whatever_mapped)
+        key = (product, datapath, fixed_pj)
         if key not in self._searched:
-            self._searched[key] = search(
-                product,
-                self.machine.accelerator,
-                datapath,
-                self._rate,
-                self._port,
-                self._timer,
-                self._score,
-            )
+            self._searched[key] = search(product, *self.searched_with(datapath, fixed_pj))
         return self._searched[key]
 
-    def _score(self, cycles: np.ndarray, counters: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        energy_pj = self.prices.total_pj(counters, cycles)
-        value = {"cycles": cycles, "energy": energy_pj, "edp": energy_pj * cycles}[self._objective]
+    def _fixed_pj(self, counters: dict[str, int]) -> float:
+        """Energy of counters that no mapping changes."""
+        return sum(count * self.prices.price_pj(name) for name, count in counters.items())
+
+    def searched_with(self, datapath: Datapath, fixed_pj: float) -> tuple[Any, ...]:
+        """What a search takes beside the product."""
+        machine = self.machine
+        score = partial(self._score, fixed_pj)
+        return machine.accelerator, datapath, self._rate, self._port, self._timer, score
+
+    def _score(
+        self, fixed_pj: float, cycles: np.ndarray, counters: dict[str, np.ndarray]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        energy_pj = self.prices.total_pj(counters, cycles) + fixed_pj
+        value = {"cycles": cycles, "energy": energy_pj, "edp": energy_pj * cycles}[self.objective]
         return value, energy_pj
 
     def _costs(self, work: Work, classes: dict[str, int]) -> dict[str, int | float | str]:
@@ -238,8 +233,8 @@ class CostModel:
         values |= {f"{name}_cycles": count for name, count in classes.items()}
         values["stall_cycles"] = cycles - classes["issue"]
         values["utilisation"] = work.bit_products / (cycles * self.machine.accelerator.peak_bit_products_per_cycle)
-        values["bound"] = _bound(classes, work.port_beats)
-        values |= {name: work.counters.get(name, 0) for name in self.prices.traffic_columns}
+        values["bound"] = Bound.of(classes, work.port_beats).name
+        values |= {name: work.counters.get(name, 0) for name in self.prices.counter_columns}
         values |= self.prices.energy_pj(work.counters, cycles)
         return values
 
@@ -266,14 +261,8 @@ def mac_columns(macs: int, real_macs: int, bits: tuple[int, int], hw_products: i
     }
 
 
-def _bound(classes: dict[str, int], port_beats: int) -> str:
-    waits = classes["wait_load"] + classes["wait_store"]
-    fill = classes["fill_drain"] + classes["hazard"] + classes["switch"] + classes["setup"]
-    if classes["issue"] >= max(waits, fill):
-        return "compute"
-    if fill > waits:
-        return "fill"
-    return "memory" if 2 * port_beats >= sum(classes.values()) else "latency"
+def _port_beats(nest: Nest) -> int:
+    return exact_sum(nest.rows[:, INPUT_BEATS : STORE_BEATS + 1].sum(axis=1), nest.counts)
 
 
 def _total(parts: list[dict[str, int]]) -> dict[str, int]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bitsim.kernels.compile import compiled
-from bitsim.trace.spans import Spans, small_or_compiled
+from bitsim.trace.spans import small_or_compiled
 
 
 @dataclass(frozen=True)
@@ -69,12 +69,6 @@ class RunningSums:
             last = self._last
             yield IterationSums(last.start, np.array([end]), last.cycles, last.energies_pj)
             self._last = None
-
-
-def group_order(run: Spans) -> np.ndarray:
-    """(groups,) places of the groups of a run, span by span."""
-    ends = np.cumsum(run.groups)
-    return np.arange(ends[-1] if len(ends) else 0) + np.repeat(run.first_group - (ends - run.groups), run.groups)
 
 
 @compiled

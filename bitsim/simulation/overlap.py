@@ -1,8 +1,9 @@
 """The rows of a training iteration as one program, each starting while the one before still drains.
 
 Assumptions (docs/microarchitecture.md, between rows)
-    - Order: forward from the first layer to the last; then for each layer from the last to the first its
-      other passes, its recomputation before its gradients.  Iterations are barriers: the weights change between them.
+    - Order: forward from the first layer to the last, what stands behind a layer right after it; then for each layer
+      from the last to the first its other passes, its recomputation before its gradients, its update
+      last.  Iterations are barriers: the weights change between them.
     - Layers form a chain in the order of the trace: forward reads what the forward before wrote, the
       backward passes of a layer read the gradient that the layer after it wrote.  Where that was written by
       the row just before, or with less than two tiles in between, the first load waits for its stores.
@@ -22,10 +23,12 @@ import numpy as np
 from bitsim.kernels.program import CLASSES, FENCE, FLAGS, Nest
 from bitsim.simulation.cost import CostModel
 from bitsim.simulation.rows import Row, RowsByDemand, RowsByRange
+from bitsim.simulation.streams import ELEMENTWISE, ELEMENTWISE_BACKWARD
 from bitsim.workload import DGRAD, DGRAD_SECOND, FORWARD, RECOMPUTE, WGRAD
 
 WRITES_GRADIENTS = (DGRAD, DGRAD_SECOND)
-LAYER_PASSES = (FORWARD, RECOMPUTE, *WRITES_GRADIENTS, WGRAD)
+LAYER_PASSES = (FORWARD, RECOMPUTE, ELEMENTWISE_BACKWARD, *WRITES_GRADIENTS, WGRAD)
+RUNS_FORWARD = (FORWARD, ELEMENTWISE)
 
 
 @dataclass(frozen=True)
@@ -70,12 +73,13 @@ def in_order(rows: list[Row]) -> list[Step]:
         steps.extend([Step(row, reads)] * row.occurrences)
 
     forward_reads: dict[int, int] = {}
-    for row in (r for r in rows if r.pass_name == FORWARD):
-        run(row, forward_reads.setdefault(row.layer_index, len(steps) - 1))
+    for row in (r for r in rows if r.pass_name in RUNS_FORWARD):
+        before = len(steps) - 1
+        run(row, forward_reads.setdefault(row.layer_index, before) if row.pass_name == FORWARD else before)
     written = len(steps) - 1
     for index in sorted({row.layer_index for row in rows}, reverse=True):
         gradient = written
-        for row in (r for r in rows if r.layer_index == index and r.pass_name != FORWARD):
+        for row in (r for r in rows if r.layer_index == index and r.pass_name not in RUNS_FORWARD):
             own = row.pass_name not in LAYER_PASSES  # adds up what this layer's passes wrote
             if row.pass_name == RECOMPUTE:
                 run(row, forward_reads.get(index, -1))
@@ -83,6 +87,8 @@ def in_order(rows: list[Row]) -> list[Step]:
                 run(row, len(steps) - 1 if own else gradient)
             if row.pass_name in WRITES_GRADIENTS:
                 written = len(steps) - 1
+            elif row.pass_name == ELEMENTWISE_BACKWARD:  # the layer's own gradient, which its other passes read
+                gradient = len(steps) - 1
     return steps
 
 

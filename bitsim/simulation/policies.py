@@ -19,8 +19,9 @@ from typing import Any
 
 from bitsim.accelerators.registry import Machine
 from bitsim.simulation.result import Result
-from bitsim.simulation.run import ACCUMULATE, simulate
+from bitsim.simulation.run import simulate
 from bitsim.simulation.samples import GROUP, SAMPLE_POLICIES
+from bitsim.simulation.streams import ACCUMULATE
 from bitsim.trace import Trace
 from bitsim.workload import FORWARD
 

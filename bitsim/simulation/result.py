@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from bitsim import __version__
 from bitsim.accelerators.registry import Machine
+from bitsim.conditions import conditions
 from bitsim.energy import PriceList
 from bitsim.simulation.cost import COST_COLUMNS
+from bitsim.simulation.machine_facts import machine_facts
 from bitsim.simulation.rows import RunRows
 from bitsim.trace import Trace
 
@@ -49,6 +51,7 @@ class Result:
     run_rows: RunRows
     prices: PriceList
     analytical: bool = False  # of a published closed-form model, not of the exact engine
+    choices: dict[str, str] = field(default_factory=dict)  # objective, passes, samples and overlap it was asked for
 
     @property
     def timing(self) -> str:
@@ -63,13 +66,13 @@ class Result:
     @property
     def columns(self) -> list[str]:
         """Columns of a row, in order, whether or not there is one."""
-        return [*_HEAD, *COST_COLUMNS, *self.prices.traffic_columns, *self.prices.energy_pj({}, 0)]
+        return [*_HEAD, *COST_COLUMNS, *self.prices.counter_columns, *self.prices.energy_pj({}, 0)]
 
     def distinct(self) -> list[dict[str, Any]]:
         """One record per distinct (layer, pass, widths, samples, occurrences), in layer order."""
         merged: dict[tuple, list] = {}
         for row, iterations in self.run_rows.counts():
-            key = (row.layer_index, row.pass_name, row.samples, row.occurrences, id(row.cost))
+            key = (row.layer_index, row.pass_name, row.samples, row.occurrences, row.group, id(row.cost))
             merged.setdefault(key, [row, 0])[1] += iterations
         return [row.record(count) for _, (row, count) in sorted(merged.items(), key=lambda item: item[0][0])]
 
@@ -140,9 +143,8 @@ class Result:
 
     @property
     def energy_columns(self) -> list[str]:
-        """Columns of energy in pJ: each buffer, array, DRAM, its static power, leakage, and their sum."""
-        parts = ("array_pj", "dram_pj", "dram_static_pj", "leakage_pj", "energy_pj")
-        return [*(f"{name}_pj" for name in self.prices.buffers), *parts]
+        """Columns of energy in pJ: each component, and their sum."""
+        return [*self.prices.component_columns, "energy_pj"]
 
     def summary(self) -> dict[str, Any]:
         """The JSON object of one run, without rows."""
@@ -154,6 +156,7 @@ class Result:
             "trace_hash": self.trace.trace_hash,
             "overrides": self.machine.source.overrides,
             "timing": self.timing,
+            "choices": self.choices,
             "iterations": count,
             "iteration_range": list(self.iteration_range),
             "cycles": totals.get("cycles", 0),
@@ -162,6 +165,9 @@ class Result:
             "cycles_per_iteration": totals.get("cycles", 0) / count,
             "latency_s_per_iteration": totals["latency_s"] / count,
             "energy_j_per_iteration": totals["energy_j"] / count,
+            "machine": machine_facts(self.machine),
+            "conditions": conditions(self.machine, self.timing),
             "price_sources": self.prices.sources(),
+            "notes": self.prices.notes(),
             "version": __version__,
         }

@@ -9,19 +9,25 @@ from typing import Any, Protocol
 import numpy as np
 
 from bitsim.simulation.cost import PassCost
-from bitsim.simulation.iterations import CostTable, IterationSums, RunningSums, group_order
+from bitsim.simulation.iterations import CostTable, IterationSums, RunningSums
 from bitsim.trace import Tally, Trace
+from bitsim.trace.spans import group_order
+from bitsim.workload import Widths
 
 
 @dataclass(frozen=True)
 class Row:
-    """`occurrences` runs of one pass of one layer over `samples` samples in one iteration."""
+    """`occurrences` runs of one pass of one layer over `samples` samples in one iteration.
+
+    group: widths of its group of samples, of which the pass may use two; None where it stands for a whole batch.
+    """
 
     layer_index: int
     layer: str
     pass_name: str
     samples: int
     occurrences: int
+    group: Widths | None
     cost: PassCost
 
     def record(self, iterations: int) -> dict[str, Any]:

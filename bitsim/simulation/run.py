@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from bitsim.accelerators.registry import Machine
@@ -10,10 +11,21 @@ from bitsim.errors import InputError
 from bitsim.kernels.engines import ENGINES
 from bitsim.simulation.analytical import AnalyticalModel
 from bitsim.simulation.cost import CostModel, PassCost
+from bitsim.simulation.optimizer import optimizer_of
 from bitsim.simulation.overlap import overlapped
 from bitsim.simulation.result import Result
 from bitsim.simulation.rows import Row, RowsByDemand, RunRows
 from bitsim.simulation.samples import BATCH_MAX, SAMPLE_POLICIES, accumulations, of_batch, of_group
+from bitsim.simulation.streams import (
+    ACCUMULATE,
+    ELEMENTWISE,
+    ELEMENTWISE_BACKWARD,
+    UPDATE,
+    Stream,
+    accumulation,
+    elementwise,
+    update,
+)
 from bitsim.trace import BatchDemand, GroupDemand, SampleGroup, Trace
 from bitsim.workload import DGRAD, DGRAD_SECOND, FORWARD, RECOMPUTE, WGRAD, Layer, Widths
 
@@ -23,8 +35,10 @@ ALLOWED = {
     "timing": (*ENGINES, ANALYTICAL),
     "overlap": ("barrier", "overlap"),
 }
-ACCUMULATE = "wgrad_accumulate"
+# Products of training; what else can be asked for is off by default: streams without products.
 CHOOSABLE_PASSES = (FORWARD, DGRAD, WGRAD)
+OPTIONAL_PASSES = (UPDATE, ELEMENTWISE)
+PRODUCTS = frozenset({FORWARD, DGRAD, DGRAD_SECOND, WGRAD})
 
 
 def simulate(
@@ -41,12 +55,14 @@ def simulate(
     """Cycles and energy of `trace` on `machine`.
 
     objective: cycles, energy or edp, what each mapping minimises.  passes: of forward (with
-    its recomputations), dgrad (attention: both gradients), wgrad.  iterations: half-open range, default all.
+    its recomputations), dgrad (attention: both gradients), wgrad; and of update (weights, once a batch) and
+    elementwise (what stands between products, see simulation.streams).  iterations: half-open range, default all.
     samples: batch-max, group or one-by-one, how samples of one layer with different widths run.
     timing: collapsed, event or stepped, equal engines; or analytical, the published closed-form model of a
     machine that has one (see simulation.analytical).  overlap: barrier, or overlap, where the rows of an
     iteration follow each other without one.  Raises InputError, and MappingError where a layer fits no tile.
     """
+    passes = list(passes)
     chosen = _check(trace, passes, iterations, samples=samples, timing=timing, overlap=overlap)
     first, last = iterations or (0, trace.run.iterations)
     tally = trace.tally(first, last)
@@ -66,7 +82,8 @@ def simulate(
     if overlap == "overlap":
         assert isinstance(model, CostModel)
         run_rows = overlapped(model, barrier)
-    return Result(trace, machine, (first, last), run_rows, model.prices, timing == ANALYTICAL)
+    asked = {"objective": objective, "passes": ",".join(passes), "samples": samples, "overlap": overlap}
+    return Result(trace, machine, (first, last), run_rows, model.prices, timing == ANALYTICAL, asked)
 
 
 class _RowMaker:
@@ -76,27 +93,34 @@ class _RowMaker:
         self.faults: list[str] = []
         self._trace, self._model, self._chosen, self._policy = trace, model, chosen, policy
         self._costs: dict[tuple, PassCost | None] = {}
+        run = trace.run
+        self._optimizer = optimizer_of(run.optimizer, f"{trace.path / 'run.yaml'}") if UPDATE in chosen else None
 
     def of_batch(self, demand: BatchDemand) -> list[Row]:
         """Rows of a batch as a whole: all of them, or the accumulations between its groups."""
         layer = demand.layer_index
         together = of_batch(demand, self._policy)
-        if together is not None:
-            return self._passes(layer, 1, together)
+        rows = self._passes(layer, 1, together) if together is not None else []
+        if WGRAD not in self._trace.layers[layer].passes():
+            return rows
         count, sized_by = accumulations(demand, self._policy)
-        if not count or WGRAD not in self._chosen or WGRAD not in self._trace.layers[layer].passes():
-            return []
-        return self._row(layer, ACCUMULATE, count, sized_by)
+        if count and WGRAD in self._chosen:
+            rows += self._row(layer, ACCUMULATE, count, sized_by)
+        if UPDATE in self._chosen:
+            rows += self._row(layer, UPDATE, 1, demand.whole)
+        return rows
 
     def of_group(self, demand: GroupDemand) -> list[Row]:
         """Rows of one group of a batch, one a pass."""
         found = of_group(demand, self._policy)
-        return self._passes(demand.layer_index, *found) if found else []
+        if found is None:
+            return []
+        # Groups are apart even where a pass costs the same: they run in the same iterations.
+        return [replace(row, group=demand.group.widths) for row in self._passes(demand.layer_index, *found)]
 
     def _passes(self, layer: int, occurrences: int, together: SampleGroup) -> list[Row]:
-        times = self._trace.layers[layer].times
-        listed = [name for name in self._trace.layers[layer].passes() if name in self._chosen]
-        return [row for name in listed for row in self._row(layer, name, occurrences * times(name), together)]
+        listed = passes_of(self._trace.layers[layer], self._chosen)
+        return [row for name, times in listed for row in self._row(layer, name, occurrences * times, together)]
 
     def _row(self, index: int, pass_name: str, occurrences: int, together: SampleGroup) -> list[Row]:
         layer, count, widths = self._trace.layers[index], together.samples, together.widths
@@ -104,12 +128,45 @@ class _RowMaker:
         key = (index, costed, count, _relevant(costed, widths))
         if key not in self._costs:
             try:
-                self._costs[key] = _cost(self._model, layer, costed, count, widths)
+                self._costs[key] = self._cost(layer, costed, count, widths)
             except InputError as error:
                 self.faults += error.faults
                 self._costs[key] = None
         cost = self._costs[key]
-        return [Row(index, layer.name, pass_name, count, occurrences, cost)] if cost is not None else []
+        return [Row(index, layer.name, pass_name, count, occurrences, None, cost)] if cost is not None else []
+
+    def _cost(self, layer: Layer, pass_name: str, count: int, widths: Widths) -> PassCost:
+        if pass_name in PRODUCTS:
+            return self._model.pass_cost(layer, pass_name, count, widths)
+        accelerator, optimizer = self._model.machine.accelerator, self._optimizer
+
+        def stream() -> Stream:
+            """The words this pass streams."""
+            if pass_name == UPDATE:
+                assert optimizer is not None
+                return update(accelerator, layer, count, widths, optimizer)
+            if pass_name == ACCUMULATE:
+                return accumulation(accelerator, layer, count, widths)
+            return elementwise(accelerator, layer, count, widths, backward=pass_name == ELEMENTWISE_BACKWARD)
+
+        return self._model.stream_cost(layer, pass_name, stream)
+
+
+def passes_of(layer: Layer, chosen: frozenset[str]) -> list[tuple[str, int]]:
+    """(pass, times an iteration) of a group of samples of `layer`, in the order they run.
+
+    What stands behind a layer is run again with its recomputation, and backwards if the layer has a gradient at all.
+    """
+    listed = [(name, layer.times(name)) for name in layer.passes() if name in chosen]
+    if ELEMENTWISE not in chosen:
+        return listed
+    products = [name for name, _ in listed if name not in (FORWARD, RECOMPUTE)]
+    backward = next((at for at, (name, _) in enumerate(listed) if name in products), len(listed))
+    if products:
+        listed.insert(backward, (ELEMENTWISE_BACKWARD, 1))
+    forward = 1 + (layer.recomputes if RECOMPUTE in chosen else 0)
+    listed.insert(1 if listed and listed[0][0] == FORWARD else 0, (ELEMENTWISE, forward))
+    return listed
 
 
 def _check_analytical(machine: Machine, chosen: frozenset[str], objective: str, overlap: str) -> None:
@@ -136,11 +193,11 @@ def _check(trace: Trace, passes: Iterable[str], iterations: tuple[int, int] | No
     chosen = frozenset(listed)
     faults = [f"--passes: {p} stands twice, allowed: once" for p in sorted(chosen) if listed.count(p) > 1]
     faults += [
-        f"--passes: {p!r} is unknown, allowed: {', '.join(CHOOSABLE_PASSES)}"
-        for p in sorted(chosen - set(CHOOSABLE_PASSES))
+        f"--passes: {p!r} is unknown, allowed: {', '.join((*CHOOSABLE_PASSES, *OPTIONAL_PASSES))}"
+        for p in sorted(chosen - {*CHOOSABLE_PASSES, *OPTIONAL_PASSES})
     ]
     if not chosen:
-        faults.append(f"--passes: empty, allowed: {', '.join(CHOOSABLE_PASSES)}")
+        faults.append(f"--passes: empty, allowed: {', '.join((*CHOOSABLE_PASSES, *OPTIONAL_PASSES))}")
     faults += [
         f"--{what}: {value!r} is unknown, allowed: {', '.join(ALLOWED[what])}"
         for what, value in choices.items()
@@ -159,10 +216,6 @@ def _check(trace: Trace, passes: Iterable[str], iterations: tuple[int, int] | No
 
 def _relevant(pass_name: str, widths: Widths) -> Any:
     """The part of `widths` a pass depends on: rows that differ elsewhere share a cost."""
-    return widths.operands(WGRAD if pass_name == ACCUMULATE else pass_name)
-
-
-def _cost(model: CostModel | AnalyticalModel, layer: Layer, pass_name: str, count: int, widths: Widths) -> PassCost:
-    if pass_name == ACCUMULATE:
-        return model.accumulate_cost(layer, count, widths)
-    return model.pass_cost(layer, pass_name, count, widths)
+    if pass_name in PRODUCTS:
+        return widths.operands(pass_name)
+    return widths.operands(WGRAD) if pass_name == ACCUMULATE else widths

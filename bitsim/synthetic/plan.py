@@ -1,7 +1,7 @@
 """A plan: which bits run in which iterations, before any network's layers are looked at.
 
-Assumption: whatever a plan does not quantise runs in float: the layers a network names so (its classifier) and, where
-gates decide, every layer outside the gated blocks (FracTrain, NeurIPS 2020, Sec. 4.1).
+Assumption: what a plan does not quantise runs in float unless it says otherwise: the layers a network names so (its
+classifier) and, where gates decide, every layer outside the gated blocks (FracTrain, NeurIPS 2020, Sec. 4.1).
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ class Plan:
 
     described: the schedule in words.  gated: only gate groups are quantised.  table: {layer: {column: bits}}, in
     place of the bits of the phases.  notes: what the user should know.  losses: of each epoch, where they were given.
+    rest: bits of layers that are not quantised.
     """
 
     phases: tuple[Phase, ...]
@@ -37,6 +38,7 @@ class Plan:
     table: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     losses: tuple[float, ...] = ()
+    rest: Bits = FLOAT
 
     def rows(self, layers: Sequence[Layer], float_layers: frozenset[str]) -> Iterator[dict[str, Any]]:
         """Rows of precision.csv, phase by phase, in layer order."""
@@ -46,7 +48,7 @@ class Plan:
                 yield from ({**place, "layer": name, **cells} for name, cells in self.table.items())
                 continue
             for name, quantised in self._subjects(layers, float_layers):
-                for samples, bits in phase.groups if quantised else ((None, FLOAT),):
+                for samples, bits in phase.groups if quantised else ((None, self.rest),):
                     cells = {"layer": name, "samples": "" if samples is None else samples}
                     yield place | cells | {k: v for k, v in bits._asdict().items() if v is not None}
 

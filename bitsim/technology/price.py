@@ -18,6 +18,8 @@ class Price:
     area_mm2: float
     access_time_ns: float | None
     source: str
+    # How far from a row of the table: interpolated, extrapolated, register file (below the SRAM table).
+    marks: tuple[str, ...] = ()
 
 
 @lru_cache(maxsize=8)

@@ -35,10 +35,11 @@ def register_file_price(words: int, word_bits: int, node_nm: int = 45) -> Price:
     exact = [r for r in rows if int(r["words"]) == words]
     read, area = (_along(depths, [float(r[c]) for r in rows], words) for c in ("read_pj", "area_um2"))
     if exact and scale == 1:
+        marks: tuple[str, ...] = ()
         how = f"row {exact[0]['name']}"
     else:
-        how = "interpolated" if depths[0] <= words <= depths[-1] and scale == 1 else "extrapolated"
-        how += f" to {words} x {word_bits} bits"
+        marks = ("interpolated" if depths[0] <= words <= depths[-1] and scale == 1 else "extrapolated",)
+        how = f"{marks[0]} to {words} x {word_bits} bits"
     return Price(
         read_pj_per_bit=read * scale / word_bits,
         write_pj_per_bit=read * scale / word_bits,
@@ -46,6 +47,7 @@ def register_file_price(words: int, word_bits: int, node_nm: int = 45) -> Price:
         area_mm2=area * scale * 1e-6,
         access_time_ns=None,
         source=f"register_file_45nm.csv, {how}; {rows[0]['source']}; leakage not listed",
+        marks=marks,
     )
 
 

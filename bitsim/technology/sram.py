@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from dataclasses import replace
 from fractions import Fraction
 from functools import lru_cache
 
@@ -54,6 +55,7 @@ def buffer_price(
     by_width = _widths(node_nm, cells, extra_ports)
     if words < _LEAST_WORDS or words * access_bits < min(by_width.get(access_bits, [0])):
         bank = register_file_price(words, access_bits, node_nm)
+        bank = replace(bank, marks=("register file", *bank.marks))
     elif access_bits not in by_width:
         raise _not_in_table("access bits", access_bits, sorted(by_width))
     else:
@@ -73,6 +75,7 @@ def buffer_price(
         bank.area_mm2 * banks,
         bank.access_time_ns,
         f"{banks} x {bank.source}",
+        bank.marks,
     )
 
 
@@ -95,6 +98,7 @@ def _not_in_table(what: str, value: object, fitting: Iterable[object]) -> InputE
 def _bank_price(bits: int, sizes: dict[int, dict[str, float]], access_bits: int, source: str) -> Price:
     if bits > max(sizes):
         raise InputError(f"a bank of {bits // 8} B is above the SRAM table, allowed up to {max(sizes) // 8} B a bank")
+    marks: tuple[str, ...] = ()
     if bits in sizes:
         values, how = sizes[bits], ""
     else:
@@ -103,7 +107,7 @@ def _bank_price(bits: int, sizes: dict[int, dict[str, float]], access_bits: int,
         values = {
             n: math.exp(math.log(sizes[low][n]) * (1 - share) + math.log(sizes[high][n]) * share) for n in _VALUES
         }
-        how = f", interpolated between {low // 8} and {high // 8} B"
+        how, marks = f", interpolated between {low // 8} and {high // 8} B", ("interpolated",)
     return Price(
         values["read_pj"] / access_bits,
         values["write_pj"] / access_bits,
@@ -111,4 +115,5 @@ def _bank_price(bits: int, sizes: dict[int, dict[str, float]], access_bits: int,
         values["area_mm2"],
         values["access_time_ns"],
         f"{bits // 8} B x {access_bits} bit banks, {source}{how}",
+        marks,
     )

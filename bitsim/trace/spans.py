@@ -103,6 +103,12 @@ def by_layer(runs: list[Spans]) -> Spans:
     return spans.take(np.argsort(spans.layer, kind="stable"))
 
 
+def group_order(run: Spans) -> np.ndarray:
+    """(groups,) places of the groups of a run, span by span."""
+    ends = np.cumsum(run.groups)
+    return np.arange(ends[-1] if len(ends) else 0) + np.repeat(run.first_group - (ends - run.groups), run.groups)
+
+
 def small_or_compiled(kernel: Kernel, rows: int) -> Kernel:
     """The kernel as plain Python for few rows, which starts at once, else compiled, and compiled from then on."""
     if rows >= FEW_ROWS:

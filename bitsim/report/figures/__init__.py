@@ -1,0 +1,1 @@
+"""Figures of a report as data: what plotly.js draws, without colours of either theme."""

@@ -1,0 +1,71 @@
+"""The pages in docs/: their fenced blocks, run as a reader would, and what they print.
+
+A page is a script: files (a block with a title) are written, `bitsim` commands run in order in one empty folder, and a
+block of text after commands is what the last of them prints.  In it a line of dots stands for lines left out.
+
+With BITSIM_WRITE_PAGES=1 blocks are written again from what is printed: as many lines as stood before the dots.
+"""
+
+import os
+import re
+import shlex
+from pathlib import Path
+
+DOCS = Path(__file__).parent.parent / "docs"
+COLUMNS = "88"
+_FENCE = re.compile(r'^```(\w+)(?: (?:title=)?"?([\w./-]+)"?)?\n(.*?)^```$', re.MULTILINE | re.DOTALL)
+LEFT_OUT = "..."
+
+
+def fences(page):
+    """(language, title or empty, text) of every fenced block of a page, in order."""
+    return _FENCE.findall(page.read_text(encoding="utf-8"))
+
+
+def play(page, folder, run, monkeypatch, other=None):
+    """Run a page in `folder`; the command lines that ran.  AssertionError where what is printed is not what it shows.
+
+    run: bitsim_command of conftest; other: runs a command line that is not bitsim's.
+    """
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("COLUMNS", COLUMNS)
+    ran, printed = [], ""
+    for kind, title, text in fences(page):
+        if title:
+            Path(title).parent.mkdir(parents=True, exist_ok=True)
+            Path(title).write_text(text)
+        elif kind == "bash":
+            for line in text.replace("\\\n", " ").splitlines():
+                program, *arguments = shlex.split(line, comments=True)
+                if program == "bitsim":
+                    status, printed, err = run(*arguments)
+                    assert status == 0, (line, err)
+                else:
+                    assert other is not None, line
+                    printed = other(line)
+                ran.append(line)
+        elif kind == "text":
+            checked(page, printed, text)
+    return ran
+
+
+def checked(page, printed, shown):
+    """`shows`, or the page written again where that is asked for."""
+    if os.environ.get("BITSIM_WRITE_PAGES") != "1":
+        shows(printed, shown)
+        return
+    lines = [line.rstrip() for line in printed.strip("\n").splitlines()]
+    kept = shown.splitlines()
+    now = [*lines[: len(kept) - 1], LEFT_OUT] if kept[-1] == LEFT_OUT else lines
+    text = page.read_text(encoding="utf-8")
+    page.write_text(text.replace(shown, "".join(f"{line}\n" for line in now)), encoding="utf-8")
+
+
+def shows(printed, shown):
+    """AssertionError unless `shown` is `printed`, but for lines that dots stand for; spaces at line ends aside."""
+    lines = [line.rstrip() for line in printed.strip("\n").splitlines()]
+    parts = "\n".join(line.rstrip() for line in shown.strip("\n").splitlines()).split(f"{LEFT_OUT}\n")
+    pattern = "(?:.*\n)*?".join(re.escape(part) for part in parts)
+    if pattern.endswith(re.escape(LEFT_OUT)):
+        pattern = pattern.removesuffix(re.escape(LEFT_OUT)) + "(?:.*\n?)*"
+    assert re.fullmatch(pattern, "\n".join(lines)), f"printed:\n{printed}\nthe page shows:\n{shown}"

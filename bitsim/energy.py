@@ -11,6 +11,10 @@ Assumptions
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+import numpy as np
+
 from bitsim.accelerators.registry import Machine
 from bitsim.errors import InputError
 from bitsim.technology import dram, registers, sram
@@ -66,6 +70,8 @@ class PriceList:
                 faults += [f"{buffer.name}: {fault}" for fault in error.faults]
         if faults:
             raise InputError(faults)
+        self._leakage_mw = self.array.leakage_mw + sum(p.leakage_mw for p in self.buffers.values())
+        self._pj_per_cycle = (self._leakage_mw + self.memory.static_mw) * PJ_PER_MW_S / float(machine.clock_hz)
         self._components = tuple(self.component_columns)
         self._pj_each: dict[str, tuple[str, float]] = {
             "dram_read_bits": ("dram_pj", self.memory.read_pj_per_bit),
@@ -113,11 +119,16 @@ class PriceList:
             column, each = self._pj_each[name]
             pj[column] += count * each
         seconds = float(cycles / self.machine.clock_hz)
-        leakage_mw = self.array.leakage_mw + sum(p.leakage_mw for p in self.buffers.values())
+        leakage_mw = self._leakage_mw
         pj["dram_static_pj"] = self.memory.static_mw * seconds * PJ_PER_MW_S
         pj["leakage_pj"] = leakage_mw * seconds * PJ_PER_MW_S
         pj["energy_pj"] = sum(pj.values())
         return pj
+
+    def total_pj(self, counters: Mapping[str, np.ndarray], cycles: np.ndarray) -> np.ndarray:
+        """(C,) energy_pj of many occurrences at once, to rounding; counters: {name: (C,)}, cycles: (C,)."""
+        charged = (values * self._pj_each[name][1] for name, values in counters.items() if name not in NOT_PRICED)
+        return np.asarray(sum(charged, cycles * self._pj_per_cycle), np.float64)
 
     def notes(self) -> list[str]:
         """What a reader of the figures must know: estimates with their band, and buffers priced by an unusual table."""

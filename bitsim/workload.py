@@ -247,6 +247,7 @@ def _dgrad_axes(forward: Axis, phased: bool) -> list[Axis]:
     return phases
 
 
+@lru_cache(maxsize=16384)
 def lower(layer: Layer, pass_name: str, samples: int, zero_inserted: bool = False) -> tuple[Product, ...]:
     """The products (loop nests) that pass `pass_name` of `layer` runs over `samples` samples.
 

@@ -13,8 +13,9 @@ from bitsim.accelerators.row_stationary import fold_and_replicate, shape_of
 from bitsim.accelerators.seam import DIMENSIONS
 from bitsim.errors import InputError
 from bitsim.mapping import Mapping, execute
+from bitsim.mapping.batch import cut
+from bitsim.mapping.candidates import spots_from
 from bitsim.mapping.record import ORDERS, dimension_sizes
-from bitsim.mapping.traffic import issue_cycles
 from bitsim.simulation.cost import CostModel
 from bitsim.workload import Layer, Widths, lower
 from tests.test_counters import RATE, count, play
@@ -170,8 +171,9 @@ def test_issue_cycles_of_the_ranking_are_those_of_the_program(data, layer, batch
     sizes = dimension_sizes(product)
     tile = tuple(data.draw(st.integers(1, sizes[d])) for d in DIMENSIONS)
     table = np.array([tile])
-    trips = {d: -(-sizes[d] // table[:, i]) for i, d in enumerate(DIMENSIONS)}
-    (ranked,) = issue_cycles(product, accelerator, datapath, orientation, table, trips)
+    spots = spots_from(table[:, 1:4], product.batch, product.rows, product.cols)
+    found = cut(product, accelerator, datapath, orientation, table, spots, np.zeros(1, np.int64), RATE)
+    (ranked,) = found.issue_cycles
     mapping = Mapping("row-stationary", tile, data.draw(st.sampled_from(ORDERS)))
     assert ranked == execute(product, accelerator, datapath, orientation, mapping, RATE).counters["issue_cycles"]
 

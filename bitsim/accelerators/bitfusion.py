@@ -88,6 +88,7 @@ class Accelerator(Seam):
     analytical_passes = (FORWARD,)
     price_keys = ("technology", "buffer_access_bits")
     size_keys = ("weight_buffer", "input_buffer", "output_buffer")
+    axes_alike = True
     config: Config
 
     def __init__(self, config: Any) -> None:
@@ -151,21 +152,22 @@ class Accelerator(Seam):
     ) -> dict[str, Any]:
         """Operands spread evenly over the N rows' banks, outputs over the M columns' (point 18)."""
         rows, pixels = self.rows, tile.batch * tile.input_rows * tile.input_cols
+        # Words are products of two factors, where the tile stands and how deep it is: a search asks for a grid of both.
         if tile.writes_filter:  # positions are the reduction
-            input_words = ceil_div(pixels, rows) * rows * tile.channels
-            weight_words = ceil_div(tile.positions, rows) * rows * tile.outputs
-        elif self._flattened(product):
-            padded = ceil_div(tile.channels * tile.taps, rows) * rows
-            input_words, weight_words = tile.positions * padded, tile.outputs * padded
+            spots = ceil_div(pixels, rows) * rows, ceil_div(tile.positions, rows) * rows
+            depths = tile.channels, tile.outputs
         else:
-            padded = ceil_div(tile.channels, rows) * rows
-            input_words, weight_words = pixels * padded, tile.outputs * padded * tile.taps
+            flattened = self._flattened(product)
+            channels = tile.channels * tile.taps if flattened else tile.channels
+            padded = ceil_div(channels, rows) * rows
+            spots = tile.positions if flattened else pixels, 1
+            depths = padded, tile.outputs * padded * (1 if flattened else tile.taps)
         column_dim, stream = self._columns(orientation, tile)
-        output_words = ceil_div(column_dim, self.cols) * self.cols * stream
+        column_words = ceil_div(column_dim, self.cols) * self.cols
         return {
-            INPUT: tile.groups * input_words * datapath.buffer_bits[0],
-            WEIGHT: tile.groups * weight_words * datapath.buffer_bits[1],
-            OUTPUT: tile.groups * output_words * datapath.accumulator_bits,
+            INPUT: spots[0] * (tile.groups * depths[0] * datapath.buffer_bits[0]),
+            WEIGHT: spots[1] * (tile.groups * depths[1] * datapath.buffer_bits[1]),
+            OUTPUT: stream * (tile.groups * column_words * datapath.accumulator_bits),
         }
 
     def _columns(self, orientation: Orientation, tile: Tile) -> tuple[Any, Any]:

@@ -134,9 +134,9 @@ class Tile:
         """Distinct words of an operand in the tile."""
         if role == INPUT:
             return self.groups * self.batch * self.input_rows * self.input_cols * self.channels
-        filter_words = self.groups * self.outputs * self.channels * self.taps
-        map_words = self.groups * self.positions * self.outputs
-        return filter_words if (role == OUTPUT) == self.writes_filter else map_words
+        if (role == OUTPUT) == self.writes_filter:
+            return self.groups * self.outputs * (self.channels * self.taps)
+        return self.groups * self.outputs * self.positions
 
 
 @dataclass(frozen=True)
@@ -206,6 +206,8 @@ class Accelerator(ABC):
     # times no tile twice.  No answer below may ask for them, nor for clock and memory, which come in as cycles.
     price_keys: ClassVar[tuple[str, ...]] = ("technology",)
     size_keys: ClassVar[tuple[str, ...]] = ()
+    # Whether a tile of r rows and c columns costs what one of c rows and r columns does: a search tries one of them.
+    axes_alike: ClassVar[bool] = False
     # Operands of a weight gradient that the passes before it must store twice: as forward and dgrad read them, and
     # packed along the positions.  A machine that reads the same form in all passes says so: ().
     copied_for_wgrad: ClassVar[tuple[str, ...]] = (INPUT, WEIGHT)
@@ -231,7 +233,7 @@ class Accelerator(ABC):
 
     @abstractmethod
     def granules(self, product: Product, datapath: Datapath, orientation: Orientation) -> dict[str, int]:
-        """Per tiled dimension the size below which lanes idle: tiles larger than it are multiples of it."""
+        """{outputs, channels: size below which lanes idle}: larger tiles are multiples of it, or few even parts."""
 
     @abstractmethod
     def footprint_bits(

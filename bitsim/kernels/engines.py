@@ -12,7 +12,8 @@ import numpy as np
 
 from bitsim.kernels.collapsed import advance_nest, collapsed_cycles
 from bitsim.kernels.event import advance_tiles
-from bitsim.kernels.program import Nest
+from bitsim.kernels.lowering import collapsed_all
+from bitsim.kernels.program import Nest, Programs
 from bitsim.kernels.recurrence import STATE, finish, start
 from bitsim.kernels.stepped import NO_LOG, NO_STALLS, stepped_programs
 
@@ -57,3 +58,11 @@ def stepped(nests: Sequence[Nest], timing: np.ndarray) -> np.ndarray:
 
 # Equal engines, the fast one first.
 ENGINES: dict[str, Engine] = {"collapsed": collapsed, "event": event, "stepped": stepped}
+
+
+def each_alone(engine: str, programs: Programs, timing: np.ndarray) -> np.ndarray:
+    """(nests, 7) int64: cycles by class of each of `programs` alone on the machine, by the engine of that name."""
+    if engine == "collapsed":
+        return collapsed_all(programs.rows, programs.row_starts, programs.runs, programs.depths, timing)
+    run = ENGINES[engine]
+    return np.concatenate([run([programs.nest(c)], timing) for c in range(len(programs))])

@@ -7,6 +7,7 @@ Nest: its loops, and the few different tiles they run.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -73,6 +74,34 @@ class Nest:
                 "collapsed takes any number"
             )
         return self.rows[self.row_numbers(0, total)]
+
+
+@dataclass(frozen=True)
+class Programs:
+    """Many nests in one table: nest c has rows[row_starts[c] : row_starts[c + 1]] and loops runs[c, : depths[c]]."""
+
+    rows: np.ndarray
+    row_starts: np.ndarray
+    runs: np.ndarray
+    depths: np.ndarray
+
+    @classmethod
+    def of(cls, nests: Sequence[Nest]) -> Programs:
+        """`nests` in one table."""
+        starts = np.cumsum([0, *(len(nest.rows) for nest in nests)])
+        depths = np.array([nest.runs.shape[0] for nest in nests], np.int64)
+        most = max(nest.runs.shape[1] for nest in nests)
+        runs = np.zeros((len(nests), max(depths.max(), 1), most), np.int64)
+        for c, nest in enumerate(nests):
+            runs[c, : nest.runs.shape[0], : nest.runs.shape[1]] = nest.runs
+        return cls(np.concatenate([nest.rows for nest in nests]), starts, runs, depths)
+
+    def __len__(self) -> int:
+        return len(self.depths)
+
+    def nest(self, c: int) -> Nest:
+        """One of the nests."""
+        return Nest(self.rows[self.row_starts[c] : self.row_starts[c + 1]], self.runs[c, : self.depths[c]])
 
 
 def runs_table(runs: list[list[int]]) -> np.ndarray:

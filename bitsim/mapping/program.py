@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -54,6 +55,11 @@ class Execution:
     def tiles(self) -> np.ndarray:
         """(T, 7) int64: the program laid out flat."""
         return self.nest.tiles
+
+    @cached_property
+    def port_beats(self) -> int:
+        """Beats of all transfers."""
+        return exact_sum(self.nest.rows[:, INPUT_BEATS : STORE_BEATS + 1].sum(axis=1), self.nest.counts)
 
 
 def beats(bits: np.ndarray, rate: Fraction, tiles: int) -> np.ndarray:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
+
 from bitsim.accelerators.seam import DIMENSIONS, INPUT, OUTPUT, WEIGHT
 from bitsim.workload import Product
 
@@ -23,6 +25,10 @@ ORDERS: tuple[tuple[str, ...], ...] = tuple(
         ("channels", "outputs", "positions"),
     )
 )
+
+
+# The same as numbers of dimensions, (orders, 6).
+ORDER_DIMENSIONS = np.array([[DIMENSIONS.index(d) for d in order] for order in ORDERS], np.int64)
 
 
 def touches(writes_filter: bool) -> dict[str, frozenset[str]]:

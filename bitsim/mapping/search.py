@@ -1,14 +1,11 @@
-"""The search: all tilings that fit, all orders, ranked by closed form; the best few timed exactly.
+"""Find the best mapping of a product: rank all tilings by closed form, time the best few exactly.
 
-The kernel is tiled only where it must be: a weight gradient whose output tile would fit no buffer
-runs as several products, each with a part of the kernel, one after the other with a barrier.
-
-Among mappings within NEAR of the best the one with least energy is taken: a thousandth of the cycles
-is not worth partial sums spilled to memory.  Deterministic: what still ties falls to the earlier candidate.
+Every objective chooses from the same shortlist, so none can miss what another finds.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
@@ -18,24 +15,24 @@ import numpy as np
 
 from bitsim.accelerators.seam import Accelerator, Datapath, Orientation
 from bitsim.errors import MappingError
-from bitsim.kernels.program import CLASSES, Nest, PortTiming
-from bitsim.mapping.candidates import fitting, occupied_bits, shapes, tilings
+from bitsim.kernels.program import CLASSES, Nest, PortTiming, Programs
+from bitsim.mapping import batch
+from bitsim.mapping.candidates import Tilings, fitting, occupied_bits, shapes, tilings
 from bitsim.mapping.memo import Found, kept
 from bitsim.mapping.program import Execution, execute
-from bitsim.mapping.record import ORDERS, Mapping
-from bitsim.mapping.traffic import rank
+from bitsim.mapping.ranking import Ranking
+from bitsim.mapping.record import ORDER_DIMENSIONS, ORDERS, Mapping
 from bitsim.units import show_size
 from bitsim.workload import Product
 
-KEPT_FOR_EXACT_TIMING = 8
-# Tilings whose issue cycles are worked out with edges, chosen by traffic and full-tile issue.
-KEPT_FOR_RANKING = 192
-KEPT_BY_TRAFFIC = 4
-NEAR = 5e-3
+NEAR = 1e-3
+# A mapping of more different tiles is only timed where every one of the shortlist has as many.
+MOST_ROWS = 20_000
 
-Timer = Callable[[Nest, np.ndarray], np.ndarray]
-# (cycles, counters) -> (what the objective minimises, energy)
-Score = Callable[[int, dict[str, int]], tuple[float, float]]
+# (programs, PortTiming.array()) -> (programs, 7) cycles by class of each.
+Timer = Callable[[Programs, np.ndarray], np.ndarray]
+# ((C,) cycles, {name: (C,)} counters) -> (C,) what the objective minimises, (C,) energy.
+Score = Callable[[np.ndarray, dict[str, np.ndarray]], tuple[np.ndarray, np.ndarray]]
 
 
 @dataclass(frozen=True)
@@ -63,10 +60,33 @@ class Contender:
 
 
 @dataclass(frozen=True)
-class _Candidate:
-    tile: tuple[int, ...]
-    order: tuple[str, ...]
+class Shortlist:
+    """Mappings of one orientation, timed.
+
+    table: (C, 6) tile sizes; orders: (C,) numbers in ORDERS; classes: (C, 7) cycles; counters: {name: (C,)};
+    moved_bits: of Execution, a row for each of programs.rows.
+    """
+
     orientation: Orientation
+    table: np.ndarray
+    orders: np.ndarray
+    programs: Programs
+    classes: np.ndarray
+    counters: dict[str, np.ndarray]
+    moved_bits: np.ndarray
+
+    def timed(self, c: int) -> Timed:
+        """One of them as a record."""
+        nest = self.programs.nest(c)
+        # Copies, so that the whole list is not kept alive.
+        execution = Execution(
+            Nest(nest.rows.copy(), nest.runs.copy()),
+            {name: int(values[c]) for name, values in self.counters.items()},
+            self.moved_bits[self.programs.row_starts[c] : self.programs.row_starts[c + 1]].copy(),
+        )
+        mapping = Mapping(self.orientation.name, tuple(self.table[c].tolist()), ORDERS[self.orders[c]])
+        classes = dict(zip(CLASSES, self.classes[c].tolist(), strict=True))
+        return Timed(mapping, self.orientation, execution, classes)
 
 
 def search(
@@ -84,8 +104,9 @@ def search(
     before: what was found for machines of the same structure (mapping.memo); added to.
     Raises MappingError naming the buffer and its least size if nothing fits.
     """
-    found = contenders(product, accelerator, datapath, rate, port, timer, score, before)
-    return tuple(listed[0].timed for _, listed in found)
+    known: Found = {} if before is None else before
+    found = shortlists_of_parts(product, accelerator, datapath, rate, port, timer, known)
+    return tuple(choose(listed, score) for _, listed in found)
 
 
 def contenders(
@@ -103,69 +124,75 @@ def contenders(
     Raises MappingError naming the buffer and its least size if nothing fits.
     """
     known: Found = {} if before is None else before
+    found = shortlists_of_parts(product, accelerator, datapath, rate, port, timer, known)
+    return tuple((part, ranked(listed, score)) for part, listed in found)
+
+
+def shortlists_of_parts(
+    product: Product,
+    accelerator: Accelerator,
+    datapath: Datapath,
+    rate: Fraction,
+    port: PortTiming,
+    timer: Timer,
+    known: Found,
+) -> list[tuple[Product, tuple[Shortlist, ...]]]:
+    """Shortlists of `product`, of each part where its kernel had to be split."""
     smallest = MappingError(())
-    for parts in ((product,), *(product.kernel_parts() if product.writes_filter else ())):
+    for parts in itertools.chain([(product,)], product.kernel_parts() if product.writes_filter else ()):
         try:
-            return tuple(
-                (part, _ranked(part, accelerator, datapath, rate, port, timer, score, known)) for part in parts
-            )
+            return [(part, shortlists(part, accelerator, datapath, rate, port, timer, known)) for part in parts]
         except MappingError as error:
             smallest = error  # parts only get smaller: what the last of them needs is the least
     raise smallest
 
 
-def _ranked(
+def shortlists(
     product: Product,
     accelerator: Accelerator,
     datapath: Datapath,
     rate: Fraction,
     port: PortTiming,
     timer: Timer,
-    score: Score,
     known: Found,
-) -> list[Contender]:
-    """The shortlist of a product whose kernel is whole, best first.
+) -> tuple[Shortlist, ...]:
+    """Of each orientation the mappings that lead by closed form, timed; whatever prices and objective are.
 
-    Every objective chooses from the same shortlist, so none can miss what another finds.
+    Raises MappingError naming the buffer and its least size if nothing fits.
     """
-    timed = _shortlist(product, accelerator, datapath, rate, port, timer, known)
-    found = [Contender(one, *score(one.cycles, one.execution.counters)) for one in timed]
-    near = min(c.value for c in found) * (1 + NEAR)
-    # Within NEAR of the best by energy, then the others; a sort keeps the earlier candidate of two that tie.
-    return sorted(
-        found, key=lambda c: (False, c.energy_pj, c.value) if c.value <= near else (True, c.value, c.energy_pj)
-    )
-
-
-def _shortlist(
-    product: Product,
-    accelerator: Accelerator,
-    datapath: Datapath,
-    rate: Fraction,
-    port: PortTiming,
-    timer: Timer,
-    known: Found,
-) -> tuple[Timed, ...]:
-    """Mappings that lead by closed form, timed; whatever prices and objective are."""
-    tables, fits = [], []
+    found = []
     for orientation in accelerator.orientations(product):
-        granules = accelerator.granules(product, datapath, orientation)
-        key = ("tilings", product, datapath, orientation.name)
-        table = kept(known, key, partial(tilings, product, granules))
-        fits.append(fitting(product, accelerator, datapath, orientation, table))
-        tables.append((orientation, table))
+        every = tilings(product, accelerator.granules(product, datapath, orientation), accelerator.axes_alike)
+        fits = fitting(product, accelerator, datapath, orientation, every.grid(product))
+        if fits.any():
+            # Sizes of buffers only decide which tilings fit: machines on which the same ones do share a list.
+            key = (product, datapath, orientation.name, fits.tobytes())
+            make = partial(_shortlist, product, accelerator, datapath, orientation, every, fits, rate, port, timer)
+            found.append(kept(known, key, make))
+    if not found:
+        raise MappingError(least_sizes(product, accelerator, datapath))
+    return tuple(found)
 
-    def timed() -> tuple[Timed, ...]:
-        candidates = []
-        for (orientation, table), fit in zip(tables, fits, strict=True):
-            candidates += _candidates(product, accelerator, datapath, orientation, table[fit], rate, port)
-        if not candidates:
-            raise MappingError(least_sizes(product, accelerator, datapath))
-        mappings = [(c.orientation, Mapping(c.orientation.name, c.tile, c.order)) for c in candidates]
-        return tuple(time_mapping(product, accelerator, datapath, *m, rate, port, timer) for m in mappings)
 
-    # Sizes of buffers only decide which tilings fit: machines on which the same ones do share a list.
-    return kept(known, ("timed", product, datapath, *(fit.tobytes() for fit in fits)), timed)
+def choose(found: tuple[Shortlist, ...], score: Score) -> Timed:
+    """The least energy among the mappings within NEAR of the best score."""
+    one, c, _, _ = _in_order(found, score)[0]
+    return found[one].timed(c)
+
+
+def ranked(found: tuple[Shortlist, ...], score: Score) -> list[Contender]:
+    """All mappings of the lists, the chosen one first: within NEAR of the best by energy, then the others."""
+    return [Contender(found[one].timed(c), value, energy) for one, c, value, energy in _in_order(found, score)]
+
+
+def _in_order(found: tuple[Shortlist, ...], score: Score) -> list[tuple[int, int, float, float]]:
+    """(list, place in it, value, energy) of every mapping; of two that tie the earlier first."""
+    scored = []
+    for one, shortlist in enumerate(found):
+        values, energies = score(shortlist.classes.sum(axis=1), shortlist.counters)
+        scored += [(one, c, *pair) for c, pair in enumerate(zip(values.tolist(), energies.tolist(), strict=True))]
+    near = min(value for _, _, value, _ in scored) * (1 + NEAR)
+    return sorted(scored, key=lambda s: (False, s[3], s[2]) if s[2] <= near else (True, s[2], s[3]))
 
 
 def time_mapping(
@@ -180,52 +207,61 @@ def time_mapping(
 ) -> Timed:
     """Exact cycles and counters of one mapping."""
     execution = execute(product, accelerator, datapath, orientation, mapping, rate)
-    cycles = timer(execution.nest, port.array())
+    cycles = timer(Programs.of([execution.nest]), port.array())[0]
     return Timed(mapping, orientation, execution, dict(zip(CLASSES, cycles.tolist(), strict=True)))
 
 
-def _candidates(
+def _shortlist(
+    product: Product,
+    accelerator: Accelerator,
+    datapath: Datapath,
+    orientation: Orientation,
+    every: Tilings,
+    fits: np.ndarray,
+    rate: Fraction,
+    port: PortTiming,
+    timer: Timer,
+) -> Shortlist:
+    """The shortlist of one orientation, among the tilings of `every` that fit."""
+    cost = accelerator.tile_cost(product, datapath, orientation, every.grid(product))
+    ranks = Ranking(product, accelerator, datapath, every, cost, rate, port)
+    numbers = ranks.best_tilings(np.broadcast_to(fits, every.shape))
+    table = every.table(numbers)
+    spot_of = numbers // len(every.inner)
+    cut = batch.cut(product, accelerator, datapath, orientation, table, every.spots, spot_of, rate)
+    chosen, orders = ranks.best_orders(numbers, cut.issue_cycles)
+    rows = np.prod(cut.counts, axis=1)[chosen]
+    listed = rows <= max(MOST_ROWS, rows.min())
+    chosen, orders = chosen[listed], orders[listed]
+    if cut.exact and rows.min() <= MOST_ROWS:
+        lowered = batch.lower(product, accelerator, datapath, orientation, cut, chosen, ORDER_DIMENSIONS[orders])
+        programs, counters, moved = lowered.programs, lowered.counters, lowered.moved_bits
+    else:
+        programs, counters, moved = _one_by_one(
+            product, accelerator, datapath, orientation, table[chosen], orders, rate
+        )
+    return Shortlist(orientation, table[chosen], orders, programs, timer(programs, port.array()), counters, moved)
+
+
+def _one_by_one(
     product: Product,
     accelerator: Accelerator,
     datapath: Datapath,
     orientation: Orientation,
     table: np.ndarray,
+    orders: np.ndarray,
     rate: Fraction,
-    port: PortTiming,
-) -> list[_Candidate]:
-    """The shortlist among the tilings of `table`."""
-    if not len(table):
-        return []
-    for exact_edges in (False, True):
-        ranked = rank(product, accelerator, datapath, orientation, table, rate, port, exact_edges)
-        # Estimates closer than a hundredth are not told apart: a few more by traffic, and a few by traffic alone.
-        steps = ranked.cycles // max(1, int(ranked.cycles.min()) // 100)
-        keys = [(ranked.cycles, ranked.dram_bits), (steps, ranked.dram_bits), (ranked.dram_bits, ranked.cycles)]
-        sorts = [_least(first.ravel(), second.ravel(), KEPT_FOR_RANKING) for first, second in keys]
-        if not exact_edges:
-            table = table[np.unique(np.concatenate(sorts) // len(ORDERS))]
-    chosen: dict[tuple, _Candidate] = {}
-    for flat, most in zip(sorts, (KEPT_FOR_EXACT_TIMING, KEPT_BY_TRAFFIC, KEPT_BY_TRAFFIC), strict=True):
-        for at in flat[: most * len(ORDERS)].tolist():
-            row, order = divmod(at, len(ORDERS))
-            tile = tuple(table[row].tolist())
-            trips = Mapping(orientation.name, tile, ORDERS[order]).trips(product)
-            # Loops that run once do not order anything: orders that differ only in them are one candidate.
-            moving = tuple(dim for dim in ORDERS[order] if trips[dim] > 1)
-            if (tile, moving) not in chosen:
-                chosen[tile, moving] = _Candidate(tile, ORDERS[order], orientation)
-                most -= 1
-            if most == 0:
-                break
-    return list(chosen.values())
-
-
-def _least(first: np.ndarray, second: np.ndarray, count: int) -> np.ndarray:
-    """Indices of the `count` least values of `first`, ties by `second`, then by index, ascending."""
-    among = np.arange(len(first))
-    if count < len(first):
-        among = np.flatnonzero(first <= np.partition(first, count - 1)[count - 1])
-    return among[np.lexsort((second[among], first[among]))][:count]
+) -> tuple[Programs, dict[str, np.ndarray], np.ndarray]:
+    """Programs, counters and moved bits of mappings whose counters may pass int64, or whose programs are long."""
+    mappings = [
+        Mapping(orientation.name, tuple(tile), ORDERS[order])
+        for tile, order in zip(table.tolist(), orders.tolist(), strict=True)
+    ]
+    lowered = [execute(product, accelerator, datapath, orientation, mapping, rate) for mapping in mappings]
+    names = lowered[0].counters
+    counters = {name: np.array([one.counters[name] for one in lowered], object) for name in names}
+    moved = np.concatenate([one.moved_bits for one in lowered])
+    return Programs.of([one.nest for one in lowered]), counters, moved
 
 
 def least_sizes(product: Product, accelerator: Accelerator, datapath: Datapath) -> list[str]:

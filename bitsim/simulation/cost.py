@@ -21,7 +21,7 @@ from bitsim.accelerators.registry import Machine
 from bitsim.accelerators.seam import INPUT, WEIGHT, Datapath
 from bitsim.energy import PriceList
 from bitsim.errors import InputError
-from bitsim.kernels.engines import ENGINES
+from bitsim.kernels.engines import ENGINES, each_alone
 from bitsim.kernels.program import CLASSES, INPUT_BEATS, STORE_BEATS, Nest
 from bitsim.mapping import search
 from bitsim.mapping.memo import SearchMemo
@@ -99,6 +99,8 @@ class CostModel:
         self.machine = machine
         self.prices = PriceList(machine)
         self._engine = ENGINES[timing]
+        self._timer = partial(each_alone, timing)
+        self._rate, self._port = machine.rate, machine.port
         self.objective = objective
         self._searched: dict[tuple[Product, Datapath, float], tuple[Timed, ...]] = {}
         self._found = (SearchMemo() if memo is None else memo).of(f"{timing} {machine.structure}")
@@ -122,7 +124,7 @@ class CostModel:
         real_macs = sum(product.real_macs for product, _ in products)
         hw_products = datapath.input_hw_bits * datapath.weight_hw_bits
         nests = tuple(t.execution.nest for t in timed)
-        work = Work(counters, macs * hw_products, sum(_port_beats(nest) for nest in nests))
+        work = Work(counters, macs * hw_products, sum(t.execution.port_beats for t in timed))
         values: dict[str, int | float | str] = {
             "input_bits": input_bits,
             "weight_bits": weight_bits,
@@ -147,7 +149,7 @@ class CostModel:
             for product, datapath in products:
                 if (product, datapath) not in found:
                     fixed_pj = self._fixed_pj(self._whatever_mapped(layer, product, datapath))
-                    listed = contenders(product, *self._searched_with(datapath, fixed_pj))
+                    listed = contenders(product, *self.searched_with(datapath, fixed_pj))
                     found[product, datapath] = [Part(part, datapath, tuple(ranked)) for part, ranked in listed]
         return [part for key in products for part in found[key]]
 
@@ -165,7 +167,7 @@ class CostModel:
         with located(self.machine, f"layer {layer.name}, {pass_name}"):
             made = stream()
             nest, tiles, counters = made.program(self.machine)
-        classes = dict(zip(CLASSES, self._timer(nest, self.machine.port.array()).tolist(), strict=True))
+        classes = dict(zip(CLASSES, self.time([nest])[0].tolist(), strict=True))
         width = made.output_bits
         values: dict[str, int | float | str] = {
             "input_bits": width,
@@ -186,7 +188,7 @@ class CostModel:
 
     def time(self, nests: list[Nest]) -> np.ndarray:
         """(nests, 7) int64: cycles by class of nests that follow each other without a barrier."""
-        return self._engine(nests, self.machine.port.array())
+        return self._engine(nests, self._port.array())
 
     def retimed(self, cost: PassCost, classes: dict[str, int]) -> PassCost:
         """`cost` with other cycles by class, and what follows from them."""
@@ -205,28 +207,27 @@ class CostModel:
         copied = self.machine.accelerator.copied_for_wgrad
         return {"wgrad_copy_bits": sum(tensor_words(product, role) * widths[role] for role in copied)}
 
-    def _timer(self, nest: Nest, timing: np.ndarray) -> np.ndarray:
-        return self._engine([nest], timing)[0]
-
     def _best(self, product: Product, datapath: Datapath, whatever_mapped: dict[str, int]) -> tuple[Timed, ...]:
         fixed_pj = self._fixed_pj(whatever_mapped)
         key = (product, datapath, fixed_pj)
         if key not in self._searched:
-            self._searched[key] = search(product, *self._searched_with(datapath, fixed_pj))
+            self._searched[key] = search(product, *self.searched_with(datapath, fixed_pj))
         return self._searched[key]
 
     def _fixed_pj(self, counters: dict[str, int]) -> float:
         """Energy of counters that no mapping changes."""
         return sum(count * self.prices.price_pj(name) for name, count in counters.items())
 
-    def _searched_with(self, datapath: Datapath, fixed_pj: float) -> tuple[Any, ...]:
+    def searched_with(self, datapath: Datapath, fixed_pj: float) -> tuple[Any, ...]:
         """What a search takes beside the product."""
         machine = self.machine
         score = partial(self._score, fixed_pj)
-        return machine.accelerator, datapath, machine.rate, machine.port, self._timer, score, self._found
+        return machine.accelerator, datapath, self._rate, self._port, self._timer, score, self._found
 
-    def _score(self, fixed_pj: float, cycles: int, counters: dict[str, int]) -> tuple[float, float]:
-        energy_pj = self.prices.energy_pj(counters, cycles)["energy_pj"] + fixed_pj
+    def _score(
+        self, fixed_pj: float, cycles: np.ndarray, counters: dict[str, np.ndarray]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        energy_pj = self.prices.total_pj(counters, cycles) + fixed_pj
         value = {"cycles": cycles, "energy": energy_pj, "edp": energy_pj * cycles}[self.objective]
         return value, energy_pj
 

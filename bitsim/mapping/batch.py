@@ -1,0 +1,184 @@
+"""Many mappings of one product lowered at once: their tile programs and counters.
+
+Every number is what `program.execute` finds for one mapping; a test holds the two equal.  What a tile costs is asked
+of the accelerator once for the shapes of all tilings together.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache
+
+import numpy as np
+
+from bitsim.accelerators.seam import (
+    DIMENSIONS,
+    INPUT,
+    OUTPUT,
+    ROLES,
+    WEIGHT,
+    Accelerator,
+    Datapath,
+    Orientation,
+    TileCost,
+)
+from bitsim.kernels import lowering
+from bitsim.kernels.program import Programs
+from bitsim.mapping.candidates import Spots, tiles_of
+from bitsim.mapping.program import beats
+from bitsim.mapping.record import dimension_sizes, touches
+from bitsim.workload import Product
+
+MOST_COUNT = 2.0**62
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Tilings cut into pieces, and the cost of each shape that occurs.
+
+    pieces, counts: of kernels.lowering; starts: (K + 1,) first shape of each tiling; costs: (N, 13);
+    issue_cycles: (K,) of all tiles; counters: {name: (K,)} those that no loop order changes.
+    exact: False where a counter could pass int64: such mappings are lowered one by one.
+    """
+
+    pieces: np.ndarray
+    counts: np.ndarray
+    starts: np.ndarray
+    costs: np.ndarray
+    issue_cycles: np.ndarray
+    counters: dict[str, np.ndarray]
+    exact: bool
+
+
+@lru_cache(maxsize=2)
+def touched_table(writes_filter: bool) -> np.ndarray:
+    """(3, 6) bool: dimensions that input, weight and output depend on."""
+    dims = touches(writes_filter)
+    return np.array([[d in dims[role] for d in DIMENSIONS] for role in ROLES])
+
+
+def cut(
+    product: Product,
+    accelerator: Accelerator,
+    datapath: Datapath,
+    orientation: Orientation,
+    table: np.ndarray,
+    spots: Spots,
+    spot_of: np.ndarray,
+    rate: Fraction,
+) -> Cut:
+    """Cut the tilings `table`, (K, 6), whose rows and columns are those of spots `spot_of`, (K,).
+
+    rate: bits a cycle of the port.
+    """
+    sizes = np.array(list(dimension_sizes(product).values()), np.int64)
+    touched = touched_table(product.writes_filter)
+    pieces, counts = lowering.cut_all(sizes, table, spots.halo, spots.halo_first[spot_of])
+    starts, shapes, tiles = lowering.shapes_of(pieces, counts, touched[2])
+    tile = tiles_of(product, shapes)
+    cost = accelerator.tile_cost(product, datapath, orientation, tile)
+    words = {role: tile.words(role) for role in ROLES}
+    spilled = accelerator.config.outputs == "accumulator"
+    computes = product.taps > 0
+    later = cost.issue_cycles if cost.accumulating_issue_cycles is None else cost.accumulating_issue_cycles
+    total = int(np.add.reduceat(tiles[:, 0], starts[:-1]).max())
+
+    # Columns of one table, a row each while it is filled.
+    columns = np.empty((lowering.SHAPE_COSTS, len(shapes)), np.int64)
+    columns[lowering.INPUT_WORDS] = words[INPUT]
+    columns[lowering.WEIGHT_WORDS] = words[WEIGHT]
+    columns[lowering.OUTPUT_WORDS] = words[OUTPUT]
+    columns[lowering.INPUT_WRITTEN] = cost.load_words.get(INPUT, words[INPUT])
+    columns[lowering.WEIGHT_WRITTEN] = cost.load_words.get(WEIGHT, words[WEIGHT])
+    columns[lowering.FIRST_ISSUE] = cost.issue_cycles
+    columns[lowering.LATER_ISSUE] = later if computes else cost.issue_cycles
+    columns[lowering.SHAPE_DRAIN] = cost.drain_cycles
+    bits = (*datapath.dram_bits, datapath.accumulator_bits, datapath.output_bits)
+    moved = columns[[lowering.INPUT_WORDS, lowering.WEIGHT_WORDS, lowering.OUTPUT_WORDS, lowering.OUTPUT_WORDS]]
+    transfers = beats((moved * np.array(bits)[:, None]).ravel(), rate, total).reshape(moved.shape)
+    columns[[lowering.BEATS_IN, lowering.BEATS_WEIGHT, lowering.BEATS_PSUM, lowering.BEATS_STORED]] = transfers
+    columns[lowering.BEATS_SPILLED] = columns[lowering.BEATS_PSUM]
+    costs = np.ascontiguousarray(columns.T)
+
+    per_shape = [(name, value * tiles[:, 0] * computes) for name, value in cost.per_tile.items()]
+    per_shape += [(name, value * tiles[:, 2]) for name, value in cost.per_tap.items()]
+    first = columns[lowering.LATER_ISSUE if spilled else lowering.FIRST_ISSUE]
+    issue = tiles[:, 1] * first + (tiles[:, 0] - tiles[:, 1]) * columns[lowering.LATER_ISSUE]
+    values = np.empty((2 + len(per_shape), len(shapes)), np.int64)
+    values[0], values[1] = issue, tiles[:, 0]
+    for row, (_, counted) in enumerate(per_shape, 2):
+        values[row] = counted
+    summed = np.add.reduceat(values, starts[:-1], axis=1)
+    counters: dict[str, np.ndarray] = {"tiles": summed[1]}
+    for (name, _), counted in zip(per_shape, summed[2:], strict=True):
+        counters[name] = counters[name] + counted if name in counters else counted
+    return Cut(pieces, counts, starts, costs, summed[0], counters, _is_exact(cost, tiles, columns, datapath))
+
+
+def _is_exact(cost: TileCost, tiles: np.ndarray, costs: np.ndarray, datapath: Datapath) -> bool:
+    """Whether no sum can pass int64, however coarsely bounded: the largest of anything, in every tile."""
+    widest = max(*datapath.dram_bits, *datapath.buffer_bits, datapath.accumulator_bits, datapath.output_bits, 1)
+    each, taps = (
+        max((float(np.asarray(counted).max()) for counted in part.values()), default=0.0)
+        for part in (cost.per_tile, cost.per_tap)
+    )
+    number, _, real_taps = tiles.sum(axis=0, dtype=np.float64).tolist()
+    return bool(max(max(float(costs.max()), each) * widest * number, taps * real_taps) < MOST_COUNT)
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """Tile programs of chosen mappings, counters {name: (C,)}, and moved_bits of Execution for every row."""
+
+    programs: Programs
+    counters: dict[str, np.ndarray]
+    moved_bits: np.ndarray
+
+
+def lower(
+    product: Product,
+    accelerator: Accelerator,
+    datapath: Datapath,
+    orientation: Orientation,
+    found: Cut,
+    chosen: np.ndarray,
+    orders: np.ndarray,
+) -> Lowered:
+    """Programs of the mappings chosen: (C,) numbers of tilings of `found`, orders (C, 6) dimensions outermost first."""
+    spilled = accelerator.config.outputs == "accumulator"
+    computes = product.taps > 0
+    row_starts = lowering.rows_of(found.counts, chosen)
+    rows, moved, runs, depths, sums = lowering.lower_all(
+        found.pieces,
+        found.counts,
+        found.starts,
+        found.costs,
+        chosen,
+        orders,
+        row_starts,
+        touched_table(product.writes_filter),
+        spilled,
+        computes,
+        np.array([*datapath.dram_bits, datapath.accumulator_bits, datapath.output_bits]),
+    )
+    words = dict(enumerate(sums.T))
+    dram, buffer, psum = datapath.dram_bits, datapath.buffer_bits, datapath.accumulator_bits
+    held, ends = orientation.holds, words[lowering.STORED_ALL] * computes
+    counters = {
+        "dram_read_bits": words[lowering.LOADED_INPUT] * dram[0]
+        + words[lowering.LOADED_WEIGHT] * dram[1]
+        + words[lowering.LOADED_PSUM] * psum,
+        "dram_write_bits": words[lowering.STORED_LAST] * datapath.output_bits
+        + (words[lowering.STORED_ALL] - words[lowering.STORED_LAST]) * psum,
+        "issue_cycles": words[lowering.ISSUED],
+    }
+    counters |= {name: values[chosen] for name, values in found.counters.items()}
+    for name, counted in (
+        (f"{held[INPUT]}_write_bits", words[lowering.WRITTEN_INPUT] * buffer[0]),
+        (f"{held[WEIGHT]}_write_bits", words[lowering.WRITTEN_WEIGHT] * buffer[1]),
+        (f"{held[OUTPUT]}_read_bits", (words[lowering.ACCUMULATED] + ends) * psum),
+        (f"{held[OUTPUT]}_write_bits", words[lowering.LOADED_PSUM] * psum),
+    ):
+        counters[name] = counters[name] + counted if name in counters else counted
+    return Lowered(Programs(rows, row_starts, runs, depths), counters, moved)

@@ -1,0 +1,148 @@
+"""What the search ranks tilings and loop orders by: closed-form traffic and an estimate of cycles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache
+
+import numpy as np
+
+from bitsim.accelerators.seam import ROLES, Accelerator, Datapath, TileCost
+from bitsim.kernels import ranking as kernels
+from bitsim.kernels.program import PortTiming
+from bitsim.mapping.candidates import Tilings
+from bitsim.mapping.record import ORDERS, POSITIONS, touches
+from bitsim.workload import Product
+
+# Tilings that lead by estimated cycles, by traffic among those a hundredth apart, and by traffic alone: of each so
+# many are cut into their edges, and of their orders so many are timed.
+CUT = 24
+TIMED = np.array([32, 6, 6])
+BLOCKS = ("positions", "outputs", "channels")
+
+
+@dataclass(frozen=True)
+class OrderTables:
+    """The loop orders as kernels.ranking reads them.
+
+    All are (8, 6), by pattern of blocks with several tiles and order.  refetched: bits 0 to 2 say which roles are
+    fetched again; distinct: False where loops that run once are all that an order differs in from one before it;
+    distinct_traffic: False where an order before it refetches the same.
+    """
+
+    refetched: np.ndarray
+    distinct: np.ndarray
+    distinct_traffic: np.ndarray
+
+
+@lru_cache(maxsize=2)
+def order_tables(writes_filter: bool) -> OrderTables:
+    """Tables of a product that writes a map or a filter."""
+    dims = touches(writes_filter)
+    missing = [next(i for i, block in enumerate(BLOCKS) if _dimension(block) not in dims[role]) for role in ROLES]
+    refetched = np.zeros((8, len(ORDERS)), np.int64)
+    distinct = np.zeros((8, len(ORDERS)), bool)
+    distinct_traffic = np.zeros((8, len(ORDERS)), bool)
+    for pattern in range(8):
+        seen: set[tuple[int, ...]] = set()
+        moved: set[int] = set()
+        for number, order in enumerate(ORDERS):
+            blocks = [BLOCKS.index(b) for b in dict.fromkeys(map(_block, order[1:]))]
+            moving = tuple(b for b in blocks if pattern >> b & 1)
+            distinct[pattern, number] = moving not in seen
+            seen.add(moving)
+            for role, block in enumerate(missing):
+                # Again for each tile of the block it misses, if a loop inside that block moves it.
+                refetched[pattern, number] |= (block in moving and moving[-1] != block) << role
+            distinct_traffic[pattern, number] = refetched[pattern, number] not in moved
+            moved.add(int(refetched[pattern, number]))
+    return OrderTables(refetched, distinct, distinct_traffic)
+
+
+def _block(dimension: str) -> str:
+    return "positions" if dimension in POSITIONS else dimension
+
+
+def _dimension(block: str) -> str:
+    return POSITIONS[0] if block == "positions" else block
+
+
+class Ranking:
+    """Estimates for all tilings of one product in one orientation."""
+
+    def __init__(
+        self,
+        product: Product,
+        accelerator: Accelerator,
+        datapath: Datapath,
+        every: Tilings,
+        cost: TileCost,
+        rate: Fraction,
+        port: PortTiming,
+    ) -> None:
+        """cost: of full tiles, spots along the first axis and the rest of the tiling along the second."""
+        self._tables = order_tables(product.writes_filter)
+        self._every = every
+        self._writes_filter = product.writes_filter
+        maps = product.groups * product.positions * product.outputs
+        filters = product.groups * product.outputs * product.channels * product.taps
+        weights, outputs = (maps, filters) if product.writes_filter else (filters, maps)
+        spilled = accelerator.config.outputs == "accumulator"
+        self.constants = np.empty(kernels.CONSTANTS)
+        self.constants[kernels.INPUT_BITS] = datapath.dram_bits[0] * product.groups * product.channels
+        self.constants[kernels.WEIGHT_BITS_ONCE] = weights * datapath.dram_bits[1]
+        self.constants[kernels.PSUM_BITS_ONCE] = outputs * datapath.accumulator_bits
+        self.constants[kernels.OUTPUT_BITS_ONCE] = outputs * datapath.output_bits
+        self.constants[kernels.DRAIN_CYCLES] = np.max(cost.drain_cycles)
+        self.constants[kernels.SETUP_CYCLES] = port.setup_cycles
+        self.constants[kernels.LATENCY_CYCLES] = port.latency_cycles
+        self.constants[kernels.CYCLES_A_BIT] = rate.denominator / rate.numerator
+        self.constants[kernels.SPILLED] = spilled
+        self.issue_of_full = _issue_of_full(product, every, cost, spilled)
+
+    def best_tilings(self, fits: np.ndarray) -> np.ndarray:
+        """Numbers of the tilings that lead among those that fit, (S, I); edges charged by their share."""
+        tables = self._tables
+        return np.asarray(
+            kernels.best_tilings(
+                fits,
+                self._every.spots.ranked,
+                self._every.inner_tiles,
+                self.issue_of_full,
+                tables.refetched,
+                tables.distinct_traffic,
+                self._writes_filter,
+                self.constants,
+                CUT,
+            )
+        )
+
+    def best_orders(self, numbers: np.ndarray, issue_cycles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Of few tilings the (place in `numbers`, order) that lead, (C,) each; issue_cycles: exact, one a tiling."""
+        tables = self._tables
+        leading = kernels.best_orders(
+            numbers,
+            self._every.spots.ranked,
+            self._every.inner_tiles,
+            issue_cycles.astype(np.float64),
+            tables.refetched,
+            tables.distinct,
+            self._writes_filter,
+            self.constants,
+            TIMED,
+        )
+        return np.divmod(leading, len(ORDERS))
+
+
+def _issue_of_full(product: Product, every: Tilings, cost: TileCost, spilled: bool) -> np.ndarray:
+    """(S, I) float64: issue cycles of all tiles, each charged the share of a full one it fills."""
+    spots = every.spots.full_tiles[:, None]
+    tiles = spots * every.full_tiles
+    if cost.accumulating_issue_cycles is None:
+        return np.asarray(tiles * cost.issue_cycles)
+    if spilled:
+        return np.asarray(tiles * cost.accumulating_issue_cycles)
+    # Of the tiles over a reduction the first alone does not accumulate.
+    first = every.full_tiles if product.writes_filter else spots * every.full_outputs
+    return np.asarray(first * cost.issue_cycles + (tiles - first) * cost.accumulating_issue_cycles)

@@ -1,0 +1,61 @@
+"""Many mappings lowered at once are, number for number, those lowered one by one."""
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bitsim import load_hardware
+from bitsim.accelerators.seam import DIMENSIONS
+from bitsim.kernels.collapsed import collapsed_cycles
+from bitsim.kernels.engines import each_alone
+from bitsim.mapping import Mapping, execute
+from bitsim.mapping.batch import cut
+from bitsim.mapping.batch import lower as lower_batch
+from bitsim.mapping.candidates import spots_from
+from bitsim.mapping.record import ORDER_DIMENSIONS, ORDERS, dimension_sizes
+from bitsim.workload import lower
+from tests.test_workload import conv_layers
+
+MACHINES = ("bitfusion_16x32_192b", "int8_16x32_192b", "eyeriss_12x14_108k", "eyeriss_16x16_128k")
+
+
+def batch(product, machine, datapath, orientation, table, chosen, orders):
+    accelerator = machine.accelerator
+    spots = spots_from(table[:, 1:4], product.batch, product.rows, product.cols)
+    found = cut(product, accelerator, datapath, orientation, table, spots, np.arange(len(table)), machine.rate)
+    return found, lower_batch(product, accelerator, datapath, orientation, found, chosen, orders)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.data(), conv_layers(), st.integers(1, 3), st.sampled_from(MACHINES), st.sampled_from(["trace", "accumulator"])
+)
+def test_batch_equals_execute(data, layer, samples, name, outputs):
+    machine = load_hardware(name, {"outputs": outputs})
+    accelerator, port = machine.accelerator, machine.port.array()
+    pass_name = data.draw(st.sampled_from(layer.passes()))
+    product = data.draw(st.sampled_from(lower(layer, pass_name, samples, data.draw(st.booleans()))))
+    bits = [data.draw(st.sampled_from([1, 2, 4, 8, 12])) for _ in range(3)]
+    datapath = accelerator.datapath(product, bits[0], bits[1], None if product.writes_filter else bits[2])
+    orientation = data.draw(st.sampled_from(accelerator.orientations(product)))
+    sizes = dimension_sizes(product)
+    draw_tile = st.tuples(*(st.integers(1, sizes[d]) for d in DIMENSIONS))
+    tilings = data.draw(st.lists(draw_tile, min_size=1, max_size=3))
+    table = np.array(tilings, np.int64)
+    picks = data.draw(
+        st.lists(st.tuples(st.integers(0, len(tilings) - 1), st.integers(0, len(ORDERS) - 1)), min_size=1, max_size=4)
+    )
+    chosen, order = (np.array(column, np.int64) for column in zip(*picks, strict=True))
+    found, lowered = batch(product, machine, datapath, orientation, table, chosen, ORDER_DIMENSIONS[order])
+    classes = each_alone("collapsed", lowered.programs, port)
+    for c, (k, o) in enumerate(picks):
+        one = execute(product, accelerator, datapath, orientation, Mapping("", tilings[k], ORDERS[o]), machine.rate)
+        nest = lowered.programs.nest(c)
+        np.testing.assert_array_equal(nest.rows, one.nest.rows)
+        starts = lowered.programs.row_starts
+        np.testing.assert_array_equal(lowered.moved_bits[starts[c] : starts[c + 1]], one.moved_bits)
+        np.testing.assert_array_equal(nest.runs[:, : one.nest.runs.shape[1]], one.nest.runs)
+        assert not nest.runs[:, one.nest.runs.shape[1] :].any()
+        assert {key: int(values[c]) for key, values in lowered.counters.items()} == one.counters
+        assert found.issue_cycles[k] == one.counters["issue_cycles"]
+        np.testing.assert_array_equal(classes[c], collapsed_cycles(one.nest.rows, one.nest.runs, port))

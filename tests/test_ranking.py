@@ -1,0 +1,136 @@
+"""The kernels that rank equal their slow twins: numpy, order by order, and sorting everything."""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bitsim import load_hardware
+from bitsim.kernels import ranking as kernels
+from bitsim.mapping import ranking
+from bitsim.mapping.batch import cut
+from bitsim.mapping.candidates import fitting, tilings
+from bitsim.mapping.record import ORDERS, POSITIONS
+from bitsim.workload import lower
+from tests.test_workload import conv_layers
+from tests.traffic_one_by_one import dram_bits
+
+MACHINES = ("bitfusion_16x32_192b", "eyeriss_12x14_108k")
+
+
+def ranked(data, layer, samples, name, outputs):
+    """(ranking, what fits (S, I), tilings, tables of orders, arguments of all) of one product of `layer`."""
+    machine = load_hardware(name, {"outputs": outputs})
+    accelerator = machine.accelerator
+    product = data.draw(st.sampled_from(lower(layer, data.draw(st.sampled_from(layer.passes())), samples)))
+    datapath = accelerator.datapath(product, 4, 8, None if product.writes_filter else 4)
+    orientation = data.draw(st.sampled_from(accelerator.orientations(product)))
+    every = tilings(product, accelerator.granules(product, datapath, orientation), accelerator.axes_alike)
+    grid = every.grid(product)
+    cost = accelerator.tile_cost(product, datapath, orientation, grid)
+    found = ranking.Ranking(product, accelerator, datapath, every, cost, machine.rate, machine.port)
+    fits = np.broadcast_to(fitting(product, accelerator, datapath, orientation, grid), every.shape)
+    return machine, product, datapath, orientation, every, found, fits
+
+
+def one_by_one(found, every, writes_filter, number, issue, order):
+    """(cycles, DRAM bits) of one tiling and order by the kernels' own formulas."""
+    s, i = divmod(number, every.shape[1])
+    (positions, words), (groups, outputs, channels) = every.spots.ranked[s], every.inner_tiles[i]
+    weight, output = (channels, positions) if writes_filter else (positions, channels)
+    tables = ranking.order_tables(writes_filter)
+    code = tables.refetched[kernels.pattern_of(positions, outputs, channels), order]
+    once = words * found.constants[kernels.INPUT_BITS]
+    bits = kernels.dram_bits(code, outputs, weight, output, once, found.constants)
+    tiles = groups * positions * outputs * channels
+    return kernels.cycles_of(code, outputs, weight, output, tiles, issue, once, found.constants), bits
+
+
+def played(found, every, writes_filter, number, issue, order):
+    """Estimated cycles, tile by tile: which operands change is seen from the loops, not from closed forms."""
+    s, i = divmod(number, every.shape[1])
+    (positions, words), (groups, outputs, channels) = every.spots.ranked[s], every.inner_tiles[i]
+    trips = {"positions": int(positions), "outputs": int(outputs), "channels": int(channels)}
+    blocks = list(dict.fromkeys("positions" if d in POSITIONS else d for d in ORDERS[order][1:]))
+    uses = {
+        "input": ("positions", "channels"),
+        "weight": ("positions", "outputs") if writes_filter else ("outputs", "channels"),
+        "output": ("outputs", "channels") if writes_filter else ("positions", "outputs"),
+    }
+    at, tiles = found.constants, groups * positions * outputs * channels
+    once = {
+        "input": words * at[kernels.INPUT_BITS],
+        "weight": at[kernels.WEIGHT_BITS_ONCE],
+        "psum": at[kernels.PSUM_BITS_ONCE],
+        "output": at[kernels.OUTPUT_BITS_ONCE],
+    }
+    beats = {
+        name: bits
+        * at[kernels.CYCLES_A_BIT]
+        / (groups * np.prod([trips[b] for b in uses[name.replace("psum", "output")]]))
+        for name, bits in once.items()
+    }
+    steps = list(itertools.product(*(range(trips[b]) for b in blocks)))
+    seen = [
+        {role: tuple(v for b, v in zip(blocks, step, strict=True) if b in uses[role]) for role in uses}
+        for step in steps
+    ]
+    changes = [{role for role in uses if n == 0 or seen[n][role] != seen[n - 1][role]} for n in range(len(seen))]
+    visits = sum("output" in changed for changed in changes) / len({one["output"] for one in seen})
+    reload = beats["psum"] * (visits - 1 + at[kernels.SPILLED]) / visits
+    store = (beats["psum"] * (visits - 1) + beats["output"]) / visits
+    work = issue / tiles + at[kernels.SETUP_CYCLES]
+    latency, drain = at[kernels.LATENCY_CYCLES], at[kernels.DRAIN_CYCLES]
+    cycles = beats["input"] + beats["weight"] + latency + drain + store
+    for changed in changes:
+        new = "output" in changed
+        loads = sum(beats[role] for role in ("input", "weight") if role in changed) + (reload if new else 0)
+        moving = loads + (store + 2 if new else 1)
+        way = 1 + latency + drain + work + loads
+        cycles += groups * max(work if new else work + drain - 1, moving, way / 2)
+    return cycles
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.data(), conv_layers(), st.integers(1, 3), st.sampled_from(MACHINES), st.sampled_from(["trace", "accumulator"])
+)
+def test_estimates_equal_their_twin(data, layer, samples, name, outputs):
+    machine, product, datapath, orientation, every, found, _ = ranked(data, layer, samples, name, outputs)
+    last = every.shape[0] * every.shape[1] - 1
+    numbers = np.array(data.draw(st.lists(st.integers(0, last), min_size=1, max_size=5)), np.int64)
+    table = every.table(numbers)
+    spot_of = numbers // every.shape[1]
+    parts = cut(product, machine.accelerator, datapath, orientation, table, every.spots, spot_of, machine.rate)
+    twin = dram_bits(product, machine.accelerator, datapath, table)
+    for place, number in enumerate(numbers.tolist()):
+        for order in range(kernels.ORDERS):
+            args = found, every, product.writes_filter, number, float(parts.issue_cycles[place]), order
+            cycles, bits = one_by_one(*args)
+            assert bits == twin[place, order]
+            assert cycles == pytest.approx(played(*args))
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.data(), conv_layers(), st.integers(1, 3), st.sampled_from(MACHINES))
+def test_leading_tilings_are_those_of_sorting_all(data, layer, samples, name):
+    """Nothing left out early would have led: the fewest cycles and the least traffic of each list are found."""
+    _, product, _, _, every, found, fits = ranked(data, layer, samples, name, "trace")
+    if not fits.any():
+        return
+    issue = np.broadcast_to(found.issue_of_full, every.shape)
+    best = {}
+    for s, i in np.argwhere(fits).tolist():
+        number = s * every.shape[1] + i
+        found_here = [
+            one_by_one(found, every, product.writes_filter, number, issue[s, i], order)
+            for order in range(kernels.ORDERS)
+        ]
+        best[number] = min(found_here), min((bits, cycles) for cycles, bits in found_here)
+    leading = set(found.best_tilings(fits).tolist())
+    for place in range(2):
+        values = sorted(value[place] for value in best.values())[: ranking.CUT]
+        kept = sorted(best[number][place] for number in leading)[: len(values)]
+        assert kept == values

@@ -188,7 +188,8 @@ def rows_of(counts, chosen):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def lower_one(pieces, counts, order, base, costs, touched, spilled, computes, widths, rows, moved_bits, runs, sums):  # type: ignore[no-untyped-def]
+    rows: (R, 7), moved_bits: (R, 4) as of mapping.program.Execution, runs: (6, most) and sums: (9,) are written;
+    returns the depth of the nest.
     """Write the tile program of one mapping.
 
     pieces (6, most, 5) and counts (6,): of its tiling; order: (6,) dimensions, outermost first; base: number of its

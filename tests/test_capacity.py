@@ -3,6 +3,7 @@
 import itertools
 from collections import Counter
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -56,9 +57,10 @@ def test_all_banks_are_as_large_as_the_fullest(layer, pass_name, packing, data):
     for product in lower(layer, pass_name, 2):
         datapath = array.datapath(product, *bits, 8)
         orientation = data.draw(st.sampled_from(array.orientations(product)))
-        table = tilings(product, array.granules(product, datapath, orientation))
-        choice = data.draw(st.integers(0, len(table) - 1))
-        tile = shapes(product, table[choice : choice + 1])
+        every = tilings(product, array.granules(product, datapath, orientation), array.axes_alike)
+        spots, inner = every.shape
+        choice = data.draw(st.integers(0, spots * inner - 1))
+        tile = shapes(product, every.table(np.array([choice])))
         flattened = packing == "flattened" and product.taps > 1
         banks = words_by_bank(tile, orientation.name, flattened)
         width = {"input": datapath.buffer_bits[0], "weight": datapath.buffer_bits[1]}

@@ -16,6 +16,7 @@ from bitsim.explain.choice import at_widths, in_iteration
 from bitsim.explain.explanation import explain
 from bitsim.explain.rival import runner_up
 from bitsim.kernels.program import CLASSES
+from bitsim.mapping.search import NEAR
 from bitsim.report.explain_text import explain_document, explain_text
 from bitsim.simulation.cost import CostModel
 from bitsim.trace import open_trace
@@ -123,7 +124,7 @@ def test_the_next_best_lost(layer, pass_name, objective):
     for part, timed in zip(parts, taken, strict=True):
         first = part.contenders[0]
         assert first.timed.mapping == timed.mapping
-        near = min(c.value for c in part.contenders) * 1.005
+        near = min(c.value for c in part.contenders) * (1 + NEAR)
         for other in part.contenders[1:]:
             assert other.value > near or other.energy_pj >= first.energy_pj
         rival = runner_up(part.contenders, objective)

@@ -194,7 +194,8 @@ def lower_one(pieces, counts, order, base, costs, touched, spilled, computes, wi
     pieces (6, most, 5) and counts (6,): of its tiling; order: (6,) dimensions, outermost first; base: number of its
     first shape in costs, (N, 13); touched: (3, 6) bool, dimensions the input, weight and output depend on.
     widths: (4,) bits of a word of input, weight, partial sum and stored output in DRAM.
-    rows: (R, 7), moved_bits: (R, 4) as of mapping.program.Execution, runs: (6, most) and sums: (9,) are written; returns the depth of the nest.
+    rows: (R, 7), moved_bits: (R, 4) as of mapping.program.Execution, runs: (6, most) and sums: (9,) are
+    written; returns the depth of the nest.
     """
     level_of = np.zeros(DIMENSIONS, np.int64)  # dimension of each level
     depth = 0

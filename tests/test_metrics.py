@@ -16,7 +16,7 @@ FLEXIBLE, FIXED, ROW_STATIONARY = "bitfusion_16x32_192b", "int8_16x32_192b", "ey
 def comparison():
     trace = bitsim.open_trace("resnet20_digits_pfq")
     given = [bitsim.load_hardware(name) for name in (FLEXIBLE, FIXED, ROW_STATIONARY)]
-    return bitsim.compare([bitsim.simulate(trace, machine, passes=["forward"]) for machine in given])
+    return bitsim.compare([bitsim.simulate(trace, machine, passes=["dgrad"]) for machine in given])
 
 
 def test_figures_are_those_of_the_result(comparison):

@@ -209,11 +209,11 @@ def test_other_arrays_stay_within_laws():
 
 
 def test_outputs_on_every_visit_are_most_of_what_the_analytical_model_is_off():
-    """bitfusion_isca18.md names it first; with it the exact engine is within a third of every row, without it not."""
+    """bitfusion_isca18.md names it first; with it the exact engine is within two fifths of every row, without it not."""
     listed = bitfusion.exact_beside(bitfusion.rows())
     ratios = [row.published_cycles / row.exact_cycles for row in listed]
     even = [row.published_cycles / row.as_published["outputs"] for row in listed]
-    assert max(ratios) > 3.5 and min(even) > 0.9 and max(even) < 4 / 3
+    assert max(ratios) > 3.5 and min(even) > 0.9 and max(even) < 1.4
     for row in listed:
         apart = row.published_cycles - row.exact_cycles
         assert row.compute_excess + row.wait_excess == pytest.approx(apart / row.exact_cycles)

@@ -13,14 +13,17 @@ def print_break_even(found: BreakEven, console: Any) -> None:
     """What became of each machine, ratios by width, widths at which it beats the baseline."""
     console.print(f"baseline: {found.baseline}; ratios are baseline over machine: above 1 is better", soft_wrap=True)
     console.print("static: all operands at the width; mixed: gradients at 8 bits", soft_wrap=True)
-    for mode, changes in found.changes.items():
-        for hardware, what in changes.items():
-            console.print(_table(found, mode, hardware, what))
+    machines = dict.fromkeys(hardware for _, hardware, _ in found.lines)
+    for hardware in machines:
+        for mode in found.alike(hardware):
+            console.print(_table(found, mode, hardware))
     console.print(f"\nWidths at which each beats {found.baseline}:", soft_wrap=True)
-    for mode, hardware, schedule in found.lines:
-        said = [f"{m} {spans(found.winning_bits(mode, hardware, schedule, m))}" for m in METRICS]
-        line = f"  {hardware}, --iso {mode}, {schedule}: {'; '.join(said)}"
-        console.print(line, highlight=False, soft_wrap=True)
+    for hardware in machines:
+        for mode, modes in found.alike(hardware).items():
+            for schedule in SCHEDULES:
+                said = [f"{m} {spans(found.winning_bits(mode, hardware, schedule, m))}" for m in METRICS]
+                line = f"  {hardware}, --iso {', '.join(modes)}, {schedule}: {'; '.join(said)}"
+                console.print(line, highlight=False, soft_wrap=True)
 
 
 def spans(bits: Sequence[int]) -> str:
@@ -35,11 +38,12 @@ def spans(bits: Sequence[int]) -> str:
     return f"{shown} bits" if shown else "never"
 
 
-def _table(found: BreakEven, mode: str, hardware: str, what: str) -> Any:
+def _table(found: BreakEven, mode: str, hardware: str) -> Any:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    title = f"\n{hardware}, --iso {mode}: {what}"
+    modes = ", ".join(found.alike(hardware)[mode])
+    title = f"\n{hardware}, --iso {modes}: {found.changes[mode][hardware]}"
     table = Table(title=title, box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
     table.add_column("bits")
     table.add_column("metric")

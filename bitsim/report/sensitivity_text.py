@@ -17,8 +17,8 @@ def print_sensitivity(found: Sensitivity, console: Any) -> None:
         said = ", ".join(f"{metric} {ratios[metric]:.3f}x ({verdict(ratios[metric])})" for metric in METRICS)
         console.print(f"as given: {said}", highlight=False, soft_wrap=True)
     console.print("\nVerdicts that flip:")
-    for flip in found.flips:
-        console.print(f"  {sentence(flip)}", highlight=False, soft_wrap=True)
+    for line in sentences(found):
+        console.print(f"  {line}", highlight=False, soft_wrap=True)
     if not found.flips:
         console.print("  none, over any of these ranges")
     console.print("\nRanges, and why:")
@@ -28,9 +28,13 @@ def print_sensitivity(found: Sensitivity, console: Any) -> None:
             console.print(f"    left out: {value}", highlight=False, soft_wrap=True)
 
 
-def sentence(flip: Flip) -> str:
-    """A flip in words: machine, metric, what it was, what it becomes and from where."""
-    return f"{flip.hardware}, {flip.metric}: {flip.before} becomes {flip.after} {_where(flip)}"
+def sentences(found: Sensitivity) -> list[str]:
+    """Flips in words: machine, metric, what it was, what it becomes and from where; values of a key in one."""
+    lines: dict[str, list[str]] = {}
+    for flip in found.flips:
+        said = f"{flip.hardware}, {flip.metric}: {flip.before} becomes {flip.after} with {flip.constant}"
+        lines.setdefault(said, []).append(_where(flip))
+    return [f"{said} {', '.join(places)}" for said, places in lines.items()]
 
 
 def span(one: Tried) -> str:
@@ -42,8 +46,8 @@ def span(one: Tried) -> str:
 
 def _where(flip: Flip) -> str:
     if isinstance(flip.value, float):
-        return f"{'above' if flip.value > 1 else 'below'} {flip.value:.4g}x the {flip.constant}"
-    return f"with {flip.constant} {flip.value}"
+        return f"{'above' if flip.value > 1 else 'below'} {flip.value:.4g}x"
+    return flip.value
 
 
 def _table(found: Sensitivity, hardware: str) -> Any:

@@ -1,8 +1,8 @@
 """From which widths on one machine beats another, when both have the same size.
 
 Assumptions
-    - The layers and batch of a trace are run once at each width: `static`, every operand at it; `mixed`, activations and
-      weights at it and gradients at 8 bits.  Layers that the trace keeps in float throughout stay float.
+    - The layers and batch of a trace are run once at each width: `static`, every operand at it; `mixed`, activations
+      and weights at it and gradients at 8 bits.  Layers that the trace keeps in float throughout stay float.
     - One machine, the baseline, keeps its size in every mode (bitsim.iso); verdicts are those of `metrics`.
 """
 
@@ -26,6 +26,7 @@ from bitsim.synthetic.plan import Phase, Plan
 from bitsim.trace import Trace
 
 NONE = "none"
+AS_GIVEN, UNCHANGED = "as given", "as it was"
 WIDTHS = tuple(range(2, 9))
 GRADIENT_BITS = 8
 SCHEDULES: dict[str, Callable[[int], Bits]] = {
@@ -67,6 +68,14 @@ class BreakEven:
     def lines(self) -> tuple[tuple[str, str, str], ...]:
         """(iso, machine, schedule) of every line, in order."""
         return tuple(dict.fromkeys((p.iso, p.hardware, p.schedule) for p in self.points))
+
+    def alike(self, hardware: str) -> dict[str, tuple[str, ...]]:
+        """{first mode: modes that make the same of a machine}, in order."""
+        by_change: dict[str, list[str]] = {}
+        for mode, changes in self.changes.items():
+            what = changes[hardware]
+            by_change.setdefault(what if what != AS_GIVEN else UNCHANGED, []).append(mode)
+        return {modes[0]: tuple(modes) for modes in by_change.values()}
 
     def document(self) -> dict[str, Any]:
         """As plain data, with the winning widths of every line."""
@@ -123,11 +132,11 @@ def ladder_trace(trace: Trace, folder: Path) -> Trace:
 def _sized(machines: Sequence[Machine], baseline: str, mode: str, grow: str) -> list[tuple[Machine, str]]:
     """(machine, what became of it) of all machines."""
     if mode == NONE:
-        return [(machine, "as given") for machine in machines]
+        return [(machine, AS_GIVEN) for machine in machines]
     found = []
     for one in resize(machines, mode, baseline, grow):
         what = ", ".join(f"{key} {now}" for key, (_, now) in one.changes.items())
-        found.append((one.machine, what or "as it was"))
+        found.append((one.machine, what or UNCHANGED))
     return found
 
 

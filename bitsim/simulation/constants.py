@@ -56,8 +56,10 @@ def _continuous(results: Sequence[Result]) -> list[Continuous]:
         name = result.machine.name
         found.append(Continuous(f"unit energy of {name}", "array", name, 0.5, 2.0, "the same, of one machine alone"))
     if any(map(passes_sums_on, results)):
-        why = "0: a unit pays for bit products alone; 2: the split is an estimate (docs/energy.md), twice of it"
-        found.append(Continuous("share of registers and adders in a unit", "passing", None, 0.0, 2.0, why))
+        why = (
+            "registers and adders of a unit; 0: it pays for bit products alone; 2: twice the estimate of docs/energy.md"
+        )
+        found.append(Continuous("register share", "passing", None, 0.0, 2.0, why))
     if "sram" in groups:
         why = f"{CHOSEN}; interpolation in the table errs 4.4 % at the median"
         found.append(Continuous("SRAM energy a bit", "sram", None, 0.5, 2.0, why))
@@ -82,7 +84,7 @@ def _dram(results: Sequence[Result]) -> Continuous:
 
 def _discrete(results: Sequence[Result]) -> list[Discrete]:
     found = [
-        Discrete("DRAM", "memory.energy", dram_names(), False, "every row of the table, its static power with it"),
+        Discrete("DRAM part", "memory.energy", dram_names(), False, "every row of the table, its static power with it"),
         Discrete(
             "SRAM cells", "technology.sram_cells", cell_types(), False, "every cell type of the table fast enough"
         ),

@@ -5,7 +5,7 @@ Assumptions
     - Prices change no mapping here (see price_scale); a key that changes time is simulated anew.
     - Better, equal and worse are those of `metrics`: a verdict flips where it becomes another of the three.  Ratios are
       quotients of two functions linear in a factor, so they rise or fall throughout, and halving finds the one place
-      where a verdict first becomes another.
+      from which on a verdict is what it is at the end of the range.
 """
 
 from __future__ import annotations
@@ -109,20 +109,20 @@ def _over_range(results: Sequence[Result], baseline: str, nominal: Ratios, const
                 return verdict(ratios_at(results, baseline, constant, factor)[hardware][metric])
 
             assert isinstance(end.value, float)
-            value = _first_change(said, end.value)
+            value = _first(said, after, end.value)
             flips.append(Flip(constant.label, hardware, metric, value, before, after))
     return Tried(constant, tuple(ends), tuple(flips))
 
 
-def _first_change(said: Callable[[float], str], end: float) -> float:
-    """The factor nearest to 1, on the way to `end`, at which `said` is not what it is at 1."""
-    before, near, far = said(1.0), 1.0, end
+def _first(said: Callable[[float], str], wanted: str, end: float) -> float:
+    """The factor nearest to 1, on the way to `end`, at which `said` is what it is at the end."""
+    near, far = 1.0, end
     for _ in range(HALVINGS):
         middle = (near + far) / 2
-        if said(middle) == before:
-            near = middle
-        else:
+        if said(middle) == wanted:
             far = middle
+        else:
+            near = middle
     return far
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bitsim.report.picture import COLOURS, DASHES, GREY, MARKERS, column_figure
-from bitsim.simulation.break_even import SCHEDULES, BreakEven
+from bitsim.simulation.break_even import AS_GIVEN, SCHEDULES, UNCHANGED, BreakEven
 
 PANEL_MM, LEGEND_ROW_MM = 38.0, 4.0
 SHOWN = {"time": "speed", "energy": "energy"}
@@ -41,11 +41,11 @@ def break_even_figure(found: BreakEven) -> Any:
 
 def _lines(found: BreakEven, hardware: str) -> dict[str, str]:
     """{mode: label}, one for modes that make the same of the machine."""
-    by_change: dict[str, list[str]] = {}
-    for mode, changes in found.changes.items():
-        what = changes[hardware]
-        by_change.setdefault("" if what in ("as given", "as it was") else what, []).append(mode)
-    return {modes[0]: f"{', '.join(modes)}{f' ({what})' if what else ''}" for what, modes in by_change.items()}
+    labels = {}
+    for mode, modes in found.alike(hardware).items():
+        what = found.changes[mode][hardware]
+        labels[mode] = ", ".join(modes) + ("" if what in (AS_GIVEN, UNCHANGED) else f" ({what})")
+    return labels
 
 
 def _line(axes: Any, found: BreakEven, line: tuple[str, str, str], metric: str, place: int, label: str) -> None:

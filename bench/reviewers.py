@@ -12,6 +12,7 @@ import os
 import shlex
 import sys
 import tempfile
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ import bitsim
 from bitsim.cli.main import main as command
 
 COLUMNS = "88"
+LINE = 118  # characters of a line of words
 FLEXIBLE, FIXED, RAW = "bitfusion_16x32_192b", "int8_16x32_192b", "int8_raw_dram_16x32_192b"
 NARROW = "eyeriss_int8_12x14_108k_500mhz"
 RECORDED, MODELS = "resnet20_digits_pfq", ("resnet110", "resnet164", "resnet18", "resnet50", "bert-base", "gpt2")
@@ -90,12 +92,17 @@ ANSWERS = (
         "How much of that is the constants?",
         "Each constant is tried over a range with a stated reason, one at a time; energy is linear in prices, so "
         "scaling its components is exact for the mappings chosen. No price changes time.",
-        (Step((f"bitsim compare {RECORDED} {on(FIXED, FLEXIBLE)} --sensitivity",), "as given"),),
+        (
+            Step((f"bitsim compare {RECORDED} {on(FIXED, FLEXIBLE)} --sensitivity",), "as given"),
+            Step((f"bitsim compare {RECORDED} {on(FIXED, FLEXIBLE)} --sensitivity",), "Verdicts that flip"),
+            Step((f"bitsim compare {RECORDED} {on(FIXED, FLEXIBLE)} --sensitivity",), "Ranges, and why"),
+        ),
     ),
     Answer(
         "What does the cap of 8 bits do?",
-        "Wider operands run in passes of at most 8 bits on these machines. The same training with the gate free to go "
-        "above 8 bits, then capped; then the free one on units that fuse up to 16 bits, at equal peak bit products.",
+        "Wider operands run in passes of at most 8 bits on these machines. Training with a gate free to go "
+        "above 8 bits, and training with it capped; then the free one on units that fuse up "
+        "to 16 bits, at equal peak bit products.",
         (
             Step((f"bitsim run resnet20_digits_dfq {on(FLEXIBLE, FIXED)}",), "iterations 0:", FIXED),
             Step((f"bitsim run resnet20_digits_dfq8 {on(FLEXIBLE, FIXED)}",), "iterations 0:", FIXED),
@@ -136,7 +143,8 @@ ANSWERS = (
     Answer(
         "What of larger models?",
         "Shapes of published networks under PFQ's published ladder, one iteration of its first stage; synthetic "
-        "traces, nothing was trained. Networks of images of 32x32, of ImageNet, and of text.",
+        "traces, nothing was trained, and the arrays are not of equal "
+        "area (see above). Networks of images of 32x32, of ImageNet, and of text.",
         tuple(of_model(model) for model in MODELS),
     ),
     Answer(
@@ -197,7 +205,7 @@ def page() -> Iterator[str]:
     yield "\nDots stand for lines left out."
     done: dict[str, str] = {}
     for answer in ANSWERS:
-        yield f"\n## {answer.question}\n\n{answer.words}"
+        yield f"\n## {answer.question}\n\n{textwrap.fill(answer.words, LINE)}"
         for name in answer.files:
             yield f'\n{FENCE}text title="{name}"\n{Path(name).read_text().strip()}\n{FENCE}'
         for step in answer.steps:

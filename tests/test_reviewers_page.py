@@ -1,8 +1,10 @@
 """docs/reviewers.md: its commands print what it shows, and every question of the generator is on it."""
 
+import textwrap
+
 import pytest
 
-from bench.reviewers import ANSWERS, LOSSES, Step, excerpt, losses
+from bench.reviewers import ANSWERS, LINE, LOSSES, Step, excerpt, losses
 from tests.pages import DOCS, fences, play
 
 PAGE = DOCS / "reviewers.md"
@@ -17,7 +19,7 @@ def test_the_page_shows_what_its_commands_print(tmp_path, monkeypatch, bitsim_co
 def test_the_page_has_every_question_with_its_words():
     text = PAGE.read_text()
     for answer in ANSWERS:
-        assert f"## {answer.question}\n\n{answer.words}\n" in text
+        assert f"## {answer.question}\n\n{textwrap.fill(answer.words, LINE)}\n" in text
     titled = {title: body for _, title, body in fences(PAGE) if title}
     assert titled == {LOSSES: losses()}
 

@@ -10,7 +10,7 @@ Assumptions
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from bitsim.energy import PriceList
 from bitsim.simulation.result import Result
@@ -32,10 +32,6 @@ class PriceScale:
     vector: float = 1.0
     leakage: float = 1.0
     passing: float = 1.0
-
-    def record(self) -> dict[str, float]:
-        """The factors that are not 1."""
-        return {name: factor for name, factor in asdict(self).items() if factor != 1}
 
 
 NOMINAL = PriceScale()

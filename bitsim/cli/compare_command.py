@@ -47,6 +47,15 @@ def compare(
     save_resized: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write the resized machine files; new or empty.")
     ] = None,
+    sensitivity: Annotated[
+        bool, typer.Option("--sensitivity", help="Instead: which constants the verdict turns on, and where.")
+    ] = False,
+    break_even: Annotated[
+        bool, typer.Option("--break-even", help="Instead: at which widths each beats the baseline, by iso mode.")
+    ] = False,
+    picture: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Draw the view: .pdf, .svg or .png; tornado or lines.")
+    ] = None,
     objective: Objective = "cycles",
     passes: Passes = "forward,dgrad,wgrad",
     iterations: Iterations = None,
@@ -59,36 +68,62 @@ def compare(
 ) -> None:
     """TRACE on several machines side by side: time, energy by component, utilisation, bounds, ratios."""
     from bitsim import __version__
-    from bitsim.iso import BOTH, CHIP_AREA, CORE_AREA, resize
+    from bitsim.cli.verdict_views import check_views, show_break_even, show_sensitivity
+    from bitsim.iso import BOTH, CHIP_AREA, CORE_AREA, MODES, resize
     from bitsim.report import folder
     from bitsim.report.compare_text import print_comparison
     from bitsim.report.machine_files import OPTION, write_resized
     from bitsim.simulation.compare import check_machines
     from bitsim.simulation.compare import compare as compare_results
 
+    check_views(sensitivity, break_even, picture, {"--out": out, "--save-resized": save_resized}, iterations)
     if out is not None:
         folder.check_writable(out)
     if save_resized is not None:
         if iso == "none":
             raise InputError(f"{OPTION} {save_resized}: --iso none resizes nothing, allowed: with another --iso")
         folder.check_writable(save_resized, OPTION)
-    if grow is not None and iso not in (CORE_AREA, CHIP_AREA):
+    if grow is not None and iso not in (CORE_AREA, CHIP_AREA) and not (break_even and iso == "none"):
         raise InputError(f"--grow {grow}: --iso {iso} grows no array, allowed: with --iso {CORE_AREA} or {CHIP_AREA}")
     span = parse_iterations(iterations)
     opened, machines = open_all(trace, hw, set_)
     names = dict(zip(hw, (m.name for m in machines), strict=True))
     base = names.get(baseline, baseline) if baseline else None
     check_machines(list(names.values()), base)
-    resized = resize(machines, iso, base, grow or BOTH) if iso != "none" else ()
     choices = {"objective": objective, "samples": samples, "timing": timing, "overlap": overlap}
+    if break_even:
+        from bitsim.simulation.break_even import NONE
+        from bitsim.simulation.break_even import break_even as at_widths
+
+        found = at_widths(
+            opened,
+            machines,
+            base or machines[0].name,
+            (NONE, *MODES) if iso == NONE else (iso,),
+            lambda of, one: simulate_machines(of, [one], None, passes, **choices)[0],
+            grow or BOTH,
+        )
+        show_break_even(found, format_, picture)
+        return
+    resized = resize(machines, iso, base, grow or BOTH) if iso != "none" else ()
     results = simulate_machines(opened, [r.machine for r in resized] or machines, span, passes, **choices)
     comparison = compare_results(results, base, resized)
+    if sensitivity:
+        from bitsim.simulation.sensitivity import sensitivity as turned_on
+
+        turns = turned_on(
+            results,
+            comparison.baseline.machine.name,
+            lambda one: simulate_machines(opened, [one], span, passes, **choices)[0],
+        )
     if out is not None:
         folder.write_folder(out, results, about=comparison.about())
     if save_resized is not None:
         for path in write_resized(save_resized, resized, comparison.baseline.machine.name):
             print(f"written: {path}", file=sys.stderr)
-    if format_ == "json":
+    if sensitivity:
+        show_sensitivity(turns, format_, picture)
+    elif format_ == "json":
         sys.stdout.write(json.dumps({"bitsim": __version__} | comparison.document(), indent=1) + "\n")
     elif format_ == "csv":
         sys.stdout.write(comparison.by_layer().to_csv(index=False))

@@ -32,3 +32,8 @@ def dram_price(name: str) -> DramPrice:
         float(row["static_mw"]),
         f"dram_energy.csv, {name} ({row['confidence']}): {row['source']}",
     )
+
+
+def dram_names() -> tuple[str, ...]:
+    """Names of all DRAM rows, in the order of the table."""
+    return tuple(row["name"] for row in table("dram_energy.csv"))

@@ -79,6 +79,11 @@ def buffer_price(
     )
 
 
+def cell_types() -> tuple[str, ...]:
+    """Cell types of the table."""
+    return tuple(dict.fromkeys(cells for _, cells, _, _ in _macros()))
+
+
 def _widths(node_nm: int, cells: str, extra_ports: int) -> dict[int, dict[int, dict[str, float]]]:
     """{access bits: {bank bits: values}} of one node, cell type and port count."""
     left = _macros()

@@ -185,7 +185,21 @@ def summary(trace: Trace) -> dict[str, Any]:
         "forward MACs a sample": forward,
         "training MACs an iteration": sum(layer.training_macs(run.batch) for layer in trace.layers),
         "effective MACs an iteration": f"{effective / run.iterations:.6g} (mean)",
+        **_data_used(run),
         "trace ranges": trace.whole.spans,
         "distinct layers, widths and samples": len(groups),
         "trace hash": trace.trace_hash,
     }
+
+
+def _data_used(run: RunInfo) -> dict[str, str]:
+    """How the data was split and which splits have losses and accuracies, where run.yaml says so."""
+    said = {}
+    if run.split:
+        said["split"] = ", ".join(f"{name} {size}" for name, size in run.split.items())
+    for what, series in (("losses of", run.loss), ("accuracy of", run.accuracy)):
+        if isinstance(series, dict):
+            said[what] = ", ".join(f"{name} ({len(values)})" for name, values in series.items())
+        elif series:
+            said[what] = f"not said ({len(series)})"
+    return said

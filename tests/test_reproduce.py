@@ -209,7 +209,7 @@ def test_other_arrays_stay_within_laws():
 
 
 def test_outputs_on_every_visit_are_most_of_what_the_analytical_model_is_off():
-    """bitfusion_isca18.md names it first; with it the exact engine is within two fifths of every row, without it not."""
+    """The published page names it first; with it the exact engine is within two fifths of every row, without not."""
     listed = bitfusion.exact_beside(bitfusion.rows())
     ratios = [row.published_cycles / row.exact_cycles for row in listed]
     even = [row.published_cycles / row.as_published["outputs"] for row in listed]

@@ -110,19 +110,6 @@ def write_folder(
         shutil.rmtree(draft, ignore_errors=True)
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a text file whole or not at all.  Raises InputError if it cannot be written."""
-    try:
-        path.absolute().parent.mkdir(parents=True, exist_ok=True)
-        handle, draft = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.absolute().parent)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(draft).chmod(0o644)
-        Path(draft).replace(path)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written: {error.strerror}") from None
-
-
 def write_table(path: Path, columns: list[str], frames: Iterable[tuple[str, Iterable[pd.DataFrame]]]) -> None:
     """Write frames of machines, frame by frame, to one Parquet file; a buffer that a machine lacks is 0.
 

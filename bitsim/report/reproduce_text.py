@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bitsim.errors import InputError
-from bitsim.report.folder import write_text
+from bitsim.report.whole_file import write_text
 from bitsim.reproduce.beside import Beside
 from bitsim.reproduce.exact_sides import Compared
 from bitsim.reproduce.eyeriss_chip import (

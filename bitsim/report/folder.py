@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 RUN_COPY = "run.yaml"
 LAYERS_COPY = "layers.csv"
 RECORDS_OF_FRAME = 2**14
+TEXT_COLUMNS = ("hardware", "layer", "pass", "orientation", "bound")  # all others hold numbers
 
 
 def check_writable(folder: Path, option: str = "--out") -> None:
@@ -118,10 +119,16 @@ def write_table(path: Path, columns: list[str], frames: Iterable[tuple[str, Iter
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    texts = ("hardware", "layer", "pass", "orientation", "bound")
     reals = ("utilisation", "effective_macs", "latency_s", "energy_j")
     schema = pa.schema(
-        (name, pa.string() if name in texts else pa.float64() if name in reals or name[-3:] == "_pj" else pa.int64())
+        (
+            name,
+            pa.string()
+            if name in TEXT_COLUMNS
+            else pa.float64()
+            if name in reals or name[-3:] == "_pj"
+            else pa.int64(),
+        )
         for name in ("hardware", *columns)
     )
     with pq.ParquetWriter(path, schema) as writer:

@@ -59,8 +59,11 @@ def show(hw: Name, set_: Settings = None) -> None:
                 f"write {price.write_pj_per_bit:.4g} pJ/bit, leakage {price.leakage_mw:.4g} mW",
             )
         )
+    derived.append(("array", f"leakage {prices.array.leakage_mw:.4g} mW"))
     console.print(key_values("derived", derived))
     each = [(name, f"{prices.price_pj(name):.4g}") for name in prices.priced_counters]
+    a_cycle_pj = prices.energy_pj({}, cycles=1)
+    each += [(f"cycles, {name}", f"{a_cycle_pj[name]:.4g}") for name in ("leakage_pj", "dram_static_pj")]
     console.print(key_values("prices, pJ each", each))
     console.print(key_values("sources of prices", prices.sources().items()))
 

@@ -35,16 +35,15 @@ def list_() -> None:
 @app.command()
 def show(hw: Name, set_: Settings = None) -> None:
     """A machine as read: its keys, and where each of its prices comes from."""
-    from rich.console import Console
-
     from bitsim.accelerators.registry import load_hardware
     from bitsim.energy import PriceList
+    from bitsim.report.console import plain_console
     from bitsim.report.text import key_values
     from bitsim.units import show_size
 
     machine = load_hardware(hw, parse_overrides(set_ or [], [hw])[hw])
     prices = PriceList(machine)
-    console = Console()
+    console = plain_console()
     console.print(key_values(str(machine.source.path), _flat(machine.source.content)))
     derived: list[tuple[str, object]] = [
         ("memory rate", f"{float(machine.rate):g} bits/cycle"),
@@ -103,9 +102,9 @@ def area(
     elif format_ == "csv":
         area_text.write_csv(areas, sys.stdout)
     else:
-        from rich.console import Console
+        from bitsim.report.console import plain_console
 
-        area_text.print_areas(areas, Console())
+        area_text.print_areas(areas, plain_console())
 
 
 def _flat(content: dict, prefix: str = "") -> list[tuple[str, object]]:

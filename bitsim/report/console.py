@@ -1,4 +1,4 @@
-"""The terminal that tables are printed to: names of files and layers may hold brackets and colons, and stay as they are."""
+"""The terminal that tables are printed to: names may hold brackets and colons, and are shown as they are."""
 
 from __future__ import annotations
 

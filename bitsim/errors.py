@@ -16,7 +16,7 @@ class InputError(ValueError):
 
     def __init__(self, faults: str | Iterable[str]) -> None:
         listed = (faults,) if isinstance(faults, str) else faults
-        self.faults: tuple[str, ...] = tuple(_one_line(fault) for fault in listed)
+        self.faults: tuple[str, ...] = tuple(dict.fromkeys(_one_line(fault) for fault in listed))
         super().__init__("\n".join(self.faults))
 
 

@@ -1,11 +1,14 @@
 """Laws and edges of prices: what the tables promise on both sides of every limit."""
 
+import re
 from fractions import Fraction
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bitsim.accelerators.registry import load_hardware
+from bitsim.energy import PriceList
 from bitsim.errors import InputError
 from bitsim.technology import dram, logic, registers, sram
 from bitsim.technology.price import table
@@ -151,3 +154,14 @@ def test_every_dram_row_has_a_price_and_a_source():
         assert found.read_pj_per_bit == float(row["read_pj_per_bit"]) > 0
         assert found.write_pj_per_bit == float(row["write_pj_per_bit"]) > 0
         assert found.static_mw >= 0 and row["name"] in found.source
+
+
+def test_every_price_of_a_row_is_shown(bitsim_command):
+    """What `hw show` prints is enough to work out a row's energy, what time costs included."""
+    status, out, _ = bitsim_command("hw", "show", "bitfusion_16x32_192b")
+    prices = PriceList(load_hardware("bitfusion_16x32_192b"))
+    assert status == 0 and f"leakage {prices.array.leakage_mw:.4g} mW" in out
+    shown = dict(re.findall(r"│ ([\w, ]+?) +│ ([\d.e+-]+) +│", out.partition("prices, pJ each")[2]))
+    for name in ("leakage_pj", "dram_static_pj"):
+        assert float(shown[f"cycles, {name}"]) == pytest.approx(prices.energy_pj({}, 1)[name], rel=1e-3)
+    assert set(prices.priced_counters) <= set(shown)

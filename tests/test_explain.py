@@ -231,7 +231,11 @@ def test_json_holds_what_the_text_says(bitsim_command, machine):
         (["--layer", "fc", "--pass", "forward", "--iteration", "999999999"], ["--iteration 999999999: allowed: 0 to"]),
         (["--layer", "fc", "--pass", "forward", "--bits", "4,4"], ["--bits 4,4: allowed", "e.g. 4,4,8"]),
         (["--layer", "fc", "--pass", "forward", "--bits", "0,4,33"], ["widths from 1 to 31"]),
-        (["--layer", "fc", "--pass", "forward", "--bits", "4,4,4", "--batch", "0"], ["--batch 0: allowed: 1 or more"]),
+        (
+            ["--layer", "fc", "--pass", "forward", "--bits", "4,4,4", "--batch", "0"],
+            ["--batch 0: allowed: 1 to 1048576"],
+        ),
+        (["--layer", "fc", "--pass", "forward", "--bits", "4,4,4", "--batch", "1048577"], ["--batch 1048577: allowed"]),
         (["--layer", "fc", "--pass", "forward", "--bits", "4,4,4", "--iteration", "1"], ["one of the two"]),
         (["--layer", "fc", "--pass", "forward", "--batch", "4"], ["with --bits"]),
         (["--layer", "fc", "--pass", "forward", "--set", "weight_bufer=1KiB"], ["did you mean weight_buffer"]),

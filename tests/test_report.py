@@ -401,6 +401,14 @@ def shifted(path):
     frame.to_parquet(path)
 
 
+def with_values(**values):
+    """Spoils a table: the columns named hold one value each."""
+    return lambda path: pd.read_parquet(path).assign(**values).to_parquet(path)
+
+
+NOT_A_NUMBER = float("nan")
+
+
 @pytest.mark.parametrize(
     ("file", "spoil", "messages"),
     [
@@ -415,6 +423,14 @@ def shifted(path):
         ("rows.parquet", lambda path: path.write_bytes(b"PAR1 not"), ["rows.parquet: cannot be read: not Parquet"]),
         ("rows.parquet", without_cycles, ["rows.parquet: lacks columns cycles, issue_cycles"]),
         ("rows.parquet", empty, ["rows.parquet: has no rows"]),
+        (
+            "rows.parquet",
+            with_values(cycles="x", macs=NOT_A_NUMBER, array_pj=-1.0, layer=3),
+            [f"rows.parquet: {name}: not all" for name in ("cycles", "macs", "array_pj", "layer")],
+        ),
+        ("iterations.parquet", with_values(latency_s="x"), ["iterations.parquet: latency_s: not all numbers"]),
+        ("iterations.parquet", with_values(dram_pj=float("inf")), ["iterations.parquet: dram_pj: not all numbers"]),
+        ("precision.parquet", with_values(ran_share="x"), ["precision.parquet: ran_share: not all numbers"]),
         ("iterations.parquet", empty, ["iterations.parquet: has no rows of bitfusion"]),
         ("iterations.parquet", shifted, ["iterations.parquet: iterations lie outside"]),
         ("precision.parquet", empty, ["precision.parquet: has no rows"]),

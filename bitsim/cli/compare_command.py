@@ -128,9 +128,9 @@ def compare(
     elif format_ == "csv":
         sys.stdout.write(comparison.by_layer().to_csv(index=False))
     else:
-        from rich.console import Console
+        from bitsim.report.console import plain_console
 
-        print_comparison(comparison, Console())
+        print_comparison(comparison, plain_console())
 
 
 def demo(
@@ -139,10 +139,9 @@ def demo(
     ),
 ) -> None:
     """A recorded training run on the bit-flexible array and on the integer machine: table, picture and report."""
-    from rich.console import Console
-
     from bitsim.report import folder
     from bitsim.report.compare_text import print_comparison
+    from bitsim.report.console import plain_console
     from bitsim.report.html import PAGE, write_report
     from bitsim.report.picture import paper_style, save_figure
     from bitsim.report.plots.stages import stages_figure
@@ -151,7 +150,7 @@ def demo(
 
     folder.check_writable(out)
     results = simulate_all(DEMO_TRACE, list(DEMO_MACHINES), None, None, "forward,dgrad,wgrad")
-    console = Console()
+    console = plain_console()
     comparison = compare_results(results)
     print_comparison(comparison, console, layers=False)
     folder.write_folder(out, results, about=comparison.about())

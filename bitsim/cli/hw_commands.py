@@ -35,16 +35,15 @@ def list_() -> None:
 @app.command()
 def show(hw: Name, set_: Settings = None) -> None:
     """A machine as read: its keys, and where each of its prices comes from."""
-    from rich.console import Console
-
     from bitsim.accelerators.registry import load_hardware
     from bitsim.energy import PriceList
+    from bitsim.report.console import plain_console
     from bitsim.report.text import key_values
     from bitsim.units import show_size
 
     machine = load_hardware(hw, parse_overrides(set_ or [], [hw])[hw])
     prices = PriceList(machine)
-    console = Console()
+    console = plain_console()
     console.print(key_values(str(machine.source.path), _flat(machine.source.content)))
     derived: list[tuple[str, object]] = [
         ("memory rate", f"{float(machine.rate):g} bits/cycle"),
@@ -59,8 +58,11 @@ def show(hw: Name, set_: Settings = None) -> None:
                 f"write {price.write_pj_per_bit:.4g} pJ/bit, leakage {price.leakage_mw:.4g} mW",
             )
         )
+    derived.append(("array", f"leakage {prices.array.leakage_mw:.4g} mW"))
     console.print(key_values("derived", derived))
     each = [(name, f"{prices.price_pj(name):.4g}") for name in prices.priced_counters]
+    a_cycle_pj = prices.energy_pj({}, cycles=1)
+    each += [(f"cycles, {name}", f"{a_cycle_pj[name]:.4g}") for name in ("leakage_pj", "dram_static_pj")]
     console.print(key_values("prices, pJ each", each))
     console.print(key_values("sources of prices", prices.sources().items()))
 
@@ -100,9 +102,9 @@ def area(
     elif format_ == "csv":
         area_text.write_csv(areas, sys.stdout)
     else:
-        from rich.console import Console
+        from bitsim.report.console import plain_console
 
-        area_text.print_areas(areas, Console())
+        area_text.print_areas(areas, plain_console())
 
 
 def _flat(content: dict, prefix: str = "") -> list[tuple[str, object]]:

@@ -75,9 +75,9 @@ def run(
         shutil.copyfileobj(shown, sys.stdout)
     if format_ != "table":
         return
-    from rich.console import Console
+    from bitsim.report.console import plain_console
 
-    console = Console()
+    console = plain_console()
     console.print(text.summary_table(results))
     for result in results:
         console.print(text.pass_table(result))
@@ -111,8 +111,8 @@ def _policies(
         writer.writeheader()
         writer.writerows(records)
     else:
-        from rich.console import Console
+        from bitsim.report.console import plain_console
 
-        console = Console()
+        console = plain_console()
         for machine in machines:
             console.print(policies_table([r for r in records if r["hardware"] == machine.name]))

@@ -182,11 +182,10 @@ def _show(found: Sweep, columns: list[str], top: int, format_: str) -> None:
         }
         sys.stdout.write(json.dumps(document, indent=1) + "\n")
     else:
-        from rich.console import Console
-
+        from bitsim.report.console import plain_console
         from bitsim.report.sweep_text import print_sweep
 
-        print_sweep(found, columns, top, Console())
+        print_sweep(found, columns, top, plain_console())
 
 
 def _tell(found: Sweep) -> None:

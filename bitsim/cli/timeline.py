@@ -27,9 +27,9 @@ class TimelineChoice:
 
 def write_timeline(result_dir: Path, file: Path, choice: TimelineChoice) -> str:
     """Write the timeline to `file`; returns one line that says what it shows.  Raises InputError."""
-    from bitsim.report.folder import write_text
     from bitsim.report.replay import Folder
     from bitsim.report.trace_events import trace_events
+    from bitsim.report.whole_file import write_text
 
     if file.is_dir():
         raise InputError(f"--timeline {file}: is a folder, allowed: a file")

@@ -21,13 +21,12 @@ app.command()(import_commands.convert)
 @app.command()
 def info(trace: TraceArgument) -> None:
     """What a trace holds: layers, iterations, MACs, distinct rows."""
-    from rich.console import Console
-
+    from bitsim.report.console import plain_console
     from bitsim.report.text import key_values
     from bitsim.trace import open_trace, summary
 
     opened = open_trace(trace, table_progress())
-    Console().print(key_values(opened.name, summary(opened).items()))
+    plain_console().print(key_values(opened.name, summary(opened).items()))
 
 
 @app.command()

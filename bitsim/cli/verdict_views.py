@@ -94,9 +94,9 @@ def _print(found: Any, format_: str, in_words: Callable[[Any, Any], None]) -> No
     if format_ == "json":
         sys.stdout.write(json.dumps({"bitsim": __version__} | found.document(), indent=1) + "\n")
     else:
-        from rich.console import Console
+        from bitsim.report.console import plain_console
 
-        in_words(found, Console())
+        in_words(found, plain_console())
 
 
 def _write_csv(rows: list[dict[str, Any]]) -> None:

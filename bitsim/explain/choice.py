@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from bitsim.errors import InputError
 from bitsim.trace import SampleGroup, Trace
+from bitsim.trace.run_file import MAX_BATCH
 from bitsim.workload import FLOAT_BITS, Layer, Widths
 
 
@@ -66,7 +67,7 @@ def at_widths(trace: Trace, layer_name: str, pass_name: str, bits: str, samples:
     if not all(1 <= width <= FLOAT_BITS for width in (activation, weight, gradient)):
         raise InputError(f"--bits {bits}: allowed: widths from 1 to 31, or 32 for float")
     count = trace.run.batch if samples is None else samples
-    if count < 1:
-        raise InputError(f"--batch {count}: allowed: 1 or more")
+    if not 1 <= count <= MAX_BATCH:
+        raise InputError(f"--batch {count}: allowed: 1 to {MAX_BATCH}")
     group = SampleGroup(count, Widths(activation, weight, gradient, gradient, activation))
     return Choice(layer, pass_name, group.samples, group.widths, None)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 RUN_COPY = "run.yaml"
 LAYERS_COPY = "layers.csv"
 RECORDS_OF_FRAME = 2**14
+TEXT_COLUMNS = ("hardware", "layer", "pass", "orientation", "bound")  # all others hold numbers
 
 
 def check_writable(folder: Path, option: str = "--out") -> None:
@@ -110,19 +111,6 @@ def write_folder(
         shutil.rmtree(draft, ignore_errors=True)
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a text file whole or not at all.  Raises InputError if it cannot be written."""
-    try:
-        path.absolute().parent.mkdir(parents=True, exist_ok=True)
-        handle, draft = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.absolute().parent)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(draft).chmod(0o644)
-        Path(draft).replace(path)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written: {error.strerror}") from None
-
-
 def write_table(path: Path, columns: list[str], frames: Iterable[tuple[str, Iterable[pd.DataFrame]]]) -> None:
     """Write frames of machines, frame by frame, to one Parquet file; a buffer that a machine lacks is 0.
 
@@ -131,10 +119,16 @@ def write_table(path: Path, columns: list[str], frames: Iterable[tuple[str, Iter
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    texts = ("hardware", "layer", "pass", "orientation", "bound")
     reals = ("utilisation", "effective_macs", "latency_s", "energy_j")
     schema = pa.schema(
-        (name, pa.string() if name in texts else pa.float64() if name in reals or name[-3:] == "_pj" else pa.int64())
+        (
+            name,
+            pa.string()
+            if name in TEXT_COLUMNS
+            else pa.float64()
+            if name in reals or name[-3:] == "_pj"
+            else pa.int64(),
+        )
         for name in ("hardware", *columns)
     )
     with pq.ParquetWriter(path, schema) as writer:

@@ -20,11 +20,11 @@ from bitsim.report.figures.ratios import ratios_figure
 from bitsim.report.figures.roofline import roofline_figures
 from bitsim.report.figures.stacked_bars import cycles_figure, energy_figure
 from bitsim.report.figures.training import training_figure
-from bitsim.report.folder import write_text
 from bitsim.report.metrics_text import sentence
 from bitsim.report.result_folder import ResultFolder
 from bitsim.report.tables import Table, layers_table, machines_table, passes_table
 from bitsim.report.verdict import unequal, verdict
+from bitsim.report.whole_file import write_text
 
 PAGE = "report.html"  # its name in a result folder
 SCRIPTS = ("theme.js", "figures.js", "tables.js")

@@ -7,14 +7,13 @@ Sizes are those of a two-column paper: 85 mm wide, text of 7 points where it is 
 from __future__ import annotations
 
 import io
-import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from bitsim.errors import InputError
+from bitsim.report.whole_file import write_bytes
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)))
@@ -92,12 +91,4 @@ def save_figure(figure: Any, path: Path, dots_per_inch: int = DOTS_PER_INCH) -> 
     image = io.BytesIO()
     with matplotlib.rc_context(_FILE):
         figure.savefig(image, format=form, dpi=dots_per_inch, metadata=_NO_DATES[form])
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, draft = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-        with os.fdopen(handle, "wb") as file:
-            file.write(image.getvalue())
-        Path(draft).chmod(0o644)
-        Path(draft).replace(path)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written: {error.strerror}") from None
+    write_bytes(path, image.getvalue())

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bitsim.errors import InputError
-from bitsim.report.folder import write_text
+from bitsim.report.whole_file import write_text
 from bitsim.reproduce.beside import Beside
 from bitsim.reproduce.exact_sides import Compared
 from bitsim.reproduce.eyeriss_chip import (
@@ -75,11 +75,11 @@ def print_held(console: Any, missed: list[Difference], summary: str) -> None:
 
 def page_console(markdown: Path | None) -> Any:
     """A console; one that records at a fixed width where a page will be written."""
-    from rich.console import Console
+    from bitsim.report.console import plain_console
 
     # A page is the same on every terminal, and a pipe has no width of its own.
     fixed = markdown is not None or not sys.stdout.isatty()
-    return Console(record=markdown is not None, width=PAGE_COLUMNS if fixed else None)
+    return plain_console(record=markdown is not None, width=PAGE_COLUMNS if fixed else None)
 
 
 def around_section(path: Path, name: str) -> tuple[str, str]:

@@ -18,7 +18,7 @@ import numpy as np
 from bitsim import strict_yaml
 from bitsim.errors import InputError
 from bitsim.kernels.program import CLASSES
-from bitsim.report.folder import RUN_COPY
+from bitsim.report.folder import RUN_COPY, TEXT_COLUMNS
 from bitsim.report.summary_file import RunSummary, Summary, read_summary
 from bitsim.simulation.compare import PASS_ORDER
 from bitsim.trace.iteration_bins import bin_edges, overlaps
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 KEYS = ("hardware", "layer", "pass", "input_bits", "weight_bits", "input_hw_bits", "weight_hw_bits", "bound")
 # A cost of one occurrence times the occurrences and iterations it stands for.
 ADDITIVE = ("macs", "float_macs", "bit_ops", "cycles", "dram_read_bits", "dram_write_bits")
+BLANK_WHERE_FLOAT = ("activation_bits", "weight_bits", "gradient_bits")  # of precision.parquet: no width below float
 BATCH_ROWS = 2**16
 
 
@@ -112,7 +113,10 @@ def read_folder(path: Path) -> ResultFolder:
 
 
 def batches(path: Path, needed: tuple[str, ...]) -> Iterator[pd.DataFrame]:
-    """Rows of a Parquet file as frames; InputError if it cannot be read, or lacks one of the columns `needed`."""
+    """Rows of a Parquet file as frames.
+
+    Raises InputError if it cannot be read, lacks one of the columns `needed`, or holds what no run writes.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -122,10 +126,29 @@ def batches(path: Path, needed: tuple[str, ...]) -> Iterator[pd.DataFrame]:
             if absent:
                 raise InputError(f"{path}: lacks columns {', '.join(absent)}")
             for batch in file.iter_batches(BATCH_ROWS):
-                yield batch.to_pandas()
+                frame = batch.to_pandas()
+                _check_values(path, frame)
+                yield frame
     except (OSError, pa.ArrowException) as error:
         reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else "not Parquet, or damaged"
         raise InputError(f"{path}: cannot be read: {reason}") from None
+
+
+def _check_values(path: Path, frame: pd.DataFrame) -> None:
+    """Raise InputError, naming all such columns, where texts are not text or numbers are not finite and 0 or more."""
+    from pandas.api.types import is_numeric_dtype
+
+    faults = []
+    for name, column in frame.items():
+        if name in TEXT_COLUMNS:
+            if not column.map(lambda value: isinstance(value, str)).all():
+                faults.append(f"{path}: {name}: not all text, allowed: names")
+            continue
+        known = column.dropna() if name in BLANK_WHERE_FLOAT else column
+        if not is_numeric_dtype(column) or not ((known >= 0) & (known < np.inf)).all():
+            faults.append(f"{path}: {name}: not all numbers, allowed: finite, 0 or more")
+    if faults:
+        raise InputError(faults)
 
 
 def _read_costs(path: Path) -> pd.DataFrame:
@@ -176,7 +199,7 @@ def _read_precision(path: Path) -> pd.DataFrame:
     import pandas as pd
 
     needed = ("iteration_start", "iteration_end", "layer", "ran_share", "float_share")
-    frames = list(batches(path, (*needed, "activation_bits", "weight_bits", "gradient_bits")))
+    frames = list(batches(path, (*needed, *BLANK_WHERE_FLOAT)))
     if not frames:
         raise InputError(f"{path}: has no rows")
     return pd.concat(frames, ignore_index=True)

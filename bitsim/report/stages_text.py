@@ -35,8 +35,9 @@ def print_stages(points: Sequence[StagePoint], ladder: Sequence[Bits], form: str
 
 def _table(records: list[dict[str, Any]], ladder: list[str]) -> None:
     from rich.box import SIMPLE_HEAD
-    from rich.console import Console
     from rich.table import Table
+
+    from bitsim.report.console import plain_console
 
     table = Table(title="epochs in each stage (activation/weight/gradient bits)", box=SIMPLE_HEAD, show_edge=False)
     for name in ("eps", "alpha", *ladder, "effective MACs"):
@@ -44,6 +45,6 @@ def _table(records: list[dict[str, Any]], ladder: list[str]) -> None:
     for record in records:
         eps, alpha, *epochs, percent = record.values()
         table.add_row(f"{eps:g}", f"{alpha:g}", *map(str, epochs), f"{percent:.1f} %")
-    console = Console()
+    console = plain_console()
     console.print(table)
     console.print("100 %: the last stage throughout", highlight=False)

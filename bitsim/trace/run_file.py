@@ -13,6 +13,8 @@ from bitsim.errors import InputError, refusal, unknown_key
 Text = Annotated[str, Field(min_length=1, max_length=4000)]
 Series = list[dict[str, Any]] | dict[str, list[float]] | list[float]
 
+MAX_BATCH = 2**20
+
 
 class RunInfo(BaseModel):
     """Checked content of run.yaml."""
@@ -23,7 +25,7 @@ class RunInfo(BaseModel):
     name: Text
     model: Text
     dataset: Text
-    batch: Annotated[int, Field(strict=True, ge=1, le=2**20)]
+    batch: Annotated[int, Field(strict=True, ge=1, le=MAX_BATCH)]
     iterations: Annotated[int, Field(strict=True, ge=1, le=2**40)]
     source: Text
     synthetic: Annotated[bool, Field(strict=True)]

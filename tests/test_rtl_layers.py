@@ -224,7 +224,15 @@ def iteration_program(rng, machine, layers, widths, samples):
     ]
     model = CostModel(machine)
     rows = [
-        Row(index, layers[index].name, name, samples, 1, model.pass_cost(layers[index], name, samples, widths[index]))
+        Row(
+            index,
+            layers[index].name,
+            name,
+            samples,
+            1,
+            None,
+            model.pass_cost(layers[index], name, samples, widths[index]),
+        )
         for index, name, _ in jobs
     ]
     operands = {(index, name): names for index, name, names in jobs}

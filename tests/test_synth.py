@@ -334,7 +334,7 @@ def test_the_heat_map_shows_every_point(tmp_path, bitsim_command, suffix):
         (("--eps", "0.1", "--alpha", "2"), "alpha: 2.0, allowed: above 0, up to 1"),
         (("--eps", "0:1:0.001", "--alpha", "0.1:1:0.01"), "points, allowed up to"),
         (("--eps", "0.1", "--window", "1"), "window: 1"),
-        (("--eps", "0.1", "--picture", "x.gif"), "gif: not a form of picture, allowed: png, svg, pdf"),
+        (("--eps", "0.1", "--picture", "x.gif"), "gif: not a form of picture, allowed: pdf, svg, png"),
         (("--eps", "0.1", "--tokens", "4"), "need --model"),
         (("--eps", "0.1", "--ladder", "3/3"), "--ladder: '3/3'"),
     ],

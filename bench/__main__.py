@@ -1,100 +1,72 @@
-"""Measure and print.  Warm figures are medians of several runs in one process; CPU seconds of this process."""
+"""One table: every benchmark with its bound, its figure and whether it is met.
+
+``python -m bench`` takes about a minute; ``--sweep`` and ``--quality`` add what takes longer, ``--only TEXT`` measures
+what has TEXT in its name.  ``--laws`` fits how time grows, ``--large`` runs whole training runs row by row.
+"""
 
 from __future__ import annotations
 
-import statistics
-import subprocess
-import sys
-import tempfile
-import time
-from collections.abc import Callable
-from pathlib import Path
+import argparse
+import os
+import platform
+from importlib.metadata import version
 
-import numpy as np
+from bench import benchmarks
+from bench.benchmarks import Benchmark
 
-import bitsim
-from bench.big_traces import resnet50_trace
-from bench.random_layers import random_nests
-from bench.report import report_cost
-from bench.scale import large
-from bitsim import data
-from bitsim.analytical.bitfusion_isca18 import best_values
-from bitsim.kernels.collapsed import collapsed_cycles
-from bitsim.kernels.event import event_cycles
-from bitsim.kernels.program import PortTiming
-from bitsim.kernels.stepped import NO_LOG, NO_STALLS, stepped_cycles
-from bitsim.reproduce import bitfusion
+VERDICT = {True: "met", False: "MISSED", None: "-"}
 
 
-def cpu_s(work: Callable[[], object], runs: int = 5) -> float:
-    """Median CPU seconds of `work`, after one warm-up."""
-    work()
-    times = []
-    for _ in range(runs):
-        start = time.process_time()
-        work()
-        times.append(time.process_time() - start)
-    return statistics.median(times)
+def table(rows: list[Benchmark]) -> None:
+    """Measure and print, a row at a time."""
+    width = max(len(row.name) for row in rows)
+    print(f"{'benchmark':{width}}  {'bound':>16}  {'figure':>16}")
+    for row in rows:
+        figure = row.measure()
+        bound = "-" if row.bound is None else f"{'<=' if row.most else '>='} {row.bound:,g} {row.unit}"
+        print(
+            f"{row.name:{width}}  {bound:>16}  {show(figure):>8} {row.unit:<7}  {VERDICT[row.met(figure)]}", flush=True
+        )
 
 
-def random_program(tiles: int) -> np.ndarray:
-    """A program of `tiles` tiles that reloads one operand each and accumulates now and then (seed 0)."""
-    rng = np.random.default_rng(0)
-    table = np.zeros((tiles, 7), np.int64)
-    table[:, 0], table[:, 3], table[:, 4] = rng.integers(1, 200, (3, tiles))
-    table[:, 5] = 49
-    new = rng.random(tiles) < 0.7
-    new[0] = True
-    table[:, 6] = 1 + 4 * new + 8 * np.append(new[1:], True)
-    table[0, 6] |= 2 + 16
-    return table
+def show(figure: float) -> str:
+    """Three significant digits, thousands apart."""
+    return f"{figure:,.0f}" if figure >= 100 else f"{figure:#.3g}"
 
 
-def million_rows_per_s() -> float:
-    """Speed of opening a table of two million rows."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "trace"
-        rows = resnet50_trace(path, 2_000_000)
-        return rows / cpu_s(lambda: bitsim.open_trace(path), 3) / 1e6
-
-
-def published_search() -> None:
-    """The 61 rows as of a new design point: none known from before."""
-    best_values.cache_clear()
-    bitfusion.rows()
+def conditions() -> str:
+    """Under what the table was measured; load: processes that wanted to run, mean of the last minute."""
+    load = os.getloadavg()[0]
+    return (
+        f"Python {platform.python_version()}, numpy {version('numpy')}, numba {version('numba')}, "
+        f"{os.cpu_count()} cores, load {load:.1f}; CPU time, least of several runs"
+    )
 
 
 def main() -> None:
-    """Print one figure a line."""
-    trace = bitsim.open_trace("resnet38_cifar_pfq")
-    for name in ("bitfusion_16x32_192b", "eyeriss_12x14_108k_500mhz"):
-        machine = bitsim.load_hardware(name)
-        seconds = cpu_s(lambda machine=machine: bitsim.simulate(trace, machine).totals, 3)
-        print(f"resnet38_cifar_pfq, 64,000 iterations, {name}, warm: {seconds:.2f} s")
-    program, timing = random_program(200_000), PortTiming(40).array()
-    cycles = int(event_cycles(program, timing).sum())
-    event = cpu_s(lambda: event_cycles(program, timing))
-    stepped = cpu_s(lambda: stepped_cycles(program, timing, NO_STALLS, NO_LOG), 3)
-    print(
-        f"event recurrence: {len(program) / event / 1e6:.1f} Mtile/s, {stepped / event:.0f} times the per-cycle model"
-    )
-    nests = random_nests(10_000, seed=0)
-    collapsed = cpu_s(lambda: [collapsed_cycles(nest.rows, nest.runs, timing) for nest in nests])
-    tiles = sum(int(nest.counts.sum()) for nest in nests)
-    print(f"collapsed, 10,000 random layers of {tiles / 1e4:.0f} tiles: {1e4 / collapsed:,.0f} layers/s")
-    print(f"per-cycle model: {cycles / stepped / 1e6:.0f} Mcycle/s")
-    print(f"BitFusion's published search, 61 layers: {cpu_s(published_search) * 1e3:.0f} ms")
-    print(f"2 million rows of ResNet-50, widths per sample: {million_rows_per_s():.1f} million rows a CPU second")
-    for name in data.names("traces"):
-        seconds, size_mb = report_cost(name, cpu_s)
-        print(f"report of {name} on two machines: {seconds:.2f} s, {size_mb:.1f} MB")
-    start = time.perf_counter()
-    subprocess.run([sys.executable, "-m", "bitsim", "--help"], check=True, stdout=subprocess.DEVNULL)
-    print(f"bitsim --help, process: {time.perf_counter() - start:.2f} s")
+    """Parse what is asked for."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--sweep", action="store_true", help="also a sweep of 1,000 points")
+    parser.add_argument("--quality", action="store_true", help="also the search against the best of all mappings")
+    parser.add_argument("--seed", type=int, help="of --quality; default: a fresh one, printed")
+    parser.add_argument("--only", default="", metavar="TEXT", help="benchmarks with TEXT in their name")
+    parser.add_argument("--large", action="store_true", help="instead: whole training runs, row by row")
+    asked = parser.parse_args()
+    if asked.large:
+        from bench.scale import large
+
+        return large()
+    rows = benchmarks.always()
+    if asked.sweep:
+        rows += benchmarks.long_sweep()
+    if asked.quality:
+        rows += benchmarks.quality(asked.seed)
+    rows = [row for row in rows if asked.only in row.name]
+    if not rows:
+        parser.error(f"--only {asked.only}: no such benchmark")
+    print(conditions())
+    table(rows)
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] == ["--large"]:
-        large()
-    else:
-        main()
+    main()

@@ -13,7 +13,7 @@ from bench.design_points import TRAINING, WIDTHS, cycles, resnet18
 from bench.random_layers import random_nests
 from bitsim import load_hardware
 from bitsim.kernels import collapsed as engine
-from bitsim.kernels.program import Nest, PortTiming
+from bitsim.kernels.program import PortTiming
 from bitsim.mapping.memo import SearchMemo
 from bitsim.simulation.cost import CostModel
 from bitsim.workload import FORWARD
@@ -113,15 +113,3 @@ def test_collapsed_steps_not_all_tiles():
     nests = random_nests(100, seed=0)
     stepped = sum(tiles_stepped(nest)[0] for nest in nests)
     assert stepped < 0.85 * sum(int(nest.counts.sum()) for nest in nests)
-
-
-def test_collapsed_steps_no_more_for_a_longer_loop():
-    def nest(trips):
-        rows = np.zeros((1, 7), np.int64)
-        rows[0] = [7, 3, 0, 50, 5, 20, 1 + 2 + 4 + 8]
-        return Nest(rows, np.array([[trips]], np.int64))
-
-    few, classes = tiles_stepped(nest(1_000))
-    many, longer = tiles_stepped(nest(1_000_000_000))
-    assert few == many < 20
-    assert longer.sum() > 999_000 * classes.sum()

@@ -1,7 +1,7 @@
 """One table: every benchmark with its bound, its figure and whether it is met.
 
 ``python -m bench`` takes about a minute; ``--sweep`` and ``--quality`` add what takes longer, ``--only TEXT`` measures
-what has TEXT in its name.  ``--laws`` fits how time grows, ``--large`` runs whole training runs row by row.
+what has TEXT in its name.  ``--large`` runs whole training runs row by row.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def conditions() -> str:
     load = os.getloadavg()[0]
     return (
         f"Python {platform.python_version()}, numpy {version('numpy')}, numba {version('numba')}, "
-        f"{os.cpu_count()} cores, load {load:.1f}; CPU time, least of several runs"
+        f"{os.cpu_count()} cores, load {load:.1f}; CPU time, least of several runs where cheap"
     )
 
 

@@ -60,6 +60,6 @@ def event_over_stepped() -> float:
 
 
 def collapsed_layers_per_s() -> float:
-    """Random layers a second, whole periods jumped (about 250 tiles each in the mean)."""
+    """Random layers a second, whole periods jumped."""
     nests = random_nests(LAYERS, seed=0)
     return LAYERS / least_cpu_s(lambda: [collapsed_cycles(nest.rows, nest.runs, TIMING) for nest in nests], 3)

@@ -16,7 +16,15 @@ from bitsim.mapping.record import ORDER_DIMENSIONS, ORDERS, dimension_sizes
 from bitsim.workload import lower
 from tests.test_workload import conv_layers
 
-MACHINES = ("bitfusion_16x32_192b", "int8_16x32_192b", "eyeriss_12x14_108k", "eyeriss_16x16_128k")
+MACHINES = (
+    "bitfusion_16x32_192b",
+    "int8_16x32_192b",
+    "eyeriss_12x14_108k",
+    "eyeriss_16x16_128k",
+    "weight_stationary_int8_16x32_192b",
+    "stripes_like_16x16_192b",
+    "loom_like_16x128_192b",
+)
 
 
 def batch(product, machine, datapath, orientation, table, chosen, orders):
@@ -26,7 +34,7 @@ def batch(product, machine, datapath, orientation, table, chosen, orders):
     return found, lower_batch(product, accelerator, datapath, orientation, found, chosen, orders)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(
     st.data(), conv_layers(), st.integers(1, 3), st.sampled_from(MACHINES), st.sampled_from(["trace", "accumulator"])
 )

@@ -13,7 +13,7 @@ from bench.design_points import TRAINING, WIDTHS, cycles, resnet18
 from bench.random_layers import random_nests
 from bitsim import load_hardware
 from bitsim.kernels import collapsed as engine
-from bitsim.kernels.program import PortTiming
+from bitsim.kernels.program import Nest, PortTiming
 from bitsim.mapping.memo import SearchMemo
 from bitsim.simulation.cost import CostModel
 from bitsim.workload import FORWARD
@@ -113,3 +113,10 @@ def test_collapsed_steps_not_all_tiles():
     nests = random_nests(100, seed=0)
     stepped = sum(tiles_stepped(nest)[0] for nest in nests)
     assert stepped < 0.85 * sum(int(nest.counts.sum()) for nest in nests)
+
+
+def test_a_longer_loop_steps_no_more_tiles():
+    """A single loop of one tile: its period is jumped, however often it runs."""
+    row = np.array([[7, 3, 0, 50, 5, 20, 15]], np.int64)
+    counts = [tiles_stepped(Nest(row, np.array([[trips]], np.int64)))[0] for trips in (100, 1000)]
+    assert counts[0] == counts[1] < 20

@@ -26,6 +26,21 @@ from bitsim.kernels.stepped import NO_LOG, NO_STALLS, stepped_cycles
 from tests.strategies import LOAD, REDUCE, SCALES, nests, random_mapped_product, random_program, tile_programs
 
 
+def test_collapsed_equals_event_where_runs_are_alike():
+    """Runs of one loop made of the same tiles: what was remembered of a run must not be taken for the next one's."""
+    rng = np.random.default_rng(11)
+    for _ in range(3000):
+        kinds = [int(rng.integers(1, 4)) for _ in range(int(rng.integers(1, 4)))]
+        runs = np.zeros((len(kinds), 3), np.int64)
+        for level, count in enumerate(kinds):
+            runs[level, :count] = rng.integers(1, 9, count)
+        tiles, timing = random_program(rng, int(rng.integers(1, 4)), int(rng.choice([1, 3, 20])), 0.3, 0.5)
+        rows = tiles[rng.integers(0, len(tiles), int(np.prod(kinds)))]
+        rows[0] = tiles[0]
+        expected = event_cycles(Nest(rows, runs).tiles, timing.array())
+        assert collapsed_cycles(rows, runs, timing.array()).tolist() == expected.tolist()
+
+
 @settings(max_examples=2000, deadline=None)
 @given(tile_programs())
 def test_event_equals_stepped(program):

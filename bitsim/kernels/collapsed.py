@@ -79,14 +79,17 @@ def advance_nest(state, rows, runs, timing, out):  # type: ignore[no-untyped-def
                 break
             row -= weight[level] * kinds[level]
             run[level] = 0
+            reach[level] = 0  # what was remembered is of a run that is over
             level -= 1
         if level < 0:
             break
         left = runs[level, run[level]] - at[level] - 1  # iterations after the one that begins here
-        if left == 0 or (at[level] > 0 and reach[level] == 0):
+        # A run is remembered from its first iteration or, where an outer loop began it, from its second on.
+        begins = at[level] == 0 or (at[level] == 1 and reach[level] == 0)
+        if left == 0 or not (begins or reach[level] > 0):
             continue
         relative(state, now)
-        if at[level] > 0:
+        if not begins:
             same = True
             for i in range(STATE):
                 if now[i] != seen[level, i]:
@@ -103,8 +106,8 @@ def advance_nest(state, rows, runs, timing, out):  # type: ignore[no-untyped-def
                     out[i] += times * (out[i] - seen_out[level, i])
                 reach[level] = 0  # what is left of this run is shorter than a period
                 continue
-        if at[level] == 0 or at[level] - seen_at[level] == reach[level]:
-            reach[level] = 1 if at[level] == 0 else 2 * reach[level]
+        if begins or at[level] - seen_at[level] == reach[level]:
+            reach[level] = 1 if begins else 2 * reach[level]
             seen[level] = now
             seen_out[level] = out
             seen_end[level] = state[END]

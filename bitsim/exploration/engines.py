@@ -25,6 +25,7 @@ from bitsim.exploration.task import Outcome, Task, run, split
 
 BACKENDS = ("local", "dask")
 CONNECT_S = 10
+DASK_LOGGERS = ("distributed", "distributed.client")
 WATCH_S = 1.0
 _KILLED = "its worker process was killed (out of memory?)"
 
@@ -125,14 +126,15 @@ class DaskEngine:
         except ImportError:
             raise InputError("--backend dask: Dask is not installed: pip install 'bitsim-accel[cluster]'") from None
         # A scheduler that is lost is told in one line by whoever runs the sweep, not by Dask in twenty.
-        self._log = logging.getLogger("distributed.client")
-        self._log_level = self._log.level
-        self._log.setLevel(logging.CRITICAL)
+        # Its other loggers take their level from the first of these.
+        self._levels = {logging.getLogger(name): logging.getLogger(name).level for name in DASK_LOGGERS}
+        for logger in self._levels:
+            logger.setLevel(logging.CRITICAL)
         try:
             self._client = Client(scheduler, timeout=CONNECT_S, set_as_default=False)
         except (OSError, ValueError, TimeoutError) as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            self._log.setLevel(self._log_level)
+            self._restore_loggers()
             raise InputError(f"--scheduler {scheduler}: cannot be reached: {reason}") from None
 
     def outcomes(self, tasks: Sequence[Task]) -> Iterator[list[Outcome]]:
@@ -178,7 +180,11 @@ class DaskEngine:
     def close(self) -> None:
         """Leave the cluster, which goes on."""
         self._client.close()
-        self._log.setLevel(self._log_level)
+        self._restore_loggers()
+
+    def _restore_loggers(self) -> None:
+        for logger, level in self._levels.items():
+            logger.setLevel(level)
 
 
 def _numbered(number: int, task: Task, parent: int) -> tuple[int, list[Outcome]]:

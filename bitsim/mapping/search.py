@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
@@ -89,77 +90,54 @@ class Shortlist:
         return Timed(mapping, self.orientation, execution, classes)
 
 
-def search(
-    product: Product,
-    accelerator: Accelerator,
-    datapath: Datapath,
-    rate: Fraction,
-    port: PortTiming,
-    timer: Timer,
-    score: Score,
-    before: Found | None = None,
-) -> tuple[Timed, ...]:
+@dataclass(frozen=True)
+class Setting:
+    """What a product is mapped for.
+
+    rate: bits a cycle of the port; known: what was found for machines of the same structure (mapping.memo), added to.
+    """
+
+    accelerator: Accelerator
+    datapath: Datapath
+    rate: Fraction
+    port: PortTiming
+    timer: Timer
+    known: Found
+
+
+def search(product: Product, setting: Setting, score: Score) -> tuple[Timed, ...]:
     """The best mapping of `product` under `score`; several where its kernel had to be split.
 
-    before: what was found for machines of the same structure (mapping.memo); added to.
     Raises MappingError naming the buffer and its least size if nothing fits.
     """
-    known: Found = {} if before is None else before
-    found = shortlists_of_parts(product, accelerator, datapath, rate, port, timer, known)
-    return tuple(choose(listed, score) for _, listed in found)
+    return tuple(choose(listed, score) for _, listed in shortlists_of_parts(product, setting))
 
 
-def contenders(
-    product: Product,
-    accelerator: Accelerator,
-    datapath: Datapath,
-    rate: Fraction,
-    port: PortTiming,
-    timer: Timer,
-    score: Score,
-    before: Found | None = None,
-) -> tuple[tuple[Product, list[Contender]], ...]:
+def contenders(product: Product, setting: Setting, score: Score) -> tuple[tuple[Product, list[Contender]], ...]:
     """Every mapping of `product` that was timed, the chosen one first; of each part where its kernel had to be split.
 
     Raises MappingError naming the buffer and its least size if nothing fits.
     """
-    known: Found = {} if before is None else before
-    found = shortlists_of_parts(product, accelerator, datapath, rate, port, timer, known)
-    return tuple((part, ranked(listed, score)) for part, listed in found)
+    return tuple((part, ranked(listed, score)) for part, listed in shortlists_of_parts(product, setting))
 
 
-def shortlists_of_parts(
-    product: Product,
-    accelerator: Accelerator,
-    datapath: Datapath,
-    rate: Fraction,
-    port: PortTiming,
-    timer: Timer,
-    known: Found,
-) -> list[tuple[Product, tuple[Shortlist, ...]]]:
+def shortlists_of_parts(product: Product, setting: Setting) -> list[tuple[Product, tuple[Shortlist, ...]]]:
     """Shortlists of `product`, of each part where its kernel had to be split."""
     smallest = MappingError(())
     for parts in itertools.chain([(product,)], product.kernel_parts() if product.writes_filter else ()):
         try:
-            return [(part, shortlists(part, accelerator, datapath, rate, port, timer, known)) for part in parts]
+            return [(part, shortlists(part, setting)) for part in parts]
         except MappingError as error:
             smallest = error  # parts only get smaller: what the last of them needs is the least
     raise smallest
 
 
-def shortlists(
-    product: Product,
-    accelerator: Accelerator,
-    datapath: Datapath,
-    rate: Fraction,
-    port: PortTiming,
-    timer: Timer,
-    known: Found,
-) -> tuple[Shortlist, ...]:
+def shortlists(product: Product, setting: Setting) -> tuple[Shortlist, ...]:
     """Of each orientation the mappings that lead by closed form, timed; whatever prices and objective are.
 
     Raises MappingError naming the buffer and its least size if nothing fits.
     """
+    accelerator, datapath = setting.accelerator, setting.datapath
     found = []
     for orientation in accelerator.orientations(product):
         every = tilings(product, accelerator.granules(product, datapath, orientation), accelerator.axes_alike)
@@ -167,99 +145,81 @@ def shortlists(
         if fits.any():
             # Sizes of buffers only decide which tilings fit: machines on which the same ones do share a list.
             key = (product, datapath, orientation.name, fits.tobytes())
-            make = partial(_shortlist, product, accelerator, datapath, orientation, every, fits, rate, port, timer)
-            found.append(kept(known, key, make))
+            found.append(kept(setting.known, key, partial(_shortlist, product, setting, orientation, every, fits)))
     if not found:
         raise MappingError(least_sizes(product, accelerator, datapath))
     return tuple(found)
 
 
 def choose(found: tuple[Shortlist, ...], score: Score) -> Timed:
-    """The least energy among the mappings within NEAR of the best score."""
-    one, c, _, _ = _in_order(found, score)[0]
-    return found[one].timed(c)
+    """The least energy among the mappings within NEAR of the best score; of two that tie the earlier."""
+    scored = _scored(found, score)
+    best = min(scored, key=_by_rank(scored))
+    return found[best.shortlist].timed(best.place)
 
 
 def ranked(found: tuple[Shortlist, ...], score: Score) -> list[Contender]:
     """All mappings of the lists, the chosen one first: within NEAR of the best by energy, then the others."""
-    return [Contender(found[one].timed(c), value, energy) for one, c, value, energy in _in_order(found, score)]
+    scored = _scored(found, score)
+    scored.sort(key=_by_rank(scored))
+    return [Contender(found[s.shortlist].timed(s.place), s.value, s.energy_pj) for s in scored]
 
 
-def _in_order(found: tuple[Shortlist, ...], score: Score) -> list[tuple[int, int, float, float]]:
-    """(list, place in it, value, energy) of every mapping; of two that tie the earlier first."""
+class _Scored(NamedTuple):
+    """A mapping by its place in a list of shortlists."""
+
+    shortlist: int
+    place: int
+    value: float
+    energy_pj: float
+
+
+def _scored(found: tuple[Shortlist, ...], score: Score) -> list[_Scored]:
     scored = []
     for one, shortlist in enumerate(found):
         values, energies = score(shortlist.classes.sum(axis=1), shortlist.counters)
-        scored += [(one, c, *pair) for c, pair in enumerate(zip(values.tolist(), energies.tolist(), strict=True))]
-    near = min(value for _, _, value, _ in scored) * (1 + NEAR)
-    return sorted(scored, key=lambda s: (False, s[3], s[2]) if s[2] <= near else (True, s[2], s[3]))
+        pairs = zip(values.tolist(), energies.tolist(), strict=True)
+        scored += [_Scored(one, place, *pair) for place, pair in enumerate(pairs)]
+    return scored
 
 
-def time_mapping(
-    product: Product,
-    accelerator: Accelerator,
-    datapath: Datapath,
-    orientation: Orientation,
-    mapping: Mapping,
-    rate: Fraction,
-    port: PortTiming,
-    timer: Timer,
-) -> Timed:
-    """Exact cycles and counters of one mapping."""
-    execution = execute(product, accelerator, datapath, orientation, mapping, rate)
-    cycles = timer(Programs.of([execution.nest]), port.array())[0]
-    return Timed(mapping, orientation, execution, dict(zip(CLASSES, cycles.tolist(), strict=True)))
+def _by_rank(scored: list[_Scored]) -> Callable[[_Scored], tuple[bool, float, float]]:
+    """What the mappings are sorted by: those near the best by energy, the others by value."""
+    near = min(s.value for s in scored) * (1 + NEAR)
+    return lambda s: (False, s.energy_pj, s.value) if s.value <= near else (True, s.value, s.energy_pj)
 
 
 def _shortlist(
-    product: Product,
-    accelerator: Accelerator,
-    datapath: Datapath,
-    orientation: Orientation,
-    every: Tilings,
-    fits: np.ndarray,
-    rate: Fraction,
-    port: PortTiming,
-    timer: Timer,
+    product: Product, setting: Setting, orientation: Orientation, every: Tilings, fits: np.ndarray
 ) -> Shortlist:
     """The shortlist of one orientation, among the tilings of `every` that fit."""
-    cost = accelerator.tile_cost(product, datapath, orientation, every.grid(product))
-    ranks = Ranking(product, accelerator, datapath, every, cost, rate, port)
+    what = product, setting.accelerator, setting.datapath, orientation
+    rate, port = setting.rate, setting.port
+    cost = setting.accelerator.tile_cost(product, setting.datapath, orientation, every.grid(product))
+    ranks = Ranking(product, setting.accelerator, setting.datapath, every, cost, rate, port)
     numbers = ranks.best_tilings(np.broadcast_to(fits, every.shape))
     table = every.table(numbers)
-    spot_of = numbers // len(every.inner)
-    cut = batch.cut(product, accelerator, datapath, orientation, table, every.spots, spot_of, rate)
+    cut = batch.cut(*what, table, every.spots, numbers // len(every.inner), rate)
     chosen, orders = ranks.best_orders(numbers, cut.issue_cycles)
     rows = np.prod(cut.counts, axis=1)[chosen]
     listed = rows <= max(MOST_ROWS, rows.min())
     chosen, orders = chosen[listed], orders[listed]
     if cut.exact and rows.min() <= MOST_ROWS:
-        lowered = batch.lower(product, accelerator, datapath, orientation, cut, chosen, ORDER_DIMENSIONS[orders])
+        lowered = batch.lower(*what, cut, chosen, ORDER_DIMENSIONS[orders])
         programs, counters, moved = lowered.programs, lowered.counters, lowered.moved_bits
     else:
-        programs, counters, moved = _one_by_one(
-            product, accelerator, datapath, orientation, table[chosen], orders, rate
-        )
-    return Shortlist(orientation, table[chosen], orders, programs, timer(programs, port.array()), counters, moved)
+        mappings = [
+            Mapping(orientation.name, tuple(tile), ORDERS[order])
+            for tile, order in zip(table[chosen].tolist(), orders.tolist(), strict=True)
+        ]
+        programs, counters, moved = _one_by_one([execute(*what, mapping, rate) for mapping in mappings])
+    classes = setting.timer(programs, port.array())
+    return Shortlist(orientation, table[chosen], orders, programs, classes, counters, moved)
 
 
-def _one_by_one(
-    product: Product,
-    accelerator: Accelerator,
-    datapath: Datapath,
-    orientation: Orientation,
-    table: np.ndarray,
-    orders: np.ndarray,
-    rate: Fraction,
-) -> tuple[Programs, dict[str, np.ndarray], np.ndarray]:
+def _one_by_one(lowered: list[Execution]) -> tuple[Programs, dict[str, np.ndarray], np.ndarray]:
     """Programs, counters and moved bits of mappings whose counters may pass int64, or whose programs are long."""
-    mappings = [
-        Mapping(orientation.name, tuple(tile), ORDERS[order])
-        for tile, order in zip(table.tolist(), orders.tolist(), strict=True)
-    ]
-    lowered = [execute(product, accelerator, datapath, orientation, mapping, rate) for mapping in mappings]
-    names = lowered[0].counters
-    counters = {name: np.array([one.counters[name] for one in lowered], object) for name in names}
+    counters = {name: np.array([one.counters[name] for one in lowered], object) for name in lowered[0].counters}
     moved = np.concatenate([one.moved_bits for one in lowered])
     return Programs.of([one.nest for one in lowered]), counters, moved
 

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
 
 import numpy as np
 
@@ -27,7 +26,7 @@ from bitsim.mapping import search
 from bitsim.mapping.memo import SearchMemo
 from bitsim.mapping.program import exact_sum
 from bitsim.mapping.reuse import tensor_words
-from bitsim.mapping.search import Contender, Timed, contenders
+from bitsim.mapping.search import Contender, Score, Setting, Timed, contenders
 from bitsim.simulation.bound import Bound
 from bitsim.simulation.streams import Stream
 from bitsim.workload import DGRAD, FLOAT_BITS, Layer, Product, Widths, lower
@@ -218,11 +217,10 @@ class CostModel:
         """Energy of counters that no mapping changes."""
         return sum(count * self.prices.price_pj(name) for name, count in counters.items())
 
-    def searched_with(self, datapath: Datapath, fixed_pj: float) -> tuple[Any, ...]:
-        """What a search takes beside the product."""
-        machine = self.machine
-        score = partial(self._score, fixed_pj)
-        return machine.accelerator, datapath, self._rate, self._port, self._timer, score, self._found
+    def searched_with(self, datapath: Datapath, fixed_pj: float) -> tuple[Setting, Score]:
+        """What a search takes beside the product.  fixed_pj: energy that no mapping changes."""
+        setting = Setting(self.machine.accelerator, datapath, self._rate, self._port, self._timer, self._found)
+        return setting, partial(self._score, fixed_pj)
 
     def _score(
         self, fixed_pj: float, cycles: np.ndarray, counters: dict[str, np.ndarray]

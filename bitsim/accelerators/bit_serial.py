@@ -53,7 +53,6 @@ from bitsim.accelerators.seam import (
     ceil_div,
 )
 from bitsim.accelerators.seam import Accelerator as Seam
-from bitsim.errors import InputError
 from bitsim.hardware.schema import MachineConfig, Section, SizeBits, WidthOrError
 from bitsim.technology import logic
 from bitsim.technology.logic import LogicPrice
@@ -101,7 +100,6 @@ class Accelerator(Seam):
     """W x M serial units of L lanes, an input bank a row, a weight bank and an output bank a column."""
 
     config_model: ClassVar[type[MachineConfig]] = Config
-    copied_for_wgrad = (INPUT, WEIGHT)
     price_keys = ("technology", "buffer_access_bits")
     size_keys = ("weight_buffer", "input_buffer", "output_buffer")
     config: Config
@@ -134,17 +132,12 @@ class Accelerator(Seam):
         width = self.precision.weight_bits
         if width is None:
             return self._serial(bits, 1)
-        self._check(bits, width)
-        return width, ceil_div(bits, width)
+        return self.in_passes(bits, width)
 
     def _serial(self, bits: int, at_once: int) -> tuple[int, int]:
-        most = self.precision.max_bits
-        self._check(bits, most)
-        return (most, ceil_div(bits, most)) if bits > most else (ceil_div(bits, at_once) * at_once, 1)
-
-    def _check(self, bits: int, most: int) -> None:
-        if bits > most and self.precision.wider == "error":
-            raise InputError(f"precision.wider: error refuses {bits} bits; allowed: up to {most}, or passes")
+        if bits > self.precision.max_bits:
+            return self.in_passes(bits, self.precision.max_bits)
+        return ceil_div(bits, at_once) * at_once, 1
 
     def orientations(self, product: Product) -> tuple[Orientation, ...]:
         holds = {INPUT: "input_buffer", WEIGHT: "weight_buffer", OUTPUT: "output_buffer"}

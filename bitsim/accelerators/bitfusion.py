@@ -111,11 +111,7 @@ class Accelerator(Seam):
 
     def slices(self, bits: int) -> tuple[int, int]:
         if bits > self.max_bits:
-            if self.config.precision.wider == "error":
-                raise InputError(
-                    f"precision.wider: error refuses {bits} bits; allowed: up to {self.max_bits}, or passes"
-                )
-            return self.max_bits, ceil_div(bits, self.max_bits)
+            return self.in_passes(bits, self.max_bits)
         if self.fusion == "powers-of-two":
             return max(self.min_bits, _power_of_two(bits)), 1
         return ceil_div(bits, self.min_bits) * self.min_bits, 1

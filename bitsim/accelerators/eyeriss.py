@@ -52,7 +52,7 @@ from bitsim.accelerators.seam import Accelerator as Seam
 from bitsim.analytical.cost import AnalyticalCost
 from bitsim.analytical.eyeriss_forward import WORD_BITS, forward_cost
 from bitsim.errors import InputError
-from bitsim.hardware.schema import MachineConfig, Section, SizeBits, Storage, WidthOrError, Words
+from bitsim.hardware.schema import FixedPrecision, MachineConfig, Section, SizeBits, Storage, Words
 from bitsim.technology import logic
 from bitsim.workload import FORWARD, Layer, Product, Widths
 
@@ -60,14 +60,6 @@ from bitsim.workload import FORWARD, Layer, Product, Widths
 NETWORK_WORD_IN_MACS = 2.0
 
 Positive = Annotated[int, Field(strict=True, ge=1, le=1024)]
-
-
-class Precision(Section):
-    """The one width of the datapath."""
-
-    bits: Literal[2, 4, 8, 16]
-    wider: Literal["passes", "error"] = "passes"
-    float: WidthOrError = 16
 
 
 class Networks(Section):
@@ -82,7 +74,7 @@ class Config(MachineConfig):
     """Keys of a row-stationary machine file."""
 
     storage: Storage = Storage(dram="unit", buffers="unit")
-    precision: Precision
+    precision: FixedPrecision
     global_buffer: SizeBits
     filter_buffer: SizeBits
     global_buffer_banks: Positive = 25
@@ -132,9 +124,7 @@ class Accelerator(Seam):
         return int(self.config.networks.psum_words_per_cycle)
 
     def slices(self, bits: int) -> tuple[int, int]:
-        if bits > self.bits and self.config.precision.wider == "error":
-            raise InputError(f"precision.wider: error refuses {bits} bits; allowed: up to {self.bits}, or passes")
-        return self.bits, ceil_div(bits, self.bits)
+        return self.in_passes(bits, self.bits)
 
     def orientations(self, product: Product) -> tuple[Orientation, ...]:
         holds = {INPUT: "global_buffer", WEIGHT: "filter_buffer", OUTPUT: "global_buffer"}

@@ -227,6 +227,12 @@ class Accelerator(ABC):
         """`slices` of the operand in `role`: INPUT or WEIGHT, for machines that run the two differently."""
         return self.slices(bits)
 
+    def in_passes(self, bits: int, unit_bits: int) -> tuple[int, int]:
+        """(unit bits, slices) of an operand on units of one width; InputError if it is wider and `wider` is error."""
+        if bits > unit_bits and self.config.precision.wider == "error":
+            raise InputError(f"precision.wider: error refuses {bits} bits; allowed: up to {unit_bits}, or passes")
+        return unit_bits, ceil_div(bits, unit_bits)
+
     @abstractmethod
     def orientations(self, product: Product) -> tuple[Orientation, ...]:
         """Ways to put the operands of `product` into buffers."""

@@ -62,8 +62,7 @@ from bitsim.accelerators.seam import (
     ceil_div,
 )
 from bitsim.accelerators.seam import Accelerator as Seam
-from bitsim.errors import InputError
-from bitsim.hardware.schema import MachineConfig, Section, SizeBits, Storage, WidthOrError
+from bitsim.hardware.schema import FixedPrecision, MachineConfig, SizeBits, Storage
 from bitsim.technology import logic
 from bitsim.technology.arithmetic import column_prices
 from bitsim.workload import Product
@@ -71,19 +70,11 @@ from bitsim.workload import Product
 NORMAL, SWAPPED = "normal", "swapped"
 
 
-class Precision(Section):
-    """The one width of the multipliers."""
-
-    bits: Literal[2, 4, 8, 16]
-    wider: Literal["passes", "error"] = "passes"
-    float: WidthOrError = 16
-
-
 class Config(MachineConfig):
     """Keys of a weight-stationary machine file."""
 
     storage: Storage = Storage(dram="unit", buffers="unit")
-    precision: Precision
+    precision: FixedPrecision
     weight_buffer: SizeBits
     input_buffer: SizeBits
     output_buffer: SizeBits
@@ -110,7 +101,6 @@ class Accelerator(Seam):
     """N x M multipliers, a weight bank and an accumulator bank a column, an input bank a row."""
 
     config_model: ClassVar[type[MachineConfig]] = Config
-    copied_for_wgrad = (INPUT, WEIGHT)
     price_keys = ("technology", "buffer_access_bits")
     size_keys = ("weight_buffer", "input_buffer", "output_buffer")
     config: Config
@@ -136,9 +126,7 @@ class Accelerator(Seam):
         return self.rows * self.cols * self.bits**2
 
     def slices(self, bits: int) -> tuple[int, int]:
-        if bits > self.bits and self.config.precision.wider == "error":
-            raise InputError(f"precision.wider: error refuses {bits} bits; allowed: up to {self.bits}, or passes")
-        return self.bits, ceil_div(bits, self.bits)
+        return self.in_passes(bits, self.bits)
 
     def orientations(self, product: Product) -> tuple[Orientation, ...]:
         """The buffer of weights feeds the chains: normal holds the weight operand, swapped the input operand."""

@@ -98,6 +98,14 @@ class Memory(Section):
         return math.ceil(self.latency * clock_hz)
 
 
+class FixedPrecision(Section):
+    """The one width of a datapath that does not change it."""
+
+    bits: Literal[2, 4, 8, 16]
+    wider: Literal["passes", "error"] = "passes"
+    float: WidthOrError = 16
+
+
 class Storage(Section):
     """Width operands are kept at: raw = their own bits, unit = the width the datapath works on."""
 

@@ -6,12 +6,12 @@ minutes of one core).
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
 import bitsim
+from bench.generated import print_or_put
 from bitsim import data
 from bitsim.simulation.metrics import Measured, measure, ratios
 
@@ -49,11 +49,7 @@ def _measured(trace: str, machine: str) -> Measured:
 def main() -> None:
     """Print the table, or put it behind the mark of the page given."""
     text = "\n".join(table(pairs())) + "\n"
-    if len(sys.argv) == 1:
-        print(text, end="")
-    else:
-        page = Path(sys.argv[1])
-        page.write_text(page.read_text().partition(MARK)[0] + MARK + "\n" + text)
+    print_or_put(text, MARK)
 
 
 if __name__ == "__main__":

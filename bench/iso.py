@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import bitsim
+from bench.generated import print_or_put
 from bitsim import data
 from bitsim.iso import BOTH, CHIP_AREA, COLS, CORE_AREA, MODES, ROWS, Resized, resize
 from bitsim.simulation.metrics import Measured, measure, ratios
@@ -85,11 +85,7 @@ def main() -> None:
         lines += ["", *verdicts(trace_name)]
         print(trace_name, file=sys.stderr)
     text = "\n".join(lines) + "\n"
-    if len(sys.argv) == 1:
-        print(text, end="")
-    else:
-        page = Path(sys.argv[1])
-        page.write_text(page.read_text().partition(MARK)[0] + MARK + "\n" + text)
+    print_or_put(text, MARK)
 
 
 if __name__ == "__main__":

@@ -73,16 +73,17 @@ def compare(
     from bitsim.report import folder
     from bitsim.report.compare_text import print_comparison
     from bitsim.report.machine_files import OPTION, write_resized
+    from bitsim.report.whole_folder import check_writable
     from bitsim.simulation.compare import check_machines
     from bitsim.simulation.compare import compare as compare_results
 
     check_views(sensitivity, break_even, picture, {"--out": out, "--save-resized": save_resized}, iterations)
     if out is not None:
-        folder.check_writable(out)
+        check_writable(out)
     if save_resized is not None:
         if iso == "none":
             raise InputError(f"{OPTION} {save_resized}: --iso none resizes nothing, allowed: with another --iso")
-        folder.check_writable(save_resized, OPTION)
+        check_writable(save_resized, OPTION)
     if grow is not None and iso not in (CORE_AREA, CHIP_AREA) and not (break_even and iso == "none"):
         raise InputError(f"--grow {grow}: --iso {iso} grows no array, allowed: with --iso {CORE_AREA} or {CHIP_AREA}")
     span = parse_iterations(iterations)
@@ -146,9 +147,10 @@ def demo(
     from bitsim.report.picture import paper_style, save_figure
     from bitsim.report.plots.stages import stages_figure
     from bitsim.report.result_folder import read_folder
+    from bitsim.report.whole_folder import check_writable
     from bitsim.simulation.compare import compare as compare_results
 
-    folder.check_writable(out)
+    check_writable(out)
     results = simulate_all(DEMO_TRACE, list(DEMO_MACHINES), None, None, "forward,dgrad,wgrad")
     console = plain_console()
     comparison = compare_results(results)

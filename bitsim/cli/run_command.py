@@ -52,9 +52,10 @@ def run(
 ) -> None:
     """Cycles and energy per training iteration of TRACE on each machine."""
     from bitsim.report import folder, text
+    from bitsim.report.whole_folder import check_writable
 
     if out is not None:
-        folder.check_writable(out)
+        check_writable(out)
     choices: dict[str, str] = {"objective": objective, "timing": timing, "overlap": overlap}
     if samples == "all":
         if out is not None or rows != "distinct":

@@ -21,7 +21,7 @@ from typing import Any
 
 from bitsim import __version__
 from bitsim.errors import InputError
-from bitsim.report import folder as result_folder
+from bitsim.report.whole_folder import check_writable
 
 MANIFEST, PARTS, TABLE = "sweep.json", "parts", "sweep.parquet"
 # Measured: 1,000 points of ResNet-38 are 0.5 MB of parts and 0.3 MB of table.
@@ -42,7 +42,7 @@ class SweepFolder:
         if not (resume and (path / MANIFEST).is_file()):
             if resume and path.is_dir() and any(path.iterdir()):
                 raise InputError(f"--out {path}: holds no {MANIFEST}, allowed for --resume: the folder of a sweep")
-            result_folder.check_writable(path)
+            check_writable(path)
         try:
             self._parts.mkdir(parents=True, exist_ok=True)
             needed, free = BYTES_AT_LEAST + BYTES_A_POINT * points, shutil.disk_usage(path).free

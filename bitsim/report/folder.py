@@ -1,22 +1,19 @@
 """Result folders: rows, iterations and precision as Parquet, summary.json, copies of the machine,
 run.yaml and layers.csv.
-
-A folder is written beside its place and renamed into it, so that it is there whole or not at all.
 """
 
 from __future__ import annotations
 
 import itertools
 import json
-import os
 import shutil
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from bitsim import __version__
 from bitsim.errors import InputError
+from bitsim.report.whole_folder import whole_folder
 from bitsim.simulation.result import PLACE, Result
 from bitsim.trace.precision_bins import OPERANDS, precision_bins
 
@@ -27,28 +24,6 @@ RUN_COPY = "run.yaml"
 LAYERS_COPY = "layers.csv"
 RECORDS_OF_FRAME = 2**14
 TEXT_COLUMNS = ("hardware", "layer", "pass", "orientation", "bound")  # all others hold numbers
-
-
-def check_writable(folder: Path, option: str = "--out") -> None:
-    """Raise InputError now, before any work, if a folder cannot be made at `folder`, given by `option`."""
-    try:
-        place = folder.resolve()  # a link stands for the folder it leads to
-        if place.exists() and not place.is_dir():
-            raise InputError(f"{option} {folder}: is a file, allowed: a new or empty folder")
-        if place.is_dir() and any(place.iterdir()):
-            raise InputError(f"{option} {folder}: is not empty, allowed: a new or empty folder")
-        if place == Path.cwd():  # it would be replaced under the feet of whoever stands in it
-            raise InputError(
-                f"{option} {folder}: is the current folder, allowed: a new folder, or an empty one elsewhere"
-            )
-        parent = place.parent
-        while not parent.exists():
-            parent = parent.parent
-        if not parent.is_dir() or not os.access(parent, os.W_OK):
-            raise InputError(f"{option} {folder}: {parent} is not writable")
-    except (OSError, RuntimeError) as error:  # RuntimeError: a link that leads to itself
-        reason = error.strerror if isinstance(error, OSError) else "a link that leads to itself"
-        raise InputError(f"{option} {folder}: {reason}, allowed: a new or empty folder") from None
 
 
 def document(results: list[Result]) -> dict[str, Any]:
@@ -80,16 +55,9 @@ def write_folder(
 
     about: what summary.json says beside the runs: of a comparison its baseline, and how machines were resized.
     """
-    check_writable(folder)
     if any(f"{result.machine.name}.yaml" == RUN_COPY for result in results):
         raise InputError("--out: a machine file named run.yaml would stand in for that of the trace; rename it")
-    place = folder.resolve()
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=".bitsim-", dir=place.parent))
-    except OSError as error:
-        raise InputError(f"--out {folder}: {error.strerror}") from None
-    try:
+    with whole_folder(folder, "--out") as draft:
         for result in results:
             shutil.copyfile(result.machine.source.path, draft / f"{result.machine.name}.yaml")
         placed = PLACE if rows == "trace" else ()
@@ -103,12 +71,6 @@ def write_folder(
             shutil.copyfile(results[0].trace.path / name, draft / name)
         summary = document(results) | dict(about or {})
         (draft / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
-        draft.chmod(0o755)
-        draft.replace(place)  # an empty folder there is replaced too
-    except OSError as error:
-        raise InputError(f"--out {folder}: {error.strerror}") from None
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
 
 
 def write_table(path: Path, columns: list[str], frames: Iterable[tuple[str, Iterable[pd.DataFrame]]]) -> None:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
 
-from bitsim.errors import InputError
 from bitsim.hardware import read_machine
 from bitsim.iso import Resized
-from bitsim.report.folder import check_writable
+from bitsim.report.whole_folder import whole_folder
 
 OPTION = "--save-resized"
 
@@ -27,25 +24,12 @@ def write_resized(folder: Path, resized: Sequence[Resized], baseline: str) -> li
 
     Raises InputError if it cannot be written.
     """
-    check_writable(folder, OPTION)
-    place = folder.resolve()
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=".bitsim-", dir=place.parent))
-    except OSError as error:
-        raise InputError(f"{OPTION} {folder}: {error.strerror}") from None
     names = []
-    try:
+    with whole_folder(folder, OPTION) as draft:
         for one in resized:
             if one.given.name != baseline:
                 names.append(file_name(one))
                 _write(draft / names[-1], one, baseline)
-        draft.chmod(0o755)
-        draft.replace(place)
-    except OSError as error:
-        raise InputError(f"{OPTION} {folder}: {error.strerror}") from None
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
     return [folder / name for name in names]
 
 

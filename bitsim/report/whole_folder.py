@@ -1,0 +1,56 @@
+"""A folder written beside its place and renamed into it, so that it is there whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bitsim.errors import InputError
+
+
+def check_writable(folder: Path, option: str = "--out") -> None:
+    """Raise InputError now, before any work, if a folder cannot be made at `folder`, given by `option`."""
+    try:
+        place = folder.resolve()  # a link stands for the folder it leads to
+        if place.exists() and not place.is_dir():
+            raise InputError(f"{option} {folder}: is a file, allowed: a new or empty folder")
+        if place.is_dir() and any(place.iterdir()):
+            raise InputError(f"{option} {folder}: is not empty, allowed: a new or empty folder")
+        if place == Path.cwd():  # it would be replaced under the feet of whoever stands in it
+            raise InputError(
+                f"{option} {folder}: is the current folder, allowed: a new folder, or an empty one elsewhere"
+            )
+        parent = place.parent
+        while not parent.exists():
+            parent = parent.parent
+        if not parent.is_dir() or not os.access(parent, os.W_OK):
+            raise InputError(f"{option} {folder}: {parent} is not writable")
+    except (OSError, RuntimeError) as error:  # RuntimeError: a link that leads to itself
+        reason = error.strerror if isinstance(error, OSError) else "a link that leads to itself"
+        raise InputError(f"{option} {folder}: {reason}, allowed: a new or empty folder") from None
+
+
+@contextmanager
+def whole_folder(folder: Path, option: str) -> Iterator[Path]:
+    """A hidden folder to write into, renamed to `folder` at the end; gone if anything is raised.
+
+    Raises InputError, naming `option`, if there is no folder to be written at `folder`.
+    """
+    check_writable(folder, option)
+    place = folder.resolve()
+    draft = None
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(prefix=".bitsim-", dir=place.parent))
+        yield draft
+        draft.chmod(0o755)
+        draft.replace(place)  # an empty folder there is replaced too
+    except OSError as error:
+        raise InputError(f"{option} {folder}: {error.strerror}") from None
+    finally:
+        if draft is not None:
+            shutil.rmtree(draft, ignore_errors=True)

@@ -127,8 +127,11 @@ class PriceList:
 
     def total_pj(self, counters: Mapping[str, np.ndarray], cycles: np.ndarray) -> np.ndarray:
         """(C,) energy_pj of many occurrences at once, to rounding; counters: {name: (C,)}, cycles: (C,)."""
-        charged = (values * self._pj_each[name][1] for name, values in counters.items() if name not in NOT_PRICED)
-        return np.asarray(sum(charged, cycles * self._pj_per_cycle), np.float64)
+        total = cycles * self._pj_per_cycle
+        for name, values in counters.items():
+            if name not in NOT_PRICED:
+                total = total + values * self._pj_each[name][1]
+        return np.asarray(total, np.float64)
 
     def notes(self) -> list[str]:
         """What a reader of the figures must know: estimates with their band, and buffers priced by an unusual table."""

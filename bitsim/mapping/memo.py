@@ -8,14 +8,24 @@ quick.  So a price is never a reason to map or time again, nor is a buffer that 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-# Of one structure: {(product, datapath, orientation, tilings that fit): shortlist}.
-Found = dict[Hashable, Any]
 Value = TypeVar("Value")
 
-
 MOST_SHORTLISTS = 10_000  # of about 25 KB each
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was found for machines of one structure, to be added to.
+
+    of_tilings: {(product, datapath, orientation, tilings that fit): shortlist}, whatever the sizes of buffers are.
+    of_sizes: {(product, datapath): shortlists}, of the sizes asked for last: no tiling is held to them again.
+    """
+
+    of_tilings: dict[Hashable, Any] = field(default_factory=dict)
+    of_sizes: dict[Hashable, Any] = field(default_factory=dict)
 
 
 class SearchMemo:
@@ -24,21 +34,24 @@ class SearchMemo:
     def __init__(self, most: int = MOST_SHORTLISTS) -> None:
         """most: shortlists kept of one structure; beyond it all are forgotten."""
         self._structure: str | None = None
-        self._found: Found = {}
+        self._sizes: tuple[int, ...] | None = None
+        self._found = Found()
         self._most = most
 
     def __len__(self) -> int:
         """Shortlists kept."""
-        return len(self._found)
+        return len(self._found.of_tilings)
 
-    def of(self, structure: str) -> Found:
-        """What was found for machines of `structure`, to be added to."""
-        if structure != self._structure or len(self._found) > self._most:
-            self._structure, self._found = structure, {}
+    def of(self, structure: str, sizes: tuple[int, ...]) -> Found:
+        """What was found for machines of `structure`; sizes: bits of their buffers."""
+        if structure != self._structure or len(self) > self._most:
+            self._structure, self._sizes, self._found = structure, sizes, Found()
+        elif sizes != self._sizes:
+            self._sizes, self._found = sizes, Found(self._found.of_tilings)
         return self._found
 
 
-def kept(found: Found, key: Hashable, make: Callable[[], Value]) -> Value:
+def kept(found: dict[Hashable, Any], key: Hashable, make: Callable[[], Value]) -> Value:
     """The value of `key`, made once; what fails to be made is not kept."""
     if key not in found:
         found[key] = make()

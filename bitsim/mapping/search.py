@@ -6,11 +6,10 @@ Every objective chooses from the same shortlist, so none can miss what another f
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
 from fractions import Fraction
-from functools import partial
-from typing import NamedTuple
+from functools import cached_property, partial
 
 import numpy as np
 
@@ -75,9 +74,18 @@ class Shortlist:
     classes: np.ndarray
     counters: dict[str, np.ndarray]
     moved_bits: np.ndarray
+    _made: dict[Hashable, Timed] = field(default_factory=dict)
+
+    @cached_property
+    def cycles(self) -> np.ndarray:
+        """(C,) int64: all cycles of each."""
+        return np.asarray(self.classes.sum(axis=1))
 
     def timed(self, c: int) -> Timed:
-        """One of them as a record."""
+        """One of them as a record, made once."""
+        return kept(self._made, c, partial(self._record, c))
+
+    def _record(self, c: int) -> Timed:
         nest = self.programs.nest(c)
         # Copies, so that the whole list is not kept alive.
         execution = Execution(
@@ -94,7 +102,7 @@ class Shortlist:
 class Setting:
     """What a product is mapped for.
 
-    rate: bits a cycle of the port; known: what was found for machines of the same structure (mapping.memo), added to.
+    rate: bits a cycle of the port; known: what was found for machines of the same structure, added to.
     """
 
     accelerator: Accelerator
@@ -137,6 +145,11 @@ def shortlists(product: Product, setting: Setting) -> tuple[Shortlist, ...]:
 
     Raises MappingError naming the buffer and its least size if nothing fits.
     """
+    key = (product, setting.datapath)
+    return kept(setting.known.of_sizes, key, partial(_shortlists, product, setting))
+
+
+def _shortlists(product: Product, setting: Setting) -> tuple[Shortlist, ...]:
     accelerator, datapath = setting.accelerator, setting.datapath
     found = []
     for orientation in accelerator.orientations(product):
@@ -145,7 +158,8 @@ def shortlists(product: Product, setting: Setting) -> tuple[Shortlist, ...]:
         if fits.any():
             # Sizes of buffers only decide which tilings fit: machines on which the same ones do share a list.
             key = (product, datapath, orientation.name, fits.tobytes())
-            found.append(kept(setting.known, key, partial(_shortlist, product, setting, orientation, every, fits)))
+            make = partial(_shortlist, product, setting, orientation, every, fits)
+            found.append(kept(setting.known.of_tilings, key, make))
     if not found:
         raise MappingError(least_sizes(product, accelerator, datapath))
     return tuple(found)
@@ -153,40 +167,37 @@ def shortlists(product: Product, setting: Setting) -> tuple[Shortlist, ...]:
 
 def choose(found: tuple[Shortlist, ...], score: Score) -> Timed:
     """The least energy among the mappings within NEAR of the best score; of two that tie the earlier."""
-    scored = _scored(found, score)
-    best = min(scored, key=_by_rank(scored))
-    return found[best.shortlist].timed(best.place)
+    values, energies = _scores(found, score)
+    energies = np.where(values <= values.min() * (1 + NEAR), energies, np.inf)
+    tied = np.flatnonzero(energies == energies.min())
+    return _timed(found, int(tied[values[tied].argmin()]))
 
 
 def ranked(found: tuple[Shortlist, ...], score: Score) -> list[Contender]:
     """All mappings of the lists, the chosen one first: within NEAR of the best by energy, then the others."""
-    scored = _scored(found, score)
-    scored.sort(key=_by_rank(scored))
-    return [Contender(found[s.shortlist].timed(s.place), s.value, s.energy_pj) for s in scored]
+    values, energies = _scores(found, score)
+    near = values <= values.min() * (1 + NEAR)
+    first, second = np.where(near, energies, values), np.where(near, values, energies)
+    order = np.lexsort((second, first, ~near))  # by the last of the keys first
+    return [Contender(_timed(found, n), float(values[n]), float(energies[n])) for n in order.tolist()]
 
 
-class _Scored(NamedTuple):
-    """A mapping by its place in a list of shortlists."""
-
-    shortlist: int
-    place: int
-    value: float
-    energy_pj: float
-
-
-def _scored(found: tuple[Shortlist, ...], score: Score) -> list[_Scored]:
-    scored = []
-    for one, shortlist in enumerate(found):
-        values, energies = score(shortlist.classes.sum(axis=1), shortlist.counters)
-        pairs = zip(values.tolist(), energies.tolist(), strict=True)
-        scored += [_Scored(one, place, *pair) for place, pair in enumerate(pairs)]
-    return scored
+def _scores(found: tuple[Shortlist, ...], score: Score) -> tuple[np.ndarray, np.ndarray]:
+    """(C,) what is minimised and (C,) energy of all mappings of the lists, one list after the other."""
+    parts = [score(one.cycles, one.counters) for one in found]
+    if len(parts) == 1:
+        return parts[0]
+    values, energies = zip(*parts, strict=True)
+    return np.concatenate(values), np.concatenate(energies)
 
 
-def _by_rank(scored: list[_Scored]) -> Callable[[_Scored], tuple[bool, float, float]]:
-    """What the mappings are sorted by: those near the best by energy, the others by value."""
-    near = min(s.value for s in scored) * (1 + NEAR)
-    return lambda s: (False, s.energy_pj, s.value) if s.value <= near else (True, s.value, s.energy_pj)
+def _timed(found: tuple[Shortlist, ...], number: int) -> Timed:
+    """The mapping of this number in _scores."""
+    for one in found:
+        if number < len(one.orders):
+            return one.timed(number)
+        number -= len(one.orders)
+    raise IndexError(number)
 
 
 def _shortlist(

@@ -101,32 +101,41 @@ class CostModel:
         self._timer = partial(each_alone, timing)
         self._rate, self._port = machine.rate, machine.port
         self.objective = objective
-        self._searched: dict[tuple[Product, Datapath, float], tuple[Timed, ...]] = {}
-        self._found = (SearchMemo() if memo is None else memo).of(f"{timing} {machine.structure}")
+        self._costs: dict[tuple, PassCost] = {}
+        sizes = tuple(buffer.capacity_bits for buffer in machine.accelerator.buffers())
+        self._found = (SearchMemo() if memo is None else memo).of(f"{timing} {machine.structure}", sizes)
 
     def pass_cost(self, layer: Layer, pass_name: str, samples: int, widths: Widths) -> PassCost:
         """Cost of one pass of `layer` over `samples` samples run together.
 
         Raises MappingError (naming layer, pass and buffer) if no tile fits.
         """
-        input_bits, weight_bits, _ = widths.operands(pass_name)
+        products = self._products(layer, pass_name, samples)
+        # All that a cost depends on: layers of one shape share it.
+        key = (products, widths.operands(pass_name), layer.macs(samples), DGRAD in layer.passes())
+        if key not in self._costs:
+            with located(self.machine, f"layer {layer.name}, {pass_name}"):
+                self._costs[key] = self._pass_cost(*key)
+        return self._costs[key]
+
+    def _pass_cost(
+        self, products: tuple[Product, ...], bits: tuple[int, int, int | None], macs: int, has_dgrad: bool
+    ) -> PassCost:
+        """Cost of the products of a pass of `macs` nominal MACs; has_dgrad: of the layer."""
         timed: list[Timed] = []
-        whatever_mapped: list[dict[str, int]] = []
-        with located(self.machine, f"layer {layer.name}, {pass_name}"):
-            products = self._products(layer, pass_name, samples, widths)
-            for product, datapath in products:
-                whatever_mapped.append(self._whatever_mapped(layer, product, datapath))
-                timed += self._best(product, datapath, whatever_mapped[-1])
-        counters = _total([*(t.execution.counters for t in timed), *whatever_mapped])
-        classes = _total([t.classes for t in timed])
-        macs = layer.macs(samples)
-        real_macs = sum(product.real_macs for product, _ in products)
+        counted: list[dict[str, int]] = []
+        for product in products:
+            datapath = self.machine.accelerator.datapath(product, *bits)
+            fixed = self._whatever_mapped(product, datapath, has_dgrad)
+            mapped = search(product, *self.searched_with(datapath, self._fixed_pj(fixed)))
+            timed += mapped
+            counted += [*(t.execution.counters for t in mapped), fixed]
+        counters = _total(counted)
         hw_products = datapath.input_hw_bits * datapath.weight_hw_bits
-        nests = tuple(t.execution.nest for t in timed)
         work = Work(counters, macs * hw_products, sum(t.execution.port_beats for t in timed))
         values: dict[str, int | float | str] = {
-            "input_bits": input_bits,
-            "weight_bits": weight_bits,
+            "input_bits": bits[0],
+            "weight_bits": bits[1],
             "output_bits": datapath.output_bits,
             "input_hw_bits": datapath.input_hw_bits,
             "weight_hw_bits": datapath.weight_hw_bits,
@@ -135,28 +144,25 @@ class CostModel:
             "passes": datapath.passes,
             "orientation": "+".join(dict.fromkeys(t.orientation.name for t in timed)),
             "tiles": counters["tiles"],
-            **mac_columns(macs, real_macs, (input_bits, weight_bits), hw_products),
+            **mac_columns(macs, sum(product.real_macs for product in products), bits[:2], hw_products),
         }
-        values |= self._costs(work, classes)
-        return PassCost(values, nests, work, tuple(timed))
+        values |= self._time_and_energy(work, _total([t.classes for t in timed]))
+        return PassCost(values, tuple(t.execution.nest for t in timed), work, tuple(timed))
 
     def contenders(self, layer: Layer, pass_name: str, samples: int, widths: Widths) -> list[Part]:
         """The products of `pass_cost` with every mapping that was timed for each, the chosen one first."""
-        found: dict[tuple[Product, Datapath], list[Part]] = {}
+        found: list[Part] = []
         with located(self.machine, f"layer {layer.name}, {pass_name}"):
-            products = self._products(layer, pass_name, samples, widths)
-            for product, datapath in products:
-                if (product, datapath) not in found:
-                    fixed_pj = self._fixed_pj(self._whatever_mapped(layer, product, datapath))
-                    listed = contenders(product, *self.searched_with(datapath, fixed_pj))
-                    found[product, datapath] = [Part(part, datapath, tuple(ranked)) for part, ranked in listed]
-        return [part for key in products for part in found[key]]
+            for product in self._products(layer, pass_name, samples):
+                datapath = self.machine.accelerator.datapath(product, *widths.operands(pass_name))
+                fixed = self._whatever_mapped(product, datapath, DGRAD in layer.passes())
+                listed = contenders(product, *self.searched_with(datapath, self._fixed_pj(fixed)))
+                found += [Part(part, datapath, tuple(ranked)) for part, ranked in listed]
+        return found
 
-    def _products(self, layer: Layer, pass_name: str, samples: int, widths: Widths) -> list[tuple[Product, Datapath]]:
-        """The products of a pass with what the machine runs each at; at least one."""
-        accelerator = self.machine.accelerator
-        products = lower(layer, pass_name, samples, accelerator.config.dgrad == "zero-inserted")
-        return [(product, accelerator.datapath(product, *widths.operands(pass_name))) for product in products]
+    def _products(self, layer: Layer, pass_name: str, samples: int) -> tuple[Product, ...]:
+        """The products of a pass; at least one."""
+        return lower(layer, pass_name, samples, self.machine.accelerator.config.dgrad == "zero-inserted")
 
     def stream_cost(self, layer: Layer, pass_name: str, stream: Callable[[], Stream]) -> PassCost:
         """Cost of a pass of `layer` without products: words that stream through the vector unit.
@@ -182,7 +188,7 @@ class CostModel:
         }
         values |= dict.fromkeys(("macs", "real_macs", "float_macs", "effective_macs", "bit_ops", "occupied_bit_ops"), 0)
         work = Work(counters, 0, _port_beats(nest))
-        values |= self._costs(work, classes)
+        values |= self._time_and_energy(work, classes)
         return PassCost(values, (nest,), work)
 
     def time(self, nests: list[Nest]) -> np.ndarray:
@@ -191,9 +197,9 @@ class CostModel:
 
     def retimed(self, cost: PassCost, classes: dict[str, int]) -> PassCost:
         """`cost` with other cycles by class, and what follows from them."""
-        return replace(cost, values=cost.values | self._costs(cost.work, classes))
+        return replace(cost, values=cost.values | self._time_and_energy(cost.work, classes))
 
-    def _whatever_mapped(self, layer: Layer, product: Product, datapath: Datapath) -> dict[str, int]:
+    def _whatever_mapped(self, product: Product, datapath: Datapath, has_dgrad: bool) -> dict[str, int]:
         """Counters of a product that no mapping changes: {name: count}.
 
         Each finished output is requantised once.  Operands of a weight gradient were written a second time, in the
@@ -202,16 +208,9 @@ class CostModel:
         if not product.writes_filter:
             requantised = product.output_words if product.taps and datapath.requantises else 0
             return {"requantised_bits": requantised * datapath.accumulator_bits}
-        widths = {INPUT: datapath.dram_bits[0], WEIGHT: datapath.dram_bits[1] if DGRAD in layer.passes() else 0}
+        widths = {INPUT: datapath.dram_bits[0], WEIGHT: datapath.dram_bits[1] if has_dgrad else 0}
         copied = self.machine.accelerator.copied_for_wgrad
         return {"wgrad_copy_bits": sum(tensor_words(product, role) * widths[role] for role in copied)}
-
-    def _best(self, product: Product, datapath: Datapath, whatever_mapped: dict[str, int]) -> tuple[Timed, ...]:
-        fixed_pj = self._fixed_pj(whatever_mapped)
-        key = (product, datapath, fixed_pj)
-        if key not in self._searched:
-            self._searched[key] = search(product, *self.searched_with(datapath, fixed_pj))
-        return self._searched[key]
 
     def _fixed_pj(self, counters: dict[str, int]) -> float:
         """Energy of counters that no mapping changes."""
@@ -229,7 +228,7 @@ class CostModel:
         value = {"cycles": cycles, "energy": energy_pj, "edp": energy_pj * cycles}[self.objective]
         return value, energy_pj
 
-    def _costs(self, work: Work, classes: dict[str, int]) -> dict[str, int | float | str]:
+    def _time_and_energy(self, work: Work, classes: dict[str, int]) -> dict[str, int | float | str]:
         cycles = sum(classes.values())
         values: dict[str, int | float | str] = {"cycles": cycles}
         values |= {f"{name}_cycles": count for name, count in classes.items()}

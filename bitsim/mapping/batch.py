@@ -82,7 +82,7 @@ def cut(
     spilled = accelerator.config.outputs == "accumulator"
     computes = product.taps > 0
     later = cost.issue_cycles if cost.accumulating_issue_cycles is None else cost.accumulating_issue_cycles
-    total = int(np.add.reduceat(tiles[:, 0], starts[:-1]).max())
+    most_tiles, _, most_taps = np.add.reduceat(tiles, starts[:-1]).max(axis=0).tolist()
 
     # Columns of one table, a row each while it is filled.
     columns = np.empty((lowering.SHAPE_COSTS, len(shapes)), np.int64)
@@ -94,37 +94,31 @@ def cut(
     columns[lowering.FIRST_ISSUE] = cost.issue_cycles
     columns[lowering.LATER_ISSUE] = later if computes else cost.issue_cycles
     columns[lowering.SHAPE_DRAIN] = cost.drain_cycles
-    bits = (*datapath.dram_bits, datapath.accumulator_bits, datapath.output_bits)
+    bits = np.array([*datapath.dram_bits, datapath.accumulator_bits, datapath.output_bits])
     moved = columns[[lowering.INPUT_WORDS, lowering.WEIGHT_WORDS, lowering.OUTPUT_WORDS, lowering.OUTPUT_WORDS]]
-    transfers = beats((moved * np.array(bits)[:, None]).ravel(), rate, total).reshape(moved.shape)
+    transfers = beats(moved * bits[:, None], rate, most_tiles)
     columns[[lowering.BEATS_IN, lowering.BEATS_WEIGHT, lowering.BEATS_PSUM, lowering.BEATS_STORED]] = transfers
     columns[lowering.BEATS_SPILLED] = columns[lowering.BEATS_PSUM]
-    costs = np.ascontiguousarray(columns.T)
 
-    per_shape = [(name, value * tiles[:, 0] * computes) for name, value in cost.per_tile.items()]
-    per_shape += [(name, value * tiles[:, 2]) for name, value in cost.per_tap.items()]
+    names = [*cost.per_tile, *cost.per_tap]
+    each = np.zeros((len(names), len(shapes)), np.int64)  # of every counter, once a tile or once a tap
+    if computes:
+        for row, counted in enumerate((*cost.per_tile.values(), *cost.per_tap.values())):
+            each[row] = counted
     first = columns[lowering.LATER_ISSUE if spilled else lowering.FIRST_ISSUE]
-    issue = tiles[:, 1] * first + (tiles[:, 0] - tiles[:, 1]) * columns[lowering.LATER_ISSUE]
-    values = np.empty((2 + len(per_shape), len(shapes)), np.int64)
-    values[0], values[1] = issue, tiles[:, 0]
-    for row, (_, counted) in enumerate(per_shape, 2):
-        values[row] = counted
+    values = np.empty((2 + len(names), len(shapes)), np.int64)
+    values[0] = tiles[:, 1] * first + (tiles[:, 0] - tiles[:, 1]) * columns[lowering.LATER_ISSUE]
+    values[1] = tiles[:, 0]
+    np.multiply(each, tiles.T[[0] * len(cost.per_tile) + [2] * len(cost.per_tap)], out=values[2:])
     summed = np.add.reduceat(values, starts[:-1], axis=1)
     counters: dict[str, np.ndarray] = {"tiles": summed[1]}
-    for (name, _), counted in zip(per_shape, summed[2:], strict=True):
+    for name, counted in zip(names, summed[2:], strict=True):
         counters[name] = counters[name] + counted if name in counters else counted
-    return Cut(pieces, counts, starts, costs, summed[0], counters, _is_exact(cost, tiles, columns, datapath))
-
-
-def _is_exact(cost: TileCost, tiles: np.ndarray, costs: np.ndarray, datapath: Datapath) -> bool:
-    """Whether no sum can pass int64, however coarsely bounded: the largest of anything, in every tile."""
+    # No sum can pass int64, however coarsely bounded: the largest of anything, at every tile and tap.
     widest = max(*datapath.dram_bits, *datapath.buffer_bits, datapath.accumulator_bits, datapath.output_bits, 1)
-    each, taps = (
-        max((float(np.asarray(counted).max()) for counted in part.values()), default=0.0)
-        for part in (cost.per_tile, cost.per_tap)
-    )
-    number, _, real_taps = tiles.sum(axis=0, dtype=np.float64).tolist()
-    return bool(max(max(float(costs.max()), each) * widest * number, taps * real_taps) < MOST_COUNT)
+    largest = max(float(columns.max()) * widest, float(each.max(initial=0)))
+    exact = largest * max(most_tiles, most_taps) < MOST_COUNT
+    return Cut(pieces, counts, starts, np.ascontiguousarray(columns.T), summed[0], counters, exact)
 
 
 @dataclass(frozen=True)

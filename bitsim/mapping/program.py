@@ -75,7 +75,8 @@ def beats(bits: np.ndarray, rate: Fraction, tiles: int) -> np.ndarray:
             f"memory: {most} bits at {float(rate):g} bits a cycle: cycles would pass int64, allow more bandwidth"
         )
     # The rate has a large denominator: numpy would wrap silently, Python's integers do not.
-    return np.array([-(-b * rate.denominator // rate.numerator) for b in bits.tolist()], np.int64)
+    exact = [-(-b * rate.denominator // rate.numerator) for b in bits.ravel().tolist()]
+    return np.array(exact, np.int64).reshape(bits.shape)
 
 
 def execute(

@@ -118,7 +118,8 @@ class PriceList:
                 continue
             column, each = self._pj_each[name]
             pj[column] += count * each
-        seconds = float(cycles / self.machine.clock_hz)
+        clock_hz = self.machine.clock_hz
+        seconds = cycles * clock_hz.denominator / clock_hz.numerator
         leakage_mw = self._leakage_mw
         pj["dram_static_pj"] = self.memory.static_mw * seconds * PJ_PER_MW_S
         pj["leakage_pj"] = leakage_mw * seconds * PJ_PER_MW_S

@@ -21,7 +21,6 @@ from bitsim.accelerators.seam import (
     Accelerator,
     Datapath,
     Orientation,
-    TileCost,
 )
 from bitsim.kernels import lowering
 from bitsim.kernels.program import Programs
@@ -121,6 +120,11 @@ def cut(
     return Cut(pieces, counts, starts, np.ascontiguousarray(columns.T), summed[0], counters, exact)
 
 
+def row_starts(found: Cut, chosen: np.ndarray) -> np.ndarray:
+    """(C + 1,) int64: where the rows of each mapping start in one table; chosen: (C,) numbers of tilings of `found`."""
+    return np.asarray(lowering.rows_of(found.counts, chosen))
+
+
 @dataclass(frozen=True)
 class Lowered:
     """Tile programs of chosen mappings, counters {name: (C,)}, and moved_bits of Execution for every row."""
@@ -142,7 +146,7 @@ def lower(
     """Programs of the mappings chosen: (C,) numbers of tilings of `found`, orders (C, 6) dimensions outermost first."""
     spilled = accelerator.config.outputs == "accumulator"
     computes = product.taps > 0
-    row_starts = lowering.rows_of(found.counts, chosen)
+    starts = row_starts(found, chosen)
     rows, moved, runs, depths, sums = lowering.lower_all(
         found.pieces,
         found.counts,
@@ -150,7 +154,7 @@ def lower(
         found.costs,
         chosen,
         orders,
-        row_starts,
+        starts,
         touched_table(product.writes_filter),
         spilled,
         computes,
@@ -175,4 +179,4 @@ def lower(
         (f"{held[OUTPUT]}_write_bits", words[lowering.LOADED_PSUM] * psum),
     ):
         counters[name] = counters[name] + counted if name in counters else counted
-    return Lowered(Programs(rows, row_starts, runs, depths), counters, moved)
+    return Lowered(Programs(rows, starts, runs, depths), counters, moved)

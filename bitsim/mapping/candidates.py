@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from bitsim.accelerators.seam import DIMENSIONS, Accelerator, Datapath, Orientation, Tile
+from bitsim.accelerators.seam import Accelerator, Datapath, Orientation, Tile
 from bitsim.workload import Axis, Product
 
 MOST_SIZES = 32
@@ -209,11 +209,17 @@ def shapes(product: Product, table: np.ndarray) -> Tile:
 
 
 def _tile(product: Product, sizes: Sequence[Any] | np.ndarray, input_rows: Any, input_cols: Any) -> Tile:
-    """Tiles of these sizes, in the order of DIMENSIONS."""
+    """Tiles of these sizes, in the order of accelerators.seam.DIMENSIONS."""
+    groups, batch, rows, cols, outputs, channels = sizes
     return Tile(
-        **dict(zip(DIMENSIONS, sizes, strict=True)),
-        input_rows=input_rows,
-        input_cols=input_cols,
+        groups,
+        batch,
+        rows,
+        cols,
+        outputs,
+        channels,
+        input_rows,
+        input_cols,
         row_taps=len(product.rows.taps),
         col_taps=len(product.cols.taps),
         row_stride=product.rows.stride,
@@ -226,8 +232,8 @@ def _tile(product: Product, sizes: Sequence[Any] | np.ndarray, input_rows: Any, 
 
 def tiles_of(product: Product, table: np.ndarray) -> Tile:
     """Tiles from a table (count, 8): sizes in the order of DIMENSIONS, distinct input rows and columns."""
-    sizes = np.ascontiguousarray(table.T)
-    return _tile(product, sizes[:6], sizes[6], sizes[7])
+    *sizes, input_rows, input_cols = np.ascontiguousarray(table.T)
+    return _tile(product, sizes, input_rows, input_cols)
 
 
 def per_size(sizes: np.ndarray, value: Callable[[int], int]) -> np.ndarray:

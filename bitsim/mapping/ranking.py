@@ -8,7 +8,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from bitsim.accelerators.seam import ROLES, Accelerator, Datapath, TileCost
+from bitsim.accelerators.seam import ROLES, Accelerator, Datapath, Int, TileCost
 from bitsim.kernels import ranking as kernels
 from bitsim.kernels.program import PortTiming
 from bitsim.mapping.candidates import Tilings
@@ -94,7 +94,7 @@ class Ranking:
         self.constants[kernels.WEIGHT_BITS_ONCE] = weights * datapath.dram_bits[1]
         self.constants[kernels.PSUM_BITS_ONCE] = outputs * datapath.accumulator_bits
         self.constants[kernels.OUTPUT_BITS_ONCE] = outputs * datapath.output_bits
-        self.constants[kernels.DRAIN_CYCLES] = np.max(cost.drain_cycles)
+        self.constants[kernels.DRAIN_CYCLES] = _most(cost.drain_cycles)
         self.constants[kernels.SETUP_CYCLES] = port.setup_cycles
         self.constants[kernels.LATENCY_CYCLES] = port.latency_cycles
         self.constants[kernels.CYCLES_A_BIT] = rate.denominator / rate.numerator
@@ -146,3 +146,8 @@ def _issue_of_full(product: Product, every: Tilings, cost: TileCost, spilled: bo
     # Of the tiles over a reduction the first alone does not accumulate.
     first = every.full_tiles if product.writes_filter else spots * every.full_outputs
     return np.asarray(first * cost.issue_cycles + (tiles - first) * cost.accumulating_issue_cycles)
+
+
+def _most(value: Int) -> int:
+    """The largest of an array, or the one value of all (numpy takes long to find that)."""
+    return int(value.max()) if isinstance(value, np.ndarray) else int(value)

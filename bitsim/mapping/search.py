@@ -212,10 +212,12 @@ def _shortlist(
     table = every.table(numbers)
     cut = batch.cut(*what, table, every.spots, numbers // len(every.inner), rate)
     chosen, orders = ranks.best_orders(numbers, cut.issue_cycles)
-    rows = np.prod(cut.counts, axis=1)[chosen]
-    listed = rows <= max(MOST_ROWS, rows.min())
-    chosen, orders = chosen[listed], orders[listed]
-    if cut.exact and rows.min() <= MOST_ROWS:
+    rows = np.diff(batch.row_starts(cut, chosen))
+    fewest, most = int(rows.min()), int(rows.max())
+    if most > MOST_ROWS:
+        listed = rows <= max(MOST_ROWS, fewest)
+        chosen, orders = chosen[listed], orders[listed]
+    if cut.exact and fewest <= MOST_ROWS:
         lowered = batch.lower(*what, cut, chosen, ORDER_DIMENSIONS[orders])
         programs, counters, moved = lowered.programs, lowered.counters, lowered.moved_bits
     else:

@@ -208,7 +208,7 @@ def _shortlist(
     rate, port = setting.rate, setting.port
     cost = setting.accelerator.tile_cost(product, setting.datapath, orientation, every.grid(product))
     ranks = Ranking(product, setting.accelerator, setting.datapath, every, cost, rate, port)
-    numbers = ranks.best_tilings(np.broadcast_to(fits, every.shape))
+    numbers = ranks.best_tilings(fits if fits.shape == every.shape else np.broadcast_to(fits, every.shape))
     table = every.table(numbers)
     cut = batch.cut(*what, table, every.spots, numbers // len(every.inner), rate)
     chosen, orders = ranks.best_orders(numbers, cut.issue_cycles)

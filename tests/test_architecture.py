@@ -10,7 +10,7 @@ import bitsim
 PACKAGE = Path(bitsim.__file__).parent
 # Lower first; a module may import its own layer and those before it.
 LAYERS = [
-    {"errors", "units"},
+    {"drafts", "errors", "units"},
     {"strict_yaml", "data", "workload", "kernels", "schedules"},
     {"technology", "trace", "hardware"},
     {"analytical"},

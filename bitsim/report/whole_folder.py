@@ -1,14 +1,13 @@
-"""A folder written beside its place and renamed into it, so that it is there whole or not at all."""
+"""Folders of results: what stands in their way is said before any work, and they are there whole or not at all."""
 
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from bitsim.drafts import draft_folder
 from bitsim.errors import InputError
 
 
@@ -41,16 +40,8 @@ def whole_folder(folder: Path, option: str) -> Iterator[Path]:
     Raises InputError, naming `option`, if there is no folder to be written at `folder`.
     """
     check_writable(folder, option)
-    place = folder.resolve()
-    draft = None
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=".bitsim-", dir=place.parent))
-        yield draft
-        draft.chmod(0o755)
-        draft.replace(place)  # an empty folder there is replaced too
+        with draft_folder(folder.resolve()) as draft:
+            yield draft
     except OSError as error:
         raise InputError(f"{option} {folder}: {error.strerror}") from None
-    finally:
-        if draft is not None:
-            shutil.rmtree(draft, ignore_errors=True)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import csv
 import gzip
-import shutil
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from bitsim import strict_yaml
+from bitsim.drafts import draft_folder
 from bitsim.errors import InputError
 from bitsim.trace.layers_file import OPTIONAL, OPTIONAL_PADDING, REQUIRED
 from bitsim.trace.precision_file import REQUIRED as PRECISION_COLUMNS
@@ -53,21 +52,14 @@ def new_folder(folder: Path) -> Iterator[Path]:
     """
     if folder.exists():
         raise InputError(f"{folder}: exists already, allowed: a new folder")
+    draft = None
     try:
-        folder.absolute().parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.absolute().parent))
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be written: {error.strerror}") from None
-    try:
-        yield draft
-        draft.chmod(0o755)
-        draft.replace(folder)
+        with draft_folder(folder.absolute()) as draft:
+            yield draft
     except InputError as error:
         raise InputError(fault.replace(str(draft), str(folder)) for fault in error.faults) from None
     except OSError as error:
         raise InputError(f"{folder}: cannot be written: {error.strerror}") from None
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
 
 
 def _compress(path: Path) -> None:

@@ -46,14 +46,13 @@ def dram_bits(refetched, missed_input, missed_weight, missed_output, input_bits_
 
 
 @compiled
-def cycles_of(refetched, missed_input, missed_weight, missed_output, tiles, issue, input_bits_once, ends, constants):  # type: ignore[no-untyped-def]
-    """Estimated cycles; issue: of all tiles, the rest as dram_bits.
+def steady_cycles(refetched, missed_input, missed_weight, missed_output, tiles, issue, input_bits_once, constants):  # type: ignore[no-untyped-def]
+    """(cycles of all tiles, beats of what an average one loads and stores, whether transfers take longest): estimated.
 
+    issue: of all tiles, the rest as dram_bits.
     Tiles are of two kinds: where only the innermost loop moved, one operand stays; elsewhere all three change.  Each
     takes what is longest: its own work, its transfers, or half the way round its buffer halves, which are loaded again
-    only after the tile that used them is done.  At both ends nothing overlaps: what the first tile loads and the last
-    one stores or, where transfers are longest, the work of the last tile.
-    ends: (3,) bits loaded and stored there and issue cycles; of an average tile where the first is negative.
+    only after the tile that used them is done.
     """
     a_tile = constants[CYCLES_A_BIT] / tiles  # average beats of one tile from the bits of all
     visits = missed_output if refetched & 4 else 1.0
@@ -78,11 +77,18 @@ def cycles_of(refetched, missed_input, missed_weight, missed_output, tiles, issu
         inner, moving = missed_output, loads + 1.0
         stays = max(work + constants[DRAIN_CYCLES] - 1.0, moving, (way + loads) / 2.0)
     whole = tiles / inner * changed + (tiles - tiles / inner) * stays
-    if ends[0] < 0.0:
-        moved_at_ends, last_issue = load_input + load_weight + store, issue / tiles
-    else:
-        moved_at_ends, last_issue = ends[0] * constants[CYCLES_A_BIT], ends[1]
-    return whole + constants[LATENCY_CYCLES] + constants[DRAIN_CYCLES] + (moved_at_ends if work > moving else last_issue)
+    return whole, load_input + load_weight + store, moving >= work
+
+
+@compiled
+def with_ends(steady, moved_at_ends, last_issue, constants):  # type: ignore[no-untyped-def]
+    """Estimated cycles: those of all tiles, and what nothing overlaps at both ends.
+
+    moved_at_ends: beats the first tile loads and the last one stores; last_issue: issue cycles of the last tile, which
+    count where transfers are longest: then they are all in `steady`.
+    """
+    whole, _, moving = steady
+    return whole + constants[LATENCY_CYCLES] + constants[DRAIN_CYCLES] + (last_issue if moving else moved_at_ends)
 
 
 @compiled
@@ -140,7 +146,6 @@ def best_tilings(fits, spots, inner, issue, refetched, distinct, writes_filter, 
     keys = np.empty((3, most, 2))
     names = np.empty((3, most), np.int64)
     counts = np.zeros(3, np.int64)
-    average = np.full(2, -1.0)
     beyond = beyond_bits = np.inf  # what no list takes any more: cycles, bits
     # From the largest tiles on: they mostly lead, and what cannot pass them is left out early.
     for s in range(fits.shape[0] - 1, -1, -1):
@@ -153,6 +158,15 @@ def best_tilings(fits, spots, inner, issue, refetched, distinct, writes_filter, 
             tiles = inner[i, 0] * positions * outputs * channels
             busy = issue[s, i] + tiles * constants[SETUP_CYCLES]
             pattern = pattern_of(positions, outputs, channels)
+            full_s, full_o, full_c = spots[s, 2], inner[i, 3], inner[i, 4]
+            last = spots[s, 3] * inner[i, 5] * inner[i, 6]
+            groups = inner[i, 0]
+            if writes_filter:
+                moved = constants[WEIGHT_BITS_ONCE] / (groups * full_s * full_o) + constants[OUTPUT_BITS_ONCE] / (groups * full_o * full_c) * inner[i, 5] * inner[i, 6]
+            else:
+                moved = constants[WEIGHT_BITS_ONCE] / (groups * full_c * full_o) + constants[OUTPUT_BITS_ONCE] / (groups * full_s * full_o) * spots[s, 3] * inner[i, 5]
+            moved = (moved + input_bits_once / (groups * full_s * full_c)) * constants[CYCLES_A_BIT]
+            last_issue = issue[s, i] / (groups * full_s * full_o * full_c) * last
             fewest = least = traffic_of_fewest = cycles_of_least = np.inf
             for order in range(ORDERS):
                 if not distinct[pattern, order]:
@@ -161,7 +175,8 @@ def best_tilings(fits, spots, inner, issue, refetched, distinct, writes_filter, 
                 bits = dram_bits(code, outputs, weight, output, input_bits_once, constants)
                 if max(busy, bits * constants[CYCLES_A_BIT]) > beyond and bits > beyond_bits:
                     continue
-                cycles = cycles_of(code, outputs, weight, output, tiles, issue[s, i], input_bits_once, average, constants)
+                steady = steady_cycles(code, outputs, weight, output, tiles, issue[s, i], input_bits_once, constants)
+                cycles = with_ends(steady, moved, last_issue, constants)
                 if cycles < fewest or (cycles == fewest and bits < traffic_of_fewest):
                     fewest, traffic_of_fewest = cycles, bits
                 if bits < least or (bits == least and cycles < cycles_of_least):
@@ -201,7 +216,8 @@ def best_orders(spots, inner, issue, ends, refetched, distinct, writes_filter, c
                 continue
             code = refetched[pattern, order]
             bits = dram_bits(code, outputs, weight, output, input_bits_once, constants)
-            cycles = cycles_of(code, outputs, weight, output, tiles, issue[place], input_bits_once, ends[place], constants)
+            steady = steady_cycles(code, outputs, weight, output, tiles, issue[place], input_bits_once, constants)
+            cycles = with_ends(steady, ends[place, 0], ends[place, 1], constants)
             name = place * ORDERS + order
             step = np.floor(np.log(cycles) / TOLD_APART)
             counts[0] = keep(keys[0, : most[0]], names[0, : most[0]], counts[0], cycles, bits, name)

@@ -38,6 +38,7 @@ class Cut:
 
     pieces, counts: of kernels.lowering; starts: (K + 1,) first shape of each tiling; costs: (N, 13);
     issue_cycles: (K,) of all tiles; counters: {name: (K,)} those that no loop order changes.
+    ends: (K, 2) beats that the first tile loads and the last one stores, and issue cycles of the last.
     exact: False where a counter could pass int64: such mappings are lowered one by one.
     """
 
@@ -47,6 +48,7 @@ class Cut:
     costs: np.ndarray
     issue_cycles: np.ndarray
     counters: dict[str, np.ndarray]
+    ends: np.ndarray
     exact: bool
 
 
@@ -117,7 +119,12 @@ def cut(
     widest = max(*datapath.dram_bits, *datapath.buffer_bits, datapath.accumulator_bits, datapath.output_bits, 1)
     largest = max(float(columns.max()) * widest, float(each.max(initial=0)))
     exact = largest * max(most_tiles, most_taps) < MOST_COUNT
-    return Cut(pieces, counts, starts, np.ascontiguousarray(columns.T), summed[0], counters, exact)
+    costs = np.ascontiguousarray(columns.T)
+    begin, end = costs[starts[:-1]], costs[starts[1:] - 1]
+    ends = np.empty((len(table), 2))
+    ends[:, 0] = begin[:, lowering.BEATS_IN] + begin[:, lowering.BEATS_WEIGHT] + end[:, lowering.BEATS_STORED]
+    ends[:, 1] = end[:, lowering.LATER_ISSUE]
+    return Cut(pieces, counts, starts, costs, summed[0], counters, ends, exact)
 
 
 def row_starts(found: Cut, chosen: np.ndarray) -> np.ndarray:

@@ -22,6 +22,8 @@ from bitsim.workload import Axis, Product
 
 MOST_SIZES = 32
 EVEN_SPLITS = 5
+SMALL_ENDS = 4
+NEAR_SIZES = 2.2
 
 
 @lru_cache(maxsize=4096)
@@ -158,49 +160,46 @@ def with_small_ends(batch: int, rows: Axis, cols: Axis) -> dict[int, np.ndarray]
 
 
 @lru_cache(maxsize=4096)
-def ceil_splits(size: int) -> tuple[int, ...]:
+def ceil_splits(size: int) -> np.ndarray:
     """Every ceil(size / k), ascending."""
-    return tuple(sorted({-(-size // k) for k in range(1, size + 1)}))
+    return np.unique(-(-size // np.arange(1, size + 1)))
 
 
-def beside(product: Product, every: Tilings, numbers: np.ndarray, granules: dict[str, int]) -> tuple[np.ndarray, np.ndarray]:
-    """(table (M, 6), boxes (M,)) of tilings near leading ones that the lists leave out."""
+def beside(product: Product, every: Tilings, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(table (M, 6), boxes (M,)) of tilings near those of `numbers` that the lists of sizes leave out, sorted.
+
+    Boxes in as many tiles whose last tile is small; of outputs and channels every ceil-split of about their size.
+    """
     geometry = product.batch, product.rows, product.cols
     boxes, ends = boxes_of(*geometry), with_small_ends(*geometry)
-    found: dict[tuple[int, ...], None] = {}
-    for number in numbers[:BESIDE].tolist():
+    found = []
+    for number in numbers.tolist():
         s, i = divmod(number, len(every.inner))
-        groups, outputs, channels = every.inner[i].tolist()
-        for box in ends[int(every.spots.ranked[s, 0])].tolist():
-            found[box, groups, outputs, channels] = None
-        if groups > 1:
-            continue
-        idle = [w for size, whole, granule in ((outputs, product.outputs, granules.get("outputs", 1)), (channels, product.channels, granules.get("channels", 1)))
-                for w in [size < whole and size < 0.9 * (-(-size // granule) * granule)]]
-        if any(idle):
-            box = int(every.spots.places[s])
-            for o in near(product.outputs, outputs):
-                for c in near(product.channels, channels):
-                    found[box, 1, o, c] = None
-    if not found:
-        return np.empty((0, 6), np.int64), np.empty(0, np.int64)
-    rows = np.array(list(found), np.int64)
+        inner, box = every.inner[i], every.spots.places[s]
+        others = ends[int(every.spots.ranked[s, 0])]
+        found.append(np.column_stack((others, np.tile(inner, (len(others), 1)))))
+        if inner[0] == 1:
+            near = (_near(ceil_splits(whole), size) for whole, size in zip((product.outputs, product.channels), inner[1:].tolist(), strict=True))
+            pairs = np.stack(np.meshgrid(*near, indexing="ij"), axis=-1).reshape(-1, 2)
+            found.append(np.column_stack((np.full(len(pairs), box), np.ones(len(pairs), np.int64), pairs)))
+    rows = np.unique(np.concatenate(found), axis=0)
     return np.concatenate((rows[:, 1:2], boxes.table[rows[:, 0]], rows[:, 2:]), axis=1), rows[:, 0]
 
 
-def near(whole, size):
-    sizes = ceil_splits(whole)
-    return [v for v in sizes if 0.7 * size <= v <= 1.45 * size]
+def _near(sizes: np.ndarray, size: int) -> np.ndarray:
+    return sizes[(sizes * NEAR_SIZES >= size) & (sizes <= size * NEAR_SIZES)]
 
 
-SMALL_ENDS = 4
-BESIDE = 3
+def largest_channels(table: np.ndarray) -> np.ndarray:
+    """(count,) bool: of tilings sorted by box, groups, outputs, channels those no next one has only more channels than."""
+    same = (table[1:, :5] == table[:-1, :5]).all(axis=1)
+    return np.append(~same, True)
 
 
 def _undominated(spots: Spots) -> np.ndarray:
     """(count,) bool: spots that no other replaces: tiles, halo and footprints as small, one smaller."""
     pixels = spots.table[:, 0] * spots.input_rows * spots.input_cols
-    marks = np.stack((*spots.ranked.T, spots.table.prod(axis=1), pixels), axis=1)
+    marks = np.stack((*spots.ranked[:, :2].T, spots.table.prod(axis=1), pixels), axis=1)
     # Sorted, so that whoever replaces a spot comes before it; of equal ones the first stays.
     marks, first = np.unique(marks, axis=0, return_index=True)
     front = np.empty((0, marks.shape[1]))
@@ -229,16 +228,18 @@ def spots_from(table: np.ndarray, batch: int, rows: Axis, cols: Axis) -> Spots:
         sums.append([found[size][1] for size in sizes.tolist()])
         first.append([found[size][2] for size in sizes.tolist()])
     whole = np.array([batch, rows.positions, cols.positions], np.int64)
-    tiles = np.prod(-(-whole // table), axis=1)
+    trips = -(-whole // table)
+    tiles, full = np.prod(trips, axis=1), np.prod(whole / table, axis=1)
+    last = np.prod(whole - (trips - 1) * table, axis=1)
     input_rows, input_cols = np.array(most, np.int64)
     row_sums, col_sums = np.array(sums, np.int64)
     halo_first = np.array(first, np.int64).transpose(1, 0, 2)
     found_spots = Spots(
         table,
-        np.prod(whole / table, axis=1),
+        full,
         input_rows,
         input_cols,
-        np.stack((tiles, row_sums * col_sums * batch), axis=1).astype(np.float64),
+        np.stack((tiles, row_sums * col_sums * batch, full, last / np.prod(table, axis=1)), axis=1).astype(np.float64),
         np.array(halo, np.int64),
         np.ascontiguousarray(halo_first),
         np.arange(len(table)),
@@ -262,8 +263,10 @@ def _inner(
         several = [(g, outputs, channels) for g in split_sizes(groups) if g > 1]
         table = np.concatenate((table, several))
     whole = np.array([groups, outputs, channels], np.int64)
-    full = whole / table
-    found = table, (-(-whole // table)).astype(np.float64), full.prod(axis=1), full[:, 0] * full[:, 1]
+    full, trips = whole / table, -(-whole // table)
+    last = whole - (trips - 1) * table
+    ranked = np.concatenate((trips, full[:, 1:], (last / table)[:, 1:]), axis=1)
+    found = table, ranked, full.prod(axis=1), full[:, 0] * full[:, 1]
     for array in found:
         array.setflags(write=False)
     return found

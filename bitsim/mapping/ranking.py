@@ -15,10 +15,17 @@ from bitsim.mapping.candidates import Tilings
 from bitsim.mapping.record import ORDERS, POSITIONS, touches
 from bitsim.workload import Product
 
-# Tilings that lead by estimated cycles, by traffic among those a hundredth apart, and by traffic alone: of each so
-# many are cut into their edges, and of their orders so many are timed.
-CUT = 24
-TIMED = np.array([32, 6, 6])
+@dataclass(frozen=True)
+class Effort:
+    """How many lead: by estimated cycles, by traffic among those a hundredth apart, and by traffic alone.
+
+    cut: tilings of each that are cut into their edges; timed: of each, those whose orders are timed.
+    """
+
+    cut: int
+    timed: tuple[int, int, int]
+
+
 BLOCKS = ("positions", "outputs", "channels")
 
 
@@ -101,8 +108,9 @@ class Ranking:
         self.constants[kernels.CYCLES_A_BIT] = rate.denominator / rate.numerator
         self.constants[kernels.SPILLED] = spilled
         self.issue_of_full = _issue_of_full(product, every, cost, spilled)
+        self.least_issue_cycles = float(self.issue_of_full[-1, -1])  # of everything as one tile
 
-    def best_tilings(self, fits: np.ndarray) -> np.ndarray:
+    def best_tilings(self, fits: np.ndarray, most: int) -> np.ndarray:
         """Numbers of the tilings that lead among those that fit, (S, I); edges charged by their share."""
         tables = self._tables
         return np.asarray(
@@ -115,11 +123,11 @@ class Ranking:
                 tables.distinct_traffic,
                 self._writes_filter,
                 self.constants,
-                CUT,
+                most,
             )
         )
 
-    def best_orders(self, ranked: np.ndarray, table: np.ndarray, issue_cycles: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def best_orders(self, ranked: np.ndarray, table: np.ndarray, issue_cycles: np.ndarray, ends: np.ndarray, most: tuple[int, int, int]) -> tuple[np.ndarray, np.ndarray]:
         """Of few tilings the (place in `numbers`, order) that lead, (C,) each; issue_cycles: exact, one a tiling."""
         tables = self._tables
         inner_tiles = (-(-self._whole // table[:, [0, 4, 5]])).astype(np.float64)
@@ -132,7 +140,7 @@ class Ranking:
             tables.distinct,
             self._writes_filter,
             self.constants,
-            TIMED,
+            np.array(most),
         )
         return np.divmod(leading, len(ORDERS))
 

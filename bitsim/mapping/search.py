@@ -17,10 +17,10 @@ from bitsim.accelerators.seam import Accelerator, Datapath, Orientation
 from bitsim.errors import MappingError
 from bitsim.kernels.program import CLASSES, Nest, PortTiming, Programs
 from bitsim.mapping import batch
-from bitsim.mapping.candidates import Tilings, beside, boxes_of, fitting, occupied_bits, shapes, tiles_of, tilings
+from bitsim.mapping.candidates import Tilings, beside, boxes_of, fitting, largest_channels, occupied_bits, shapes, tiles_of, tilings
 from bitsim.mapping.memo import Found, kept
 from bitsim.mapping.program import Execution, execute
-from bitsim.mapping.ranking import Ranking
+from bitsim.mapping.ranking import Effort, Ranking
 from bitsim.mapping.record import ORDER_DIMENSIONS, ORDERS, Mapping
 from bitsim.units import show_size
 from bitsim.workload import Product
@@ -28,6 +28,9 @@ from bitsim.workload import Product
 NEAR = 1e-3
 # A mapping of more different tiles is only timed where every one of the shortlist has as many.
 MOST_ROWS = 20_000
+QUICK, THOROUGH = Effort(10, (12, 4, 4)), Effort(48, (64, 12, 12))
+ROOM = 1.03
+BESIDE = 3
 
 # (programs, PortTiming.array()) -> (programs, 7) cycles by class of each.
 Timer = Callable[[Programs, np.ndarray], np.ndarray]
@@ -74,6 +77,7 @@ class Shortlist:
     classes: np.ndarray
     counters: dict[str, np.ndarray]
     moved_bits: np.ndarray
+    least_issue_cycles: float
     _made: dict[Hashable, Timed] = field(default_factory=dict)
 
     @cached_property
@@ -151,18 +155,21 @@ def shortlists(product: Product, setting: Setting) -> tuple[Shortlist, ...]:
 
 def _shortlists(product: Product, setting: Setting) -> tuple[Shortlist, ...]:
     accelerator, datapath = setting.accelerator, setting.datapath
-    found = []
+    grids, found = [], []
     for orientation in accelerator.orientations(product):
         every = tilings(product, accelerator.granules(product, datapath, orientation), accelerator.axes_alike)
         fits = fitting(product, accelerator, datapath, orientation, every.grid(product))
         if fits.any():
+            grids.append(_Grid(product, setting, orientation, every, fits))
             # Sizes of buffers only decide which tilings fit: machines on which the same ones do share a list.
             key = (product, datapath, orientation.name, fits.tobytes())
-            make = partial(_shortlist, product, setting, orientation, every, fits)
-            found.append(kept(setting.known.of_tilings, key, make))
+            found.append(kept(setting.known.of_tilings, key, partial(_quick, grids[-1])))
     if not found:
         raise MappingError(least_sizes(product, accelerator, datapath))
-    return tuple(found)
+    least = min(int(one.cycles.min()) for one in found)
+    return tuple(
+        _thorough(grid) if _may_be_better(one, setting, least) else one for grid, one in zip(grids, found, strict=True)
+    )
 
 
 def choose(found: tuple[Shortlist, ...], score: Score) -> Timed:
@@ -200,32 +207,64 @@ def _timed(found: tuple[Shortlist, ...], number: int) -> Timed:
     raise IndexError(number)
 
 
-def _shortlist(
-    product: Product, setting: Setting, orientation: Orientation, every: Tilings, fits: np.ndarray
-) -> Shortlist:
-    """The shortlist of one orientation, among the tilings of `every` that fit."""
-    what = product, setting.accelerator, setting.datapath, orientation
-    rate, port = setting.rate, setting.port
-    cost = setting.accelerator.tile_cost(product, setting.datapath, orientation, every.grid(product))
-    ranks = Ranking(product, setting.accelerator, setting.datapath, every, cost, rate, port)
-    numbers = ranks.best_tilings(fits if fits.shape == every.shape else np.broadcast_to(fits, every.shape))
+@dataclass(frozen=True)
+class _Grid:
+    """All tilings of one orientation, and those that fit."""
+
+    product: Product
+    setting: Setting
+    orientation: Orientation
+    every: Tilings
+    fits: np.ndarray
+
+
+def _may_be_better(one: Shortlist, setting: Setting, least: int) -> bool:
+    """Whether longer lists may find fewer cycles than `least`: what bounds the best mapping leaves room."""
+    best = int(one.cycles.argmin())
+    moved = one.counters["dram_read_bits"][best] + one.counters["dram_write_bits"][best]
+    bound = max(one.least_issue_cycles, int(moved) * setting.rate.denominator // setting.rate.numerator)
+    return bound < least and one.cycles[best] > ROOM * bound
+
+
+def _ranking(grid: _Grid) -> Ranking:
+    setting = grid.setting
+    full = grid.every.grid(grid.product)
+    cost = setting.accelerator.tile_cost(grid.product, setting.datapath, grid.orientation, full)
+    return Ranking(grid.product, setting.accelerator, setting.datapath, grid.every, cost, setting.rate, setting.port)
+
+
+def _quick(grid: _Grid) -> Shortlist:
+    """The shortlist of the tilings that lead."""
+    ranks = _ranking(grid)
+    numbers = ranks.best_tilings(np.broadcast_to(grid.fits, grid.every.shape), QUICK.cut)
+    table, places = grid.every.table(numbers), grid.every.spots.places[numbers // len(grid.every.inner)]
+    return _timed_best(grid, ranks, table, places, QUICK)
+
+
+def _thorough(grid: _Grid) -> Shortlist:
+    """The shortlist of more tilings, and of those beside the first."""
+    product, setting, every = grid.product, grid.setting, grid.every
+    ranks, boxes = _ranking(grid), boxes_of(product.batch, product.rows, product.cols)
+    numbers = ranks.best_tilings(np.broadcast_to(grid.fits, every.shape), THOROUGH.cut)
     table, places = every.table(numbers), every.spots.places[numbers // len(every.inner)]
+    more, more_places = beside(product, every, numbers[:BESIDE])
+    inputs = boxes.input_rows[more_places, None], boxes.input_cols[more_places, None]
+    tiles = tiles_of(product, np.concatenate((more, *inputs), axis=1))
+    fit = fitting(product, setting.accelerator, setting.datapath, grid.orientation, tiles)
+    more, more_places = more[fit], more_places[fit]
+    kept_ = largest_channels(more)
+    table, first = np.unique(np.concatenate((table, more[kept_])), axis=0, return_index=True)
+    places = np.concatenate((places, more_places[kept_]))[first]
+    return _timed_best(grid, ranks, table, places, THOROUGH)
+
+
+def _timed_best(grid: _Grid, ranks: Ranking, table: np.ndarray, places: np.ndarray, effort: Effort) -> Shortlist:
+    """Of the tilings `table`, (N, 6), at `places`, (N,), among all boxes, the mappings that lead, timed."""
+    product, setting, orientation = grid.product, grid.setting, grid.orientation
+    what = product, setting.accelerator, setting.datapath, orientation
     boxes = boxes_of(product.batch, product.rows, product.cols)
-    more, more_places = beside(product, every, numbers, setting.accelerator.granules(product, setting.datapath, orientation))
-    if len(more):
-        tiles = tiles_of(product, np.concatenate((more, boxes.input_rows[more_places, None], boxes.input_cols[more_places, None]), axis=1))
-        fit = fitting(product, setting.accelerator, setting.datapath, orientation, tiles)
-        table, places = np.concatenate((table, more[fit])), np.concatenate((places, more_places[fit]))
-        table, first = np.unique(table, axis=0, return_index=True)
-        places = places[first]
-    cut = batch.cut(*what, table, boxes, places, rate)
-    from bitsim.kernels import lowering as lw
-    dp = setting.datapath
-    fi, la = cut.costs[cut.starts[:-1]], cut.costs[cut.starts[1:] - 1]
-    ends = np.empty((len(fi), 2))
-    ends[:, 0] = fi[:, lw.INPUT_WORDS] * dp.dram_bits[0] + fi[:, lw.WEIGHT_WORDS] * dp.dram_bits[1] + la[:, lw.OUTPUT_WORDS] * dp.output_bits
-    ends[:, 1] = la[:, lw.LATER_ISSUE]
-    chosen, orders = ranks.best_orders(boxes.ranked[places], table, cut.issue_cycles, ends)
+    cut = batch.cut(*what, table, boxes, places, setting.rate)
+    chosen, orders = ranks.best_orders(boxes.ranked[places], table, cut.issue_cycles, cut.ends, effort.timed)
     rows = np.diff(batch.row_starts(cut, chosen))
     fewest, most = int(rows.min()), int(rows.max())
     if most > MOST_ROWS:
@@ -239,9 +278,9 @@ def _shortlist(
             Mapping(orientation.name, tuple(tile), ORDERS[order])
             for tile, order in zip(table[chosen].tolist(), orders.tolist(), strict=True)
         ]
-        programs, counters, moved = _one_by_one([execute(*what, mapping, rate) for mapping in mappings])
-    classes = setting.timer(programs, port.array())
-    return Shortlist(orientation, table[chosen], orders, programs, classes, counters, moved)
+        programs, counters, moved = _one_by_one([execute(*what, mapping, setting.rate) for mapping in mappings])
+    classes = setting.timer(programs, setting.port.array())
+    return Shortlist(orientation, table[chosen], orders, programs, classes, counters, moved, ranks.least_issue_cycles)
 
 
 def _one_by_one(lowered: list[Execution]) -> tuple[Programs, dict[str, np.ndarray], np.ndarray]:

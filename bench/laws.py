@@ -27,6 +27,7 @@ from bitsim.workload import Layer
 NUMBERS = count()  # of small layers: none is met twice
 SWEPT_TRACE = "resnet38_cifar_pfq"
 RUNS = 3
+ROWS_OF_TABLE = (400_000, 800_000, 1_600_000, 3_200_000, 6_400_000)
 
 
 @dataclass(frozen=True)
@@ -128,14 +129,14 @@ LAWS = (
     Law(
         "iterations, reading",
         "rows",
-        (200_000, 400_000, 800_000, 1_600_000, 3_200_000),
+        ROWS_OF_TABLE,
         lambda rows: reading_and_simulating(rows)[0],
         "a table is read once, row by row",
     ),
     Law(
         "iterations, simulating",
         "rows",
-        (200_000, 400_000, 800_000, 1_600_000, 3_200_000),
+        ROWS_OF_TABLE,
         lambda rows: reading_and_simulating(rows)[1],
         "cost follows distinct rows, not iterations",
     ),

@@ -131,8 +131,7 @@ def execute(
 
     def count(name: str, value: Any, where: Any = True) -> None:
         """Add what every tile of `where` counts."""
-        counted = value if where is True else np.where(where, value, 0)
-        counters[name] = counters.get(name, 0) + exact_sum(counted, counts)
+        counters[name] = counters.get(name, 0) + exact_sum(np.where(where, value, 0), counts)
 
     count("dram_read_bits", bits[INPUT] + bits[WEIGHT] + psum_bits)
     count("dram_write_bits", store_bits)

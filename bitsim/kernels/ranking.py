@@ -82,9 +82,7 @@ def cycles_of(refetched, missed_input, missed_weight, missed_output, tiles, issu
         moved_at_ends, last_issue = load_input + load_weight + store, issue / tiles
     else:
         moved_at_ends, last_issue = ends[0] * constants[CYCLES_A_BIT], ends[1]
-    return (
-        whole + constants[LATENCY_CYCLES] + constants[DRAIN_CYCLES] + (moved_at_ends if work > moving else last_issue)
-    )
+    return whole + constants[LATENCY_CYCLES] + constants[DRAIN_CYCLES] + (moved_at_ends if work > moving else last_issue)
 
 
 @compiled
@@ -163,9 +161,7 @@ def best_tilings(fits, spots, inner, issue, refetched, distinct, writes_filter, 
                 bits = dram_bits(code, outputs, weight, output, input_bits_once, constants)
                 if max(busy, bits * constants[CYCLES_A_BIT]) > beyond and bits > beyond_bits:
                     continue
-                cycles = cycles_of(
-                    code, outputs, weight, output, tiles, issue[s, i], input_bits_once, average, constants
-                )
+                cycles = cycles_of(code, outputs, weight, output, tiles, issue[s, i], input_bits_once, average, constants)
                 if cycles < fewest or (cycles == fewest and bits < traffic_of_fewest):
                     fewest, traffic_of_fewest = cycles, bits
                 if bits < least or (bits == least and cycles < cycles_of_least):
@@ -205,9 +201,7 @@ def best_orders(spots, inner, issue, ends, refetched, distinct, writes_filter, c
                 continue
             code = refetched[pattern, order]
             bits = dram_bits(code, outputs, weight, output, input_bits_once, constants)
-            cycles = cycles_of(
-                code, outputs, weight, output, tiles, issue[place], input_bits_once, ends[place], constants
-            )
+            cycles = cycles_of(code, outputs, weight, output, tiles, issue[place], input_bits_once, ends[place], constants)
             name = place * ORDERS + order
             step = np.floor(np.log(cycles) / TOLD_APART)
             counts[0] = keep(keys[0, : most[0]], names[0, : most[0]], counts[0], cycles, bits, name)

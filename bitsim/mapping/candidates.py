@@ -163,9 +163,7 @@ def ceil_splits(size: int) -> tuple[int, ...]:
     return tuple(sorted({-(-size // k) for k in range(1, size + 1)}))
 
 
-def beside(
-    product: Product, every: Tilings, numbers: np.ndarray, granules: dict[str, int]
-) -> tuple[np.ndarray, np.ndarray]:
+def beside(product: Product, every: Tilings, numbers: np.ndarray, granules: dict[str, int]) -> tuple[np.ndarray, np.ndarray]:
     """(table (M, 6), boxes (M,)) of tilings near leading ones that the lists leave out."""
     geometry = product.batch, product.rows, product.cols
     boxes, ends = boxes_of(*geometry), with_small_ends(*geometry)
@@ -177,14 +175,8 @@ def beside(
             found[box, groups, outputs, channels] = None
         if groups > 1:
             continue
-        idle = [
-            w
-            for size, whole, granule in (
-                (outputs, product.outputs, granules.get("outputs", 1)),
-                (channels, product.channels, granules.get("channels", 1)),
-            )
-            for w in [size < whole and size < 0.9 * (-(-size // granule) * granule)]
-        ]
+        idle = [w for size, whole, granule in ((outputs, product.outputs, granules.get("outputs", 1)), (channels, product.channels, granules.get("channels", 1)))
+                for w in [size < whole and size < 0.9 * (-(-size // granule) * granule)]]
         if any(idle):
             box = int(every.spots.places[s])
             for o in near(product.outputs, outputs):

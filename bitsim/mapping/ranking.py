@@ -119,9 +119,7 @@ class Ranking:
             )
         )
 
-    def best_orders(
-        self, ranked: np.ndarray, table: np.ndarray, issue_cycles: np.ndarray, ends: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def best_orders(self, ranked: np.ndarray, table: np.ndarray, issue_cycles: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Of few tilings the (place in `numbers`, order) that lead, (C,) each; issue_cycles: exact, one a tiling."""
         tables = self._tables
         inner_tiles = (-(-self._whole // table[:, [0, 4, 5]])).astype(np.float64)

@@ -211,29 +211,19 @@ def _shortlist(
     numbers = ranks.best_tilings(fits if fits.shape == every.shape else np.broadcast_to(fits, every.shape))
     table, places = every.table(numbers), every.spots.places[numbers // len(every.inner)]
     boxes = boxes_of(product.batch, product.rows, product.cols)
-    more, more_places = beside(
-        product, every, numbers, setting.accelerator.granules(product, setting.datapath, orientation)
-    )
+    more, more_places = beside(product, every, numbers, setting.accelerator.granules(product, setting.datapath, orientation))
     if len(more):
-        tiles = tiles_of(
-            product,
-            np.concatenate((more, boxes.input_rows[more_places, None], boxes.input_cols[more_places, None]), axis=1),
-        )
+        tiles = tiles_of(product, np.concatenate((more, boxes.input_rows[more_places, None], boxes.input_cols[more_places, None]), axis=1))
         fit = fitting(product, setting.accelerator, setting.datapath, orientation, tiles)
         table, places = np.concatenate((table, more[fit])), np.concatenate((places, more_places[fit]))
         table, first = np.unique(table, axis=0, return_index=True)
         places = places[first]
     cut = batch.cut(*what, table, boxes, places, rate)
     from bitsim.kernels import lowering as lw
-
     dp = setting.datapath
     fi, la = cut.costs[cut.starts[:-1]], cut.costs[cut.starts[1:] - 1]
     ends = np.empty((len(fi), 2))
-    ends[:, 0] = (
-        fi[:, lw.INPUT_WORDS] * dp.dram_bits[0]
-        + fi[:, lw.WEIGHT_WORDS] * dp.dram_bits[1]
-        + la[:, lw.OUTPUT_WORDS] * dp.output_bits
-    )
+    ends[:, 0] = fi[:, lw.INPUT_WORDS] * dp.dram_bits[0] + fi[:, lw.WEIGHT_WORDS] * dp.dram_bits[1] + la[:, lw.OUTPUT_WORDS] * dp.output_bits
     ends[:, 1] = la[:, lw.LATER_ISSUE]
     chosen, orders = ranks.best_orders(boxes.ranked[places], table, cut.issue_cycles, ends)
     rows = np.diff(batch.row_starts(cut, chosen))

@@ -46,14 +46,12 @@ def dram_bits(refetched, missed_input, missed_weight, missed_output, input_bits_
 
 
 @compiled
-def cycles_of(refetched, missed_input, missed_weight, missed_output, tiles, issue, input_bits_once, ends, constants):  # type: ignore[no-untyped-def]
+def cycles_of(refetched, missed_input, missed_weight, missed_output, tiles, issue, input_bits_once, constants):  # type: ignore[no-untyped-def]
     """Estimated cycles; issue: of all tiles, the rest as dram_bits.
 
     Tiles are of two kinds: where only the innermost loop moved, one operand stays; elsewhere all three change.  Each
     takes what is longest: its own work, its transfers, or half the way round its buffer halves, which are loaded again
-    only after the tile that used them is done.  At both ends nothing overlaps: what the first tile loads and the last
-    one stores or, where transfers are longest, the work of the last tile.
-    ends: (3,) bits loaded and stored there and issue cycles; of an average tile where the first is negative.
+    only after the tile that used them is done.  Before the first and after the last tile nothing overlaps.
     """
     a_tile = constants[CYCLES_A_BIT] / tiles  # average beats of one tile from the bits of all
     visits = missed_output if refetched & 4 else 1.0
@@ -68,21 +66,14 @@ def cycles_of(refetched, missed_input, missed_weight, missed_output, tiles, issu
     loads = load_input + load_weight + reload
     changed = max(work, loads + store + 2.0, (way + loads) / 2.0)
     if refetched & 1 == 0 and missed_input > 1.0:
-        inner, moving = missed_input, load_weight + reload + store + 2.0
-        stays = max(work, moving, (way + load_weight + reload) / 2.0)
+        inner, stays = missed_input, max(work, load_weight + reload + store + 2.0, (way + load_weight + reload) / 2.0)
     elif refetched & 2 == 0 and missed_weight > 1.0:
-        inner, moving = missed_weight, load_input + reload + store + 2.0
-        stays = max(work, moving, (way + load_input + reload) / 2.0)
+        inner, stays = missed_weight, max(work, load_input + reload + store + 2.0, (way + load_input + reload) / 2.0)
     else:
         loads = load_input + load_weight
-        inner, moving = missed_output, loads + 1.0
-        stays = max(work + constants[DRAIN_CYCLES] - 1.0, moving, (way + loads) / 2.0)
+        inner, stays = missed_output, max(work + constants[DRAIN_CYCLES] - 1.0, loads + 1.0, (way + loads) / 2.0)
     whole = tiles / inner * changed + (tiles - tiles / inner) * stays
-    if ends[0] < 0.0:
-        moved_at_ends, last_issue = load_input + load_weight + store, issue / tiles
-    else:
-        moved_at_ends, last_issue = ends[0] * constants[CYCLES_A_BIT], ends[1]
-    return whole + constants[LATENCY_CYCLES] + constants[DRAIN_CYCLES] + (moved_at_ends if work > moving else last_issue)
+    return whole + load_input + load_weight + constants[LATENCY_CYCLES] + constants[DRAIN_CYCLES] + store
 
 
 @compiled
@@ -140,7 +131,6 @@ def best_tilings(fits, spots, inner, issue, refetched, distinct, writes_filter, 
     keys = np.empty((3, most, 2))
     names = np.empty((3, most), np.int64)
     counts = np.zeros(3, np.int64)
-    average = np.full(2, -1.0)
     beyond = beyond_bits = np.inf  # what no list takes any more: cycles, bits
     # From the largest tiles on: they mostly lead, and what cannot pass them is left out early.
     for s in range(fits.shape[0] - 1, -1, -1):
@@ -161,7 +151,7 @@ def best_tilings(fits, spots, inner, issue, refetched, distinct, writes_filter, 
                 bits = dram_bits(code, outputs, weight, output, input_bits_once, constants)
                 if max(busy, bits * constants[CYCLES_A_BIT]) > beyond and bits > beyond_bits:
                     continue
-                cycles = cycles_of(code, outputs, weight, output, tiles, issue[s, i], input_bits_once, average, constants)
+                cycles = cycles_of(code, outputs, weight, output, tiles, issue[s, i], input_bits_once, constants)
                 if cycles < fewest or (cycles == fewest and bits < traffic_of_fewest):
                     fewest, traffic_of_fewest = cycles, bits
                 if bits < least or (bits == least and cycles < cycles_of_least):
@@ -182,7 +172,7 @@ def best_tilings(fits, spots, inner, issue, refetched, distinct, writes_filter, 
 
 
 @compiled
-def best_orders(spots, inner, issue, ends, refetched, distinct, writes_filter, constants, most):  # type: ignore[no-untyped-def]
+def best_orders(tilings, spots, inner, issue, refetched, distinct, writes_filter, constants, most):  # type: ignore[no-untyped-def]
     """Of few tilings, the (tiling, order) that lead: as best_tilings, issue: (N,) of the tilings themselves.
 
     most: (3,) lengths of the lists.  Returns (C,) places in `tilings` times ORDERS plus the order, no two alike.
@@ -190,18 +180,19 @@ def best_orders(spots, inner, issue, ends, refetched, distinct, writes_filter, c
     keys = np.empty((3, most.max(), 2))
     names = np.empty((3, most.max()), np.int64)
     counts = np.zeros(3, np.int64)
-    for place in range(spots.shape[0]):
-        positions, input_bits_once = spots[place, 0], spots[place, 1] * constants[INPUT_BITS]
-        outputs, channels = inner[place, 1], inner[place, 2]
+    for place in range(tilings.shape[0]):
+        s, i = tilings[place] // inner.shape[0], tilings[place] % inner.shape[0]
+        positions, input_bits_once = spots[s, 0], spots[s, 1] * constants[INPUT_BITS]
+        outputs, channels = inner[i, 1], inner[i, 2]
         weight, output = (channels, positions) if writes_filter else (positions, channels)
-        tiles = inner[place, 0] * positions * outputs * channels
+        tiles = inner[i, 0] * positions * outputs * channels
         pattern = pattern_of(positions, outputs, channels)
         for order in range(ORDERS):
             if not distinct[pattern, order]:
                 continue
             code = refetched[pattern, order]
             bits = dram_bits(code, outputs, weight, output, input_bits_once, constants)
-            cycles = cycles_of(code, outputs, weight, output, tiles, issue[place], input_bits_once, ends[place], constants)
+            cycles = cycles_of(code, outputs, weight, output, tiles, issue[place], input_bits_once, constants)
             name = place * ORDERS + order
             step = np.floor(np.log(cycles) / TOLD_APART)
             counts[0] = keep(keys[0, : most[0]], names[0, : most[0]], counts[0], cycles, bits, name)

@@ -8,7 +8,6 @@ only whole, with all their outputs and channels.
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -65,14 +64,6 @@ class Spots:
     ranked: np.ndarray
     halo: np.ndarray
     halo_first: np.ndarray
-    places: np.ndarray
-
-    def part(self, places):
-        arrays = (self.table, self.full_tiles, self.input_rows, self.input_cols, self.ranked)
-        found = Spots(*(array[places] for array in arrays), self.halo, self.halo_first[places], places)
-        for array in vars(found).values():
-            array.setflags(write=False)
-        return found
 
 
 @dataclass(frozen=True)
@@ -122,93 +113,31 @@ def tilings(product: Product, granules: dict[str, int], axes_alike: bool = False
     )
 
 
-@lru_cache(maxsize=1024)
-def boxes_of(batch: int, rows: Axis, cols: Axis) -> Spots:
-    """All boxes of samples, rows and columns."""
-    sizes = [split_sizes(size) for size in (batch, rows.positions, cols.positions)]
-    return spots_from(np.array(list(itertools.product(*sizes)), np.int64), batch, rows, cols)
-
-
 @lru_cache(maxsize=4096)
 def spots_of(batch: int, rows: Axis, cols: Axis, axes_alike: bool) -> Spots:
-    """The spots of a product's batch and axes: boxes that no other replaces.
+    """The spots of a product's batch and axes: whole samples; of one sample, rectangles that no other replaces.
 
-    axes_alike: of the accelerator; False keeps whole samples, runs of whole rows of one sample, and of columns of one
-    row, besides.
+    axes_alike: of the accelerator; False keeps runs of whole rows, and of columns of one row, besides.
     """
-    every = boxes_of(batch, rows, cols)
+    row_sizes = split_sizes(rows.positions)
+    col_sizes = split_sizes(cols.positions)
+    table = [(b, rows.positions, cols.positions) for b in split_sizes(batch) if b > 1]
+    table += [(1, r, c) for r in row_sizes for c in col_sizes]
+    every = spots_from(np.array(table, np.int64), batch, rows, cols)
     kept = _undominated(every)
     if not axes_alike:
-        of_batch, of_rows, of_cols = every.table.T
-        whole_rows, one_row = of_cols == cols.positions, of_rows == 1
-        kept |= (whole_rows & (of_rows == rows.positions)) | ((of_batch == 1) & (whole_rows | one_row))
-    return every.part(np.flatnonzero(kept))
-
-
-@lru_cache(maxsize=1024)
-def with_small_ends(batch: int, rows: Axis, cols: Axis) -> dict[int, np.ndarray]:
-    """{tiles: boxes in as many tiles, those with the smallest last tile first}."""
-    every = boxes_of(batch, rows, cols)
-    whole = np.array([batch, rows.positions, cols.positions])
-    last = np.prod(whole - (-(-whole // every.table) - 1) * every.table, axis=1)
-    tiles = every.ranked[:, 0].astype(np.int64)
-    order = np.lexsort((last, tiles))
-    starts = np.flatnonzero(np.diff(tiles[order], prepend=0))
-    return {int(tiles[part[0]]): part[:SMALL_ENDS] for part in np.split(order, starts[1:])}
-
-
-@lru_cache(maxsize=4096)
-def ceil_splits(size: int) -> tuple[int, ...]:
-    """Every ceil(size / k), ascending."""
-    return tuple(sorted({-(-size // k) for k in range(1, size + 1)}))
-
-
-def beside(product: Product, every: Tilings, numbers: np.ndarray, granules: dict[str, int]) -> tuple[np.ndarray, np.ndarray]:
-    """(table (M, 6), boxes (M,)) of tilings near leading ones that the lists leave out."""
-    geometry = product.batch, product.rows, product.cols
-    boxes, ends = boxes_of(*geometry), with_small_ends(*geometry)
-    found: dict[tuple[int, ...], None] = {}
-    for number in numbers[:BESIDE].tolist():
-        s, i = divmod(number, len(every.inner))
-        groups, outputs, channels = every.inner[i].tolist()
-        for box in ends[int(every.spots.ranked[s, 0])].tolist():
-            found[box, groups, outputs, channels] = None
-        if groups > 1:
-            continue
-        idle = [w for size, whole, granule in ((outputs, product.outputs, granules.get("outputs", 1)), (channels, product.channels, granules.get("channels", 1)))
-                for w in [size < whole and size < 0.9 * (-(-size // granule) * granule)]]
-        if any(idle):
-            box = int(every.spots.places[s])
-            for o in near(product.outputs, outputs):
-                for c in near(product.channels, channels):
-                    found[box, 1, o, c] = None
-    if not found:
-        return np.empty((0, 6), np.int64), np.empty(0, np.int64)
-    rows = np.array(list(found), np.int64)
-    return np.concatenate((rows[:, 1:2], boxes.table[rows[:, 0]], rows[:, 2:]), axis=1), rows[:, 0]
-
-
-def near(whole, size):
-    sizes = ceil_splits(whole)
-    return [v for v in sizes if 0.7 * size <= v <= 1.45 * size]
-
-
-SMALL_ENDS = 4
-BESIDE = 3
+        kept |= (every.table[:, 2] == cols.positions) | (every.table[:, 1] == 1)
+    return spots_from(every.table[kept], batch, rows, cols)
 
 
 def _undominated(spots: Spots) -> np.ndarray:
     """(count,) bool: spots that no other replaces: tiles, halo and footprints as small, one smaller."""
     pixels = spots.table[:, 0] * spots.input_rows * spots.input_cols
     marks = np.stack((*spots.ranked.T, spots.table.prod(axis=1), pixels), axis=1)
-    # Sorted, so that whoever replaces a spot comes before it; of equal ones the first stays.
     marks, first = np.unique(marks, axis=0, return_index=True)
-    front = np.empty((0, marks.shape[1]))
+    no_worse = (marks[:, None] <= marks[None]).all(axis=2)
     kept = np.zeros(len(spots.table), bool)
-    for mark, place in zip(marks, first.tolist(), strict=True):
-        if not (front <= mark).all(axis=1).any():
-            front = np.concatenate((front, mark[None]))
-            kept[place] = True
+    kept[first[no_worse.sum(axis=0) == 1]] = True
     return kept
 
 
@@ -241,7 +170,6 @@ def spots_from(table: np.ndarray, batch: int, rows: Axis, cols: Axis) -> Spots:
         np.stack((tiles, row_sums * col_sums * batch), axis=1).astype(np.float64),
         np.array(halo, np.int64),
         np.ascontiguousarray(halo_first),
-        np.arange(len(table)),
     )
     for array in vars(found_spots).values():
         array.setflags(write=False)  # shared by all who ask

@@ -84,7 +84,6 @@ class Ranking:
         """cost: of full tiles, spots along the first axis and the rest of the tiling along the second."""
         self._tables = order_tables(product.writes_filter)
         self._every = every
-        self._whole = np.array([product.groups, product.outputs, product.channels])
         self._writes_filter = product.writes_filter
         maps = product.groups * product.positions * product.outputs
         filters = product.groups * product.outputs * product.channels * product.taps
@@ -119,15 +118,14 @@ class Ranking:
             )
         )
 
-    def best_orders(self, ranked: np.ndarray, table: np.ndarray, issue_cycles: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def best_orders(self, numbers: np.ndarray, issue_cycles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Of few tilings the (place in `numbers`, order) that lead, (C,) each; issue_cycles: exact, one a tiling."""
         tables = self._tables
-        inner_tiles = (-(-self._whole // table[:, [0, 4, 5]])).astype(np.float64)
         leading = kernels.best_orders(
-            ranked,
-            inner_tiles,
+            numbers,
+            self._every.spots.ranked,
+            self._every.inner_tiles,
             issue_cycles.astype(np.float64),
-            ends,
             tables.refetched,
             tables.distinct,
             self._writes_filter,

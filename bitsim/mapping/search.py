@@ -17,7 +17,7 @@ from bitsim.accelerators.seam import Accelerator, Datapath, Orientation
 from bitsim.errors import MappingError
 from bitsim.kernels.program import CLASSES, Nest, PortTiming, Programs
 from bitsim.mapping import batch
-from bitsim.mapping.candidates import Tilings, beside, boxes_of, fitting, occupied_bits, shapes, tiles_of, tilings
+from bitsim.mapping.candidates import Tilings, fitting, occupied_bits, shapes, tilings
 from bitsim.mapping.memo import Found, kept
 from bitsim.mapping.program import Execution, execute
 from bitsim.mapping.ranking import Ranking
@@ -209,23 +209,9 @@ def _shortlist(
     cost = setting.accelerator.tile_cost(product, setting.datapath, orientation, every.grid(product))
     ranks = Ranking(product, setting.accelerator, setting.datapath, every, cost, rate, port)
     numbers = ranks.best_tilings(fits if fits.shape == every.shape else np.broadcast_to(fits, every.shape))
-    table, places = every.table(numbers), every.spots.places[numbers // len(every.inner)]
-    boxes = boxes_of(product.batch, product.rows, product.cols)
-    more, more_places = beside(product, every, numbers, setting.accelerator.granules(product, setting.datapath, orientation))
-    if len(more):
-        tiles = tiles_of(product, np.concatenate((more, boxes.input_rows[more_places, None], boxes.input_cols[more_places, None]), axis=1))
-        fit = fitting(product, setting.accelerator, setting.datapath, orientation, tiles)
-        table, places = np.concatenate((table, more[fit])), np.concatenate((places, more_places[fit]))
-        table, first = np.unique(table, axis=0, return_index=True)
-        places = places[first]
-    cut = batch.cut(*what, table, boxes, places, rate)
-    from bitsim.kernels import lowering as lw
-    dp = setting.datapath
-    fi, la = cut.costs[cut.starts[:-1]], cut.costs[cut.starts[1:] - 1]
-    ends = np.empty((len(fi), 2))
-    ends[:, 0] = fi[:, lw.INPUT_WORDS] * dp.dram_bits[0] + fi[:, lw.WEIGHT_WORDS] * dp.dram_bits[1] + la[:, lw.OUTPUT_WORDS] * dp.output_bits
-    ends[:, 1] = la[:, lw.LATER_ISSUE]
-    chosen, orders = ranks.best_orders(boxes.ranked[places], table, cut.issue_cycles, ends)
+    table = every.table(numbers)
+    cut = batch.cut(*what, table, every.spots, numbers // len(every.inner), rate)
+    chosen, orders = ranks.best_orders(numbers, cut.issue_cycles)
     rows = np.diff(batch.row_starts(cut, chosen))
     fewest, most = int(rows.min()), int(rows.max())
     if most > MOST_ROWS:

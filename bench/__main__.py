@@ -1,7 +1,8 @@
 """One table: every benchmark with its bound, its figure and whether it is met.
 
 ``python -m bench`` takes about a minute; ``--sweep`` and ``--quality`` add what takes longer, ``--only TEXT`` measures
-what has TEXT in its name.  ``--large`` runs whole training runs row by row.
+what has TEXT in its name.  ``--large`` runs whole training runs row by row; ``--laws`` shows how time grows with
+layers, widths, iterations, points and the array.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from importlib.metadata import version
 
 from bench import benchmarks
 from bench.benchmarks import Benchmark
+from bench.measure import three_digits
 
 VERDICT = {True: "met", False: "MISSED", None: "-"}
 
@@ -25,13 +27,9 @@ def table(rows: list[Benchmark]) -> None:
         figure = row.measure()
         bound = "-" if row.bound is None else f"{'<=' if row.most else '>='} {row.bound:,g} {row.unit}"
         print(
-            f"{row.name:{width}}  {bound:>16}  {show(figure):>8} {row.unit:<7}  {VERDICT[row.met(figure)]}", flush=True
+            f"{row.name:{width}}  {bound:>16}  {three_digits(figure):>8} {row.unit:<7}  {VERDICT[row.met(figure)]}",
+            flush=True,
         )
-
-
-def show(figure: float) -> str:
-    """Three significant digits, thousands apart."""
-    return f"{figure:,.0f}" if figure >= 100 else f"{figure:#.3g}"
 
 
 def conditions() -> str:
@@ -51,11 +49,17 @@ def main() -> None:
     parser.add_argument("--seed", type=int, help="of --quality; default: a fresh one, printed")
     parser.add_argument("--only", default="", metavar="TEXT", help="benchmarks with TEXT in their name")
     parser.add_argument("--large", action="store_true", help="instead: whole training runs, row by row")
+    parser.add_argument("--laws", action="store_true", help="instead: how time grows, fitted; under three minutes")
     asked = parser.parse_args()
     if asked.large:
         from bench.scale import large
 
         return large()
+    if asked.laws:
+        from bench.laws import show
+
+        print(conditions())
+        return show()
     rows = benchmarks.always()
     if asked.sweep:
         rows += benchmarks.long_sweep()

@@ -37,6 +37,11 @@ def _cpu_s(work: Callable[[], object]) -> float:
     return time.process_time() - start
 
 
+def three_digits(figure: float) -> str:
+    """Three significant digits, thousands apart."""
+    return f"{figure:,.0f}" if figure >= 100 else f"{figure:#.3g}"
+
+
 # Runs in a small process of its own: a child's peak begins at what its parent had, and a bench's process is large.
 _LAUNCHER = """
 import json, resource, subprocess, sys

@@ -1,6 +1,7 @@
 """Many mappings lowered at once are, number for number, those lowered one by one."""
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,7 +14,7 @@ from bitsim.mapping.batch import cut
 from bitsim.mapping.batch import lower as lower_batch
 from bitsim.mapping.candidates import spots_from
 from bitsim.mapping.record import ORDER_DIMENSIONS, ORDERS, dimension_sizes
-from bitsim.workload import lower
+from bitsim.workload import Layer, lower
 from tests.test_workload import conv_layers
 
 MACHINES = (
@@ -34,25 +35,11 @@ def batch(product, machine, datapath, orientation, table, chosen, orders):
     return found, lower_batch(product, accelerator, datapath, orientation, found, chosen, orders)
 
 
-@settings(max_examples=250, deadline=None)
-@given(
-    st.data(), conv_layers(), st.integers(1, 3), st.sampled_from(MACHINES), st.sampled_from(["trace", "accumulator"])
-)
-def test_batch_equals_execute(data, layer, samples, name, outputs):
-    machine = load_hardware(name, {"outputs": outputs})
+def assert_same(product, machine, bits, orientation, tilings, picks):
+    """picks: (tiling, order) of each mapping."""
     accelerator, port = machine.accelerator, machine.port.array()
-    pass_name = data.draw(st.sampled_from(layer.passes()))
-    product = data.draw(st.sampled_from(lower(layer, pass_name, samples, data.draw(st.booleans()))))
-    bits = [data.draw(st.sampled_from([1, 2, 4, 8, 12])) for _ in range(3)]
     datapath = accelerator.datapath(product, bits[0], bits[1], None if product.writes_filter else bits[2])
-    orientation = data.draw(st.sampled_from(accelerator.orientations(product)))
-    sizes = dimension_sizes(product)
-    draw_tile = st.tuples(*(st.integers(1, sizes[d]) for d in DIMENSIONS))
-    tilings = data.draw(st.lists(draw_tile, min_size=1, max_size=3))
     table = np.array(tilings, np.int64)
-    picks = data.draw(
-        st.lists(st.tuples(st.integers(0, len(tilings) - 1), st.integers(0, len(ORDERS) - 1)), min_size=1, max_size=4)
-    )
     chosen, order = (np.array(column, np.int64) for column in zip(*picks, strict=True))
     found, lowered = batch(product, machine, datapath, orientation, table, chosen, ORDER_DIMENSIONS[order])
     classes = each_alone("collapsed", lowered.programs, port)
@@ -67,3 +54,34 @@ def test_batch_equals_execute(data, layer, samples, name, outputs):
         assert {key: int(values[c]) for key, values in lowered.counters.items()} == one.counters
         assert found.issue_cycles[k] == one.counters["issue_cycles"]
         np.testing.assert_array_equal(classes[c], collapsed_cycles(one.nest.rows, one.nest.runs, port))
+
+
+@settings(max_examples=250, deadline=None)
+@given(
+    st.data(), conv_layers(), st.integers(1, 3), st.sampled_from(MACHINES), st.sampled_from(["trace", "accumulator"])
+)
+def test_batch_equals_execute(data, layer, samples, name, outputs):
+    machine = load_hardware(name, {"outputs": outputs})
+    pass_name = data.draw(st.sampled_from(layer.passes()))
+    product = data.draw(st.sampled_from(lower(layer, pass_name, samples, data.draw(st.booleans()))))
+    bits = [data.draw(st.sampled_from([1, 2, 4, 8, 12])) for _ in range(3)]
+    orientation = data.draw(st.sampled_from(machine.accelerator.orientations(product)))
+    sizes = dimension_sizes(product)
+    draw_tile = st.tuples(*(st.integers(1, sizes[d]) for d in DIMENSIONS))
+    tilings = data.draw(st.lists(draw_tile, min_size=1, max_size=3))
+    pick = st.tuples(st.integers(0, len(tilings) - 1), st.integers(0, len(ORDERS) - 1))
+    assert_same(product, machine, bits, orientation, tilings, data.draw(st.lists(pick, min_size=1, max_size=4)))
+
+
+@pytest.mark.parametrize("name", MACHINES)
+@pytest.mark.parametrize("outputs", ["trace", "accumulator"])
+def test_phases_without_a_tap(name, outputs):
+    """A 1x1 dgrad of stride 2, zeros in three of four phases, whose tiles are uneven in every dimension."""
+    machine = load_hardware(name, {"outputs": outputs})
+    layer = Layer("layer", "conv", 3, 9, 9, 9, 9, stride_h=2, stride_w=2)
+    products = lower(layer, "dgrad", 3)
+    assert sorted(product.taps for product in products) == [0, 0, 0, 1]
+    for product in products:
+        tiling = tuple(min(2, size) for size in dimension_sizes(product).values())
+        for orientation in machine.accelerator.orientations(product):
+            assert_same(product, machine, (4, 8, 8), orientation, [tiling], [(0, 0), (0, len(ORDERS) - 1)])

@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 
 from bitsim.accelerators.registry import load_hardware
 from bitsim.accelerators.seam import DIMENSIONS
-from bitsim.errors import InputError
+from bitsim.errors import InputError, MappingError
 from bitsim.kernels.event import event_cycles
 from bitsim.kernels.program import FLAGS, ISSUE, LOAD_INPUT, LOAD_WEIGHT, NEW_OUTPUT, STORE
-from bitsim.mapping import Mapping, execute
+from bitsim.mapping import Mapping, execute, program
 from bitsim.mapping.candidates import fitting, tilings
-from bitsim.mapping.program import beats
+from bitsim.mapping.program import beats, exact_sum
 from bitsim.mapping.record import ORDERS, dimension_sizes
-from bitsim.workload import lower
+from bitsim.workload import Layer, lower
 from tests.test_workload import conv_layers
 from tests.traffic_one_by_one import dram_bits
 
@@ -177,8 +177,6 @@ def test_capacity_edge_both_sides(layer):
 @pytest.mark.parametrize(("bits", "per_tap", "flattened"), [(8, 9, 9), (4, 9, 3), (2, 9, 1)])
 def test_lane_packing_of_16_channels(bits, per_tap, flattened):
     """A 16-channel 3x3 layer on 16 rows: 9/9/9 steps per tap at 8/4/2 bits, 9/3/1 flattened."""
-    from bitsim.workload import Layer
-
     layer = Layer("layer", "conv", 1, 16, 32, 8, 8, 3, 3, 1, 1, 1, 1, 1, 1)
     (product,) = lower(layer, "forward", 1)
     for packing, steps in (("per-tap", per_tap), ("flattened", flattened)):
@@ -248,7 +246,7 @@ def test_more_bits_on_one_program(data, layer, a, w, more_a, more_w):
 def test_a_phase_without_taps_stores_zeros_without_the_buffers(name):
     """A 1x1 dgrad of stride 2: three of its four phases meet no tap; they are stored, and nothing else."""
     from bitsim.simulation.cost import CostModel
-    from bitsim.workload import Layer, Widths
+    from bitsim.workload import Widths
 
     machine = load_hardware(name)
     layer = Layer("layer", "conv", 1, 64, 512, 4, 4, stride_h=2, stride_w=2)
@@ -268,14 +266,34 @@ def test_a_phase_without_taps_stores_zeros_without_the_buffers(name):
 def test_beats_are_exact_or_refused():
     """Where numpy would wrap, Python's integers count; what no int64 holds is refused."""
     fine = Fraction(2**40 + 1, 2**40)
-    for bits in (1, 2**30, 2**59):
+    for bits in (1, 2**30, 2**59, 2**60 - 1):
         expected = -(-bits * fine.denominator // fine.numerator)
         assert beats(np.array([bits]), fine, 1).tolist() == [expected]
+    assert beats(np.array([2**30]), fine, 2**20).tolist() == [2**30]
     assert beats(np.array([2**61]), Fraction(1), 1).tolist() == [2**61]
     for bits, rate, tiles in (
         (2**62, Fraction(1), 1),
         (2**61, Fraction(2**10 + 1, 2**10), 1),
+        (2**60 + 2**20, fine, 1),  # 2**60 beats
         (2**40, Fraction(1), 2**25),
     ):
         with pytest.raises(InputError, match="cycles would pass int64"):
             beats(np.array([bits]), rate, tiles)
+
+
+def test_sums_are_exact_where_int64_would_wrap():
+    counts, each = np.array([2**40, 3, 1]), [2**30 + 1, 7, 2**61]
+    assert exact_sum(np.array(each), counts) == sum(n * int(c) for n, c in zip(each, counts, strict=True))
+    assert exact_sum(np.array([5, 7, 9]), counts) == 5 * 2**40 + 30
+    assert exact_sum(2**30, counts) == 2**30 * (2**40 + 4)
+
+
+def test_tiles_that_differ_too_much_are_refused(monkeypatch):
+    (product,) = lower(Layer("layer", "conv", 1, 8, 8, 9, 9, 3, 3), "forward", 2)
+    mapping = Mapping("normal", (1, 1, 2, 3, 2, 2), ORDERS[0])
+    different = len(program.walk(product, mapping).counts)
+    monkeypatch.setattr(program, "MOST_ROWS", different)
+    assert len(program.walk(product, mapping).counts) == different
+    monkeypatch.setattr(program, "MOST_ROWS", different - 1)
+    with pytest.raises(MappingError, match=f"{different} different tiles"):
+        program.walk(product, mapping)

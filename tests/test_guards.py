@@ -13,12 +13,18 @@ from bench.design_points import TRAINING, WIDTHS, cycles, resnet18
 from bench.random_layers import random_nests
 from bitsim import load_hardware
 from bitsim.kernels import collapsed as engine
+from bitsim.kernels import event, event_log, lowering, ranking, recurrence, stepped
 from bitsim.kernels.program import Nest, PortTiming
 from bitsim.mapping.memo import SearchMemo
 from bitsim.simulation.cost import CostModel
 from bitsim.workload import FORWARD
+from tests.strategies import random_program
 
 TIMING = PortTiming(40).array()
+# Times that matter to nobody once they lie before: end of issue, next grant.
+TOO_OLD = {recurrence.LOADED: recurrence.END, recurrence.STORED: recurrence.END} | dict.fromkeys(
+    (recurrence.DONE_BEFORE, recurrence.INPUT_RELEASE, recurrence.WEIGHT_RELEASE), recurrence.FREE
+)
 ROWS = 62  # of a training iteration of ResNet-18
 
 
@@ -39,7 +45,7 @@ def python_calls(work):
     return count
 
 
-def tiles_stepped(nest):
+def tiles_stepped(nest, timing=TIMING):
     """How many tiles the collapsed engine advances one by one, and its cycles by class."""
     count = 0
 
@@ -52,8 +58,8 @@ def tiles_stepped(nest):
     walk = FunctionType(plain.__code__, plain.__globals__ | {"advance": advance})
     state, out = np.zeros(engine.STATE, np.int64), np.zeros(7, np.int64)
     engine.start(state)
-    walk(state, nest.rows, nest.runs, TIMING, out)
-    engine.finish(state, TIMING, out)
+    walk(state, nest.rows, nest.runs, timing, out)
+    engine.finish(state, timing, out)
     return count, out
 
 
@@ -120,3 +126,56 @@ def test_a_longer_loop_steps_no_more_tiles():
     row = np.array([[7, 3, 0, 50, 5, 20, 15]], np.int64)
     counts = [tiles_stepped(Nest(row, np.array([[trips]], np.int64)))[0] for trips in (100, 1000)]
     assert counts[0] == counts[1] < 20
+
+
+def states_before(tiles, timing):
+    """What the future of a program can depend on before each of its tiles, and after the last."""
+    state, out, found = np.zeros(recurrence.STATE, np.int64), np.zeros(7, np.int64), []
+    recurrence.start(state)
+    for tile in [None, *tiles]:
+        if tile is not None:
+            recurrence.advance(state, tile, timing, out)
+        since = state.copy()
+        for time, matters_from in TOO_OLD.items():
+            since[time] = max(state[time], state[matters_from])
+        since[: recurrence.TIMES] -= state[recurrence.END]
+        found.append(since.tolist())
+    return found
+
+
+def stepped_of_a_run(states, trips):
+    """Tiles stepped of a run: Brent keeps the states before tiles 0, 1, 3, 7, ... and jumps where one returns."""
+    for at in range(1, trips - 1):
+        kept = 2 ** (at.bit_length() - 1) - 1
+        if states[at] == states[kept]:
+            period = at - kept
+            return trips - (trips - at - 1) // period * period
+    return trips
+
+
+def test_a_period_is_jumped_as_soon_as_it_can_be_seen():
+    """One loop of two runs; that it is one is seen in the first run one tile late, since no state is kept before it."""
+    rng = np.random.default_rng(5)
+    jumped = set()
+    for _ in range(300):
+        tiles, timing = random_program(rng, 2, int(rng.choice([1, 3, 20, 200])), 0.3, 0.7)
+        tiles[:, recurrence.FLAGS] |= recurrence.STORE
+        # Port and array nearly in balance: it takes long until one of them has caught up.
+        tiles[1, recurrence.ISSUE] = tiles[1, : recurrence.ISSUE].sum() + 2 + rng.integers(-1, 4)
+        first, second = (int(n) for n in rng.integers(1, 150, 2))
+        states = states_before(np.repeat(tiles, [first, second], axis=0), timing.array())
+        expected = 1 + stepped_of_a_run(states[1:], first - 1) + stepped_of_a_run(states[first:], second)
+        stepped, _ = tiles_stepped(Nest(tiles, np.array([[first, second]], np.int64)), timing.array())
+        assert stepped == expected
+        jumped.add(first + second - stepped)
+    assert len(jumped) > 20
+
+
+def test_kernels_are_compiled():
+    plain = [
+        f"{module.__name__}.{name}"
+        for module in (engine, event, event_log, lowering, ranking, recurrence, stepped)
+        for name, value in vars(module).items()
+        if isinstance(value, FunctionType) and value.__module__ == module.__name__
+    ]
+    assert plain == ["bitsim.kernels.event_log.event_log"]  # makes tables for the kernels below it

@@ -18,6 +18,7 @@ from bitsim.kernels.program import (
     LOAD_WEIGHT,
     NEW_OUTPUT,
     STORE,
+    STORE_BEATS,
     SWITCH,
     Nest,
     PortTiming,
@@ -59,6 +60,23 @@ def test_twenty_thousand_programs(part):
         event = event_cycles(tiles, timing.array())
         stepped = stepped_cycles(tiles, timing.array(), NO_STALLS, NO_LOG)
         assert (event == stepped).all(), (part, number, event, stepped)
+
+
+def test_event_equals_stepped_at_the_edges():
+    """Programs that load nothing at first, or store nothing at the end; no beat in a store; long machine constants."""
+    rng = np.random.default_rng(3)
+    for number in range(4_000):
+        tiles, _ = random_program(rng, int(rng.integers(1, 8)), int(rng.choice([1, 3])), 0.3, float(rng.choice(LOAD)))
+        tiles[rng.random(len(tiles)) < 0.3, STORE_BEATS] = 0
+        unloaded = int(rng.integers(0, len(tiles) + 1))
+        tiles[:unloaded, :STORE_BEATS] = 0
+        tiles[:unloaded, FLAGS] &= ~(LOAD_INPUT | LOAD_WEIGHT)
+        if rng.random() < 0.3:
+            tiles[-1, FLAGS] &= ~STORE
+        timing = PortTiming(*(int(rng.choice([0, 1, 40])) for _ in range(4))).array()
+        event = event_cycles(tiles, timing)
+        stepped = stepped_cycles(tiles, timing, NO_STALLS, NO_LOG)
+        assert (event == stepped).all(), (number, event, stepped)
 
 
 @pytest.mark.parametrize("part", range(4))

@@ -26,7 +26,7 @@ def conv_layers(draw):
     """Small convolutions of every kind."""
     small = st.integers(1, 3)
     kernel, dilation = (draw(small), draw(small)), (draw(st.integers(1, 2)), draw(st.integers(1, 2)))
-    groups = draw(st.integers(1, 2))
+    groups = draw(st.integers(1, 3))
     pads = [draw(st.integers(0, 2)) for _ in range(4)]
     least = [max(1, dilation[i] * (kernel[i] - 1) + 1 - pads[i] - pads[i + 2]) for i in (0, 1)]
     return Layer(

@@ -44,6 +44,15 @@ def relative(state, into):  # type: ignore[no-untyped-def]
 
 
 @compiled
+def alike(one, other):  # type: ignore[no-untyped-def]
+    """Whether two relative states are the same."""
+    same = True
+    for i in range(STATE):
+        same = same and one[i] == other[i]
+    return same
+
+
+@compiled
 def advance_nest(state, rows, runs, timing, out):  # type: ignore[no-untyped-def]
     """Run a whole nest from `state`, (STATE,) int64, which is changed; `out`, (7,) classes, is added to."""
     depth = runs.shape[0]
@@ -51,8 +60,9 @@ def advance_nest(state, rows, runs, timing, out):  # type: ignore[no-untyped-def
     weight = np.ones(depth, np.int64)
     kinds = np.zeros(depth, np.int64)
     for level in range(depth):
-        while kinds[level] < runs.shape[1] and runs[level, kinds[level]] > 0:
-            kinds[level] += 1
+        for iterations in runs[level]:
+            if iterations:
+                kinds[level] += 1
     for level in range(depth - 2, -1, -1):
         weight[level] = weight[level + 1] * kinds[level + 1]
     run = np.zeros(depth, np.int64)
@@ -67,47 +77,36 @@ def advance_nest(state, rows, runs, timing, out):  # type: ignore[no-untyped-def
     row = 0
     while True:
         advance(state, rows[row], timing, out)
-        level = depth - 1
-        while level >= 0:
+        for level in range(depth - 1, -1, -1):
             at[level] += 1
             if at[level] < runs[level, run[level]]:
                 break
             at[level] = 0
+            reach[level] = 0  # what was remembered is of a run that is over
             run[level] += 1
             row += weight[level]
             if run[level] < kinds[level]:
                 break
             row -= weight[level] * kinds[level]
             run[level] = 0
-            reach[level] = 0  # what was remembered is of a run that is over
-            level -= 1
-        if level < 0:
+        else:
             break
         left = runs[level, run[level]] - at[level] - 1  # iterations after the one that begins here
-        # A run is remembered from its first iteration or, where an outer loop began it, from its second on.
-        begins = at[level] == 0 or (at[level] == 1 and reach[level] == 0)
-        if left == 0 or not (begins or reach[level] > 0):
+        if not left:
             continue
         relative(state, now)
-        if not begins:
-            same = True
-            for i in range(STATE):
-                if now[i] != seen[level, i]:
-                    same = False
-                    break
-            if same:
-                period = at[level] - seen_at[level]
-                times = left // period
-                at[level] += times * period
-                passed = times * (state[END] - seen_end[level])
-                for i in range(TIMES):
-                    state[i] += passed
-                for i in range(7):
-                    out[i] += times * (out[i] - seen_out[level, i])
-                reach[level] = 0  # what is left of this run is shorter than a period
-                continue
-        if begins or at[level] - seen_at[level] == reach[level]:
-            reach[level] = 1 if begins else 2 * reach[level]
+        if reach[level] and alike(now, seen[level]):
+            # What is left of the run after the jump is shorter than a period: nothing is found in it again.
+            period = at[level] - seen_at[level]
+            times = left // period
+            at[level] += times * period
+            passed = times * (state[END] - seen_end[level])
+            for i in range(TIMES):
+                state[i] += passed
+            for i in range(len(out)):
+                out[i] += times * (out[i] - seen_out[level, i])
+        elif not reach[level] or at[level] - seen_at[level] == reach[level]:
+            reach[level] = max(1, 2 * reach[level])
             seen[level] = now
             seen_out[level] = out
             seen_end[level] = state[END]

@@ -7,10 +7,11 @@ the end of issue of the one before to the end of its own; the last one also what
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 
-from bitsim.kernels.collapsed import advance_nest, collapsed_cycles
+from bitsim.kernels.collapsed import advance_nest
 from bitsim.kernels.event import advance_tiles
 from bitsim.kernels.lowering import collapsed_all
 from bitsim.kernels.program import Nest, Programs
@@ -23,8 +24,6 @@ Engine = Callable[[Sequence[Nest], np.ndarray], np.ndarray]
 
 def collapsed(nests: Sequence[Nest], timing: np.ndarray) -> np.ndarray:
     """Whole periods of each nest jumped."""
-    if len(nests) == 1:
-        return collapsed_cycles(nests[0].rows, nests[0].runs, timing)[None]
     return _one_after_the_other(
         nests, timing, lambda state, nest, classes: advance_nest(state, nest.rows, nest.runs, timing, classes)
     )
@@ -62,7 +61,19 @@ ENGINES: dict[str, Engine] = {"collapsed": collapsed, "event": event, "stepped":
 
 def each_alone(engine: str, programs: Programs, timing: np.ndarray) -> np.ndarray:
     """(nests, 7) int64: cycles by class of each of `programs` alone on the machine, by the engine of that name."""
-    if engine == "collapsed":
-        return collapsed_all(programs.rows, programs.row_starts, programs.runs, programs.depths, timing)
-    run = ENGINES[engine]
+    return EACH_ALONE[engine](programs, timing)
+
+
+def _collapsed_each(programs: Programs, timing: np.ndarray) -> np.ndarray:
+    return collapsed_all(programs.rows, programs.row_starts, programs.runs, programs.depths, timing)
+
+
+def _one_by_one(run: Engine, programs: Programs, timing: np.ndarray) -> np.ndarray:
     return np.concatenate([run([programs.nest(c)], timing) for c in range(len(programs))])
+
+
+EACH_ALONE: dict[str, Callable[[Programs, np.ndarray], np.ndarray]] = {
+    "collapsed": _collapsed_each,
+    "event": partial(_one_by_one, event),
+    "stepped": partial(_one_by_one, stepped),
+}

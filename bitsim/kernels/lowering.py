@@ -109,13 +109,8 @@ def cut_all(sizes, tilings, halo, halo_first):  # type: ignore[no-untyped-def]
     sizes: (6,); tilings: (K, 6); halo: see cut_dimension; halo_first: (K, 2, 2) first and last row of `halo`
     for rows and for columns.  Returns pieces (K, 6, most, 5) and counts (K, 6) of them.
     """
-    most = 1
-    for k in range(tilings.shape[0]):
-        for d in range(DIMENSIONS):
-            runs = 0
-            if d in (ROWS, COLS):
-                runs = halo_first[k, d - ROWS, 1] - halo_first[k, d - ROWS, 0]
-            most = max(most, runs + 3)
+    # The first and the last tile, what is between them, and a cut wherever the halo changes.
+    most = 3 + np.max(halo_first[:, :, 1] - halo_first[:, :, 0])
     pieces = np.zeros((tilings.shape[0], DIMENSIONS, most, 5), np.int64)
     counts = np.zeros((tilings.shape[0], DIMENSIONS), np.int64)
     for k in range(tilings.shape[0]):
@@ -195,7 +190,7 @@ def lower_one(pieces, counts, order, base, costs, touched, spilled, computes, wi
     first shape in costs, (N, 13); touched: (3, 6) bool, dimensions the input, weight and output depend on.
     widths: (4,) bits of a word of input, weight, partial sum and stored output in DRAM.
     rows: (R, 7), moved_bits: (R, 4) as of mapping.program.Execution, runs: (6, most) and sums: (9,) are
-    written; returns the depth of the nest.
+    given as zeros and written; returns the depth of the nest.
     """
     level_of = np.zeros(DIMENSIONS, np.int64)  # dimension of each level
     depth = 0
@@ -245,8 +240,6 @@ def lower_one(pieces, counts, order, base, costs, touched, spilled, computes, wi
         psum_in = computes and new_output and (spilled or not first)
         accumulates = computes and (psum_in or not (new_output and first))
         flags = 0
-        for i in range(COLUMNS):
-            rows[r, i] = 0
         if moved[0]:
             rows[r, INPUT_BEATS] = cost[BEATS_IN]
             moved_bits[r, 0] = cost[INPUT_WORDS] * widths[0]
@@ -296,7 +289,7 @@ def lower_all(pieces, counts, shape_starts, costs, chosen, orders, row_starts, t
     Returns rows and moved bits of all (row_starts[C], 7 and 4), runs (C, 6, most), depths (C,) and sums (C, 9).
     """
     number = chosen.shape[0]
-    rows = np.empty((row_starts[number], COLUMNS), np.int64)
+    rows = np.zeros((row_starts[number], COLUMNS), np.int64)
     moved_bits = np.zeros((row_starts[number], 4), np.int64)
     runs = np.zeros((number, DIMENSIONS, pieces.shape[2]), np.int64)
     depths = np.zeros(number, np.int64)

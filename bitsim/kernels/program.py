@@ -20,6 +20,7 @@ COLUMNS = 7
 
 # Flags of a tile. A load may take zero beats of data (nothing real in the tile) yet still turn its half over.
 LOAD_INPUT, LOAD_WEIGHT, NEW_OUTPUT, STORE, SWITCH, FENCE = 1, 2, 4, 8, 16, 32
+LOAD = LOAD_INPUT | LOAD_WEIGHT
 
 # A flat program of more tiles than this would take gigabytes.
 MOST_FLAT_TILES = 2_000_000

@@ -20,6 +20,7 @@ from bitsim.kernels.program import (
     FLAGS,
     INPUT_BEATS,
     ISSUE,
+    LOAD,
     LOAD_INPUT,
     LOAD_WEIGHT,
     NEW_OUTPUT,
@@ -40,29 +41,36 @@ STORED = 7  # last beat of the latest store
 TIMES = 8
 # and not times:
 WRITING = 8  # 1 if the last transfer was a store
-OWED, OWED_BEFORE = 9, 10  # beats of the store of the last tile, and of the one before; -1 for none
+OWED, OWED_BEFORE = 9, 10  # beats of the store of the last tile, and of the one before; NOTHING for none
 STATE = 11
+NOTHING = -1
 
 
 @compiled
 def store(state, done, turnaround):  # type: ignore[no-untyped-def]
     """The store owed by the tile before the last one, whose results are visible at `done`."""
     grant = state[FREE]
-    if state[WRITING] == 0:
+    if not state[WRITING]:
         grant += turnaround
     state[FREE] = max(grant, done) + 1 + state[OWED_BEFORE]
     state[STORED] = state[FREE]
-    state[WRITING] = 1
-    state[OWED_BEFORE] = -1
+    state[WRITING] = True
+    state[OWED_BEFORE] = NOTHING
 
 
 @compiled
 def start(state):  # type: ignore[no-untyped-def]
     """Set `state`, (STATE,) int64, to that before the first tile."""
-    for i in range(TIMES):
-        state[i] = 0
-    state[WRITING] = 0
-    state[OWED] = state[OWED_BEFORE] = -1
+    state[:] = 0
+    state[OWED] = state[OWED_BEFORE] = NOTHING
+
+
+@compiled
+def wait(at, until, kind, out):  # type: ignore[no-untyped-def]
+    """The later of two times; the cycles from `at` until then are added to class `kind` of `out`."""
+    later = max(at, until)
+    out[kind] += later - at
+    return later
 
 
 @compiled
@@ -74,15 +82,15 @@ def advance(state, tile, timing, out):  # type: ignore[no-untyped-def]
     latency, turnaround, setup, reconfigure = timing[0], timing[1], timing[2], timing[3]
     flags = tile[FLAGS]
     # The load overwrites the half this store reads, or reads what it writes.
-    if state[OWED_BEFORE] >= 0 and (tile[PSUM_BEATS] > 0 or flags & FENCE != 0):
+    if state[OWED_BEFORE] >= 0 and (tile[PSUM_BEATS] or flags & FENCE):
         store(state, state[DONE_BEFORE], turnaround)
-    if state[OWED] >= 0 and flags & FENCE != 0:
+    if state[OWED] >= 0 and flags & FENCE:
         state[OWED_BEFORE] = state[OWED]
         store(state, state[DONE], turnaround)
-        state[OWED] = -1
-    if flags & (LOAD_INPUT | LOAD_WEIGHT) != 0 or tile[PSUM_BEATS] > 0:
+        state[OWED] = NOTHING
+    if flags & LOAD or tile[PSUM_BEATS]:
         grant = state[FREE]
-        if state[WRITING] == 1:
+        if state[WRITING]:
             grant += turnaround
         if flags & LOAD_INPUT:
             grant = max(grant, state[INPUT_RELEASE])
@@ -90,7 +98,7 @@ def advance(state, tile, timing, out):  # type: ignore[no-untyped-def]
             grant = max(grant, state[WEIGHT_RELEASE])
         state[FREE] = grant + 1 + tile[INPUT_BEATS] + tile[WEIGHT_BEATS] + tile[PSUM_BEATS]
         state[LOADED] = state[FREE] + latency
-        state[WRITING] = 0
+        state[WRITING] = False
     if state[OWED_BEFORE] >= 0:
         store(state, state[DONE_BEFORE], turnaround)
     done = state[DONE]
@@ -99,20 +107,10 @@ def advance(state, tile, timing, out):  # type: ignore[no-untyped-def]
         state[INPUT_RELEASE] = done
     if flags & LOAD_WEIGHT:
         state[WEIGHT_RELEASE] = done
-    at = state[END]
-    if state[LOADED] > at:
-        out[C_WAIT_LOAD] += state[LOADED] - at
-        at = state[LOADED]
-    if flags & NEW_OUTPUT:
-        if state[STORED] > at:
-            out[C_WAIT_STORE] += state[STORED] - at
-            at = state[STORED]
-    elif done > at:
-        out[C_HAZARD] += done - at
-        at = done
-    if flags & SWITCH and done + reconfigure > at:
-        out[C_SWITCH] += done + reconfigure - at
-        at = done + reconfigure
+    at = wait(state[END], state[LOADED], C_WAIT_LOAD, out)
+    at = wait(at, state[STORED], C_WAIT_STORE, out) if flags & NEW_OUTPUT else wait(at, done, C_HAZARD, out)
+    if flags & SWITCH:
+        at = wait(at, done + reconfigure, C_SWITCH, out)
     out[C_SETUP] += setup
     out[C_ISSUE] += tile[ISSUE]
     end = at + setup + tile[ISSUE]
@@ -120,7 +118,7 @@ def advance(state, tile, timing, out):  # type: ignore[no-untyped-def]
     state[DONE] = max(done, end - 1 + tile[DRAIN])
     state[DONE_BEFORE] = done
     state[OWED_BEFORE] = state[OWED]
-    state[OWED] = tile[STORE_BEATS] if flags & STORE else -1
+    state[OWED] = tile[STORE_BEATS] if flags & STORE else NOTHING
 
 
 @compiled
@@ -131,7 +129,6 @@ def finish(state, timing, out):  # type: ignore[no-untyped-def]
     if state[OWED] >= 0:
         state[OWED_BEFORE] = state[OWED]
         store(state, state[DONE], timing[1])
-        state[OWED] = -1
     visible = max(state[DONE], state[END])
     out[C_FILL_DRAIN] += visible - state[END]
     out[C_WAIT_STORE] += max(state[STORED] - visible, 0)

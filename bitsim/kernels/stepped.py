@@ -22,6 +22,7 @@ from bitsim.kernels.program import (
     FLAGS,
     INPUT_BEATS,
     ISSUE,
+    LOAD,
     LOAD_INPUT,
     LOAD_WEIGHT,
     NEW_OUTPUT,
@@ -32,8 +33,62 @@ from bitsim.kernels.program import (
     WEIGHT_BEATS,
 )
 
+NOBODY = -1
+NEVER = np.iinfo(np.int64).max
 NO_STALLS = np.zeros(0, np.uint8)
 NO_LOG = np.zeros((0, 5), np.int64)
+
+
+@compiled
+def stores_between(tiles, first, last, job, job_loads, jobs):  # type: ignore[no-untyped-def]
+    """Append the stores of the tiles [first, last) to the `jobs` jobs of the port; how many there are then."""
+    for j in range(first, last):
+        if tiles[j, FLAGS] & STORE:
+            job[jobs], job_loads[jobs] = j, False
+            jobs += 1
+    return jobs
+
+
+@compiled
+def port_jobs(tiles, job, job_loads):  # type: ignore[no-untyped-def]
+    """The port's work in program order: `job` the tile of each transfer, `job_loads` whether it loads.  How many."""
+    jobs, stores_before = 0, 0  # tiles whose stores stand among the jobs
+    for j in range(len(tiles)):
+        flags, brings_psums = tiles[j, FLAGS], tiles[j, PSUM_BEATS]
+        # Before the load: all stores at a fence, that of j-2 if partial sums come back; after it: that of j-2.
+        upto = j if flags & FENCE else max(stores_before, j - 1) if brings_psums else stores_before
+        jobs = stores_between(tiles, stores_before, upto, job, job_loads, jobs)
+        if flags & LOAD or brings_psums:
+            job[jobs], job_loads[jobs] = j, True
+            jobs += 1
+        stores_before = max(upto, j - 1)
+        jobs = stores_between(tiles, upto, stores_before, job, job_loads, jobs)
+    return stores_between(tiles, stores_before, len(tiles), job, job_loads, jobs)
+
+
+@compiled
+def users_before(tiles, input_user, weight_user, output_user, last_load):  # type: ignore[no-untyped-def]
+    """Who must be finished before whom, by tile, so that the cycle loop only compares times; NOBODY below 0.
+
+    input_user, weight_user: last tile using the half that the tile's load overwrites; output_user: last tile of the
+    visit that held the tile's output half before; last_load: tile of the load the tile needs last.
+    """
+    first_of_input, first_of_weight, first_of_output, load = NOBODY, NOBODY, NOBODY, NOBODY  # held now
+    for j in range(len(tiles)):
+        flags = tiles[j, FLAGS]
+        if flags & LOAD_INPUT:
+            input_user[j] = first_of_input - 1
+            first_of_input = j
+        if flags & LOAD_WEIGHT:
+            weight_user[j] = first_of_weight - 1
+            first_of_weight = j
+        if flags & NEW_OUTPUT:
+            # At a fence the last visit of all must have been stored, without one the last but one.
+            output_user[j] = j - 1 if flags & FENCE else first_of_output - 1
+            first_of_output = j
+        if flags & LOAD or tiles[j, PSUM_BEATS]:
+            load = j
+        last_load[j] = load
 
 
 @compiled
@@ -47,144 +102,100 @@ def stepped_programs(tiles, ends, timing, stalls, log):  # type: ignore[no-untyp
     Returns (P, 7) int64 in the order of CLASSES; a cycle after the last tile belongs to the last program.
     """
     latency, turnaround, setup, reconfigure = timing[0], timing[1], timing[2], timing[3]
-    out = np.zeros((ends.shape[0], 7), np.int64)
+    out = np.zeros((len(ends), 7), np.int64)
     program = 0
-    count = tiles.shape[0]
-    never = np.int64(1) << 62
+    count = len(tiles)
+    # At most a load and a store a tile: a tile has more columns than that.
+    job, job_loads = np.zeros(tiles.size, np.int64), np.zeros(tiles.size, np.bool_)
+    jobs = port_jobs(tiles, job, job_loads)
+    input_user, weight_user, output_user = np.full(count, NOBODY), np.full(count, NOBODY), np.full(count, NOBODY)
+    last_load = np.full(count, NOBODY)
+    users_before(tiles, input_user, weight_user, output_user, last_load)
+    arrived, visible, stored = np.full(count, NEVER), np.full(count, NEVER), np.full(count, NEVER)
 
-    # The port's work in program order: +tile+1 for a load, -(tile+1) for a store.
-    order = np.zeros(2 * count + 2, np.int64)
-    transfers = 0
-    stores_before = 0  # tiles whose stores stand in the order
-    for j in range(count + 2):
-        brings_psums = j < count and tiles[j, PSUM_BEATS] > 0
-        fence = j < count and tiles[j, FLAGS] & FENCE != 0
-        for part in range(2):
-            # Before the load: all stores at a fence, that of j-2 if partial sums come back; after it: that of j-2.
-            upto = min(j, count) if fence and part == 0 else j - 1 if brings_psums or part == 1 else 0
-            while stores_before < upto:
-                if tiles[stores_before, FLAGS] & STORE != 0:
-                    order[transfers] = -(stores_before + 1)
-                    transfers += 1
-                stores_before += 1
-            if part == 0 and j < count and (tiles[j, FLAGS] & (LOAD_INPUT | LOAD_WEIGHT) != 0 or brings_psums):
-                order[transfers] = j + 1
-                transfers += 1
-
-    # Who must be finished before whom: looked up by tile, so that the cycle loop only compares times.
-    input_user = np.full(count, -1, np.int64)  # last tile using the half that tile j's input load overwrites
-    weight_user = np.full(count, -1, np.int64)
-    output_user = np.full(count, -1, np.int64)  # last tile of the visit that held tile j's output half before
-    last_load = np.full(count, -1, np.int64)
-    previous = np.full(3, -1, np.int64)  # first tile of the operand held now: input, weight, output
-    load = -1
-    for j in range(count):
-        flags = tiles[j, FLAGS]
-        if flags & LOAD_INPUT:
-            input_user[j] = previous[0] - 1
-            previous[0] = j
-        if flags & LOAD_WEIGHT:
-            weight_user[j] = previous[1] - 1
-            previous[1] = j
-        if flags & NEW_OUTPUT:
-            # At a fence the last visit of all must have been stored, without one the last but one.
-            output_user[j] = j - 1 if flags & FENCE else previous[2] - 1
-            previous[2] = j
-        if flags & (LOAD_INPUT | LOAD_WEIGHT) != 0 or tiles[j, PSUM_BEATS] > 0:
-            load = j
-        last_load[j] = load
-
-    arrived = np.full(count, never, np.int64)
-    visible = np.full(count, never, np.int64)
-    stored = np.full(count, never, np.int64)
-
-    tile, phase, left = 0, 0, 0  # sequencer: tile, 0 waiting / 1 set-up / 2 issuing, cycles left
-    head, beats_left, idle, reading, busy = 0, 0, 0, True, False
+    left = beats_left = 0  # cycles of the phase, and beats of the transfer: set where one begins
+    tile, phase = 0, 0  # sequencer: tile, 0 waiting / 1 set-up / 2 issuing
+    before = 0  # results of all tiles before are visible
+    head, idle, reading, busy = 0, 0, True, False  # port: job, cycles since the last, direction, whether it runs
     results = 0  # tiles whose results are visible
     t = 0
     while True:
         # --- sequencer
-        kind, at_tile = -1, tile
+        kind, at_tile = NOBODY, tile
         while tile < count and kind < 0:
             at_tile = tile
             if phase == 0:
                 flags = tiles[tile, FLAGS]
-                before = visible[tile - 1] if tile else 0
                 if last_load[tile] >= 0 and arrived[last_load[tile]] > t:
                     kind = C_WAIT_LOAD
                 elif flags & NEW_OUTPUT and output_user[tile] >= 0 and stored[output_user[tile]] > t:
                     kind = C_WAIT_STORE
-                elif flags & NEW_OUTPUT == 0 and before > t:
+                elif not flags & NEW_OUTPUT and before > t:
                     kind = C_HAZARD
                 elif flags & SWITCH and before + reconfigure > t:
                     kind = C_SWITCH
                 else:
                     phase, left = 1, setup
             elif phase == 1:
-                if left > 0:
+                if left:
                     kind = C_SETUP
                     left -= 1
                 else:
                     phase, left = 2, tiles[tile, ISSUE]
             if phase == 2:
-                if left > 0 and kind < 0:
+                end = t
+                if left:
                     kind = C_ISSUE
                     left -= 1
-                if left == 0 and kind != C_SETUP:
-                    end = t + 1 if kind == C_ISSUE else t
-                    before = visible[tile - 1] if tile else 0
-                    visible[tile] = max(before, end - 1 + tiles[tile, DRAIN])
+                    end = t + 1
+                if not left:
+                    before = max(before, end - 1 + tiles[tile, DRAIN])
+                    visible[tile] = before
                     tile += 1
                     phase = 0
         if kind < 0:
             at_tile = tile
-            if count and visible[count - 1] > t:
+            if before > t:
                 kind = C_FILL_DRAIN
-            elif head < transfers or busy:
+            elif head < jobs:
                 kind = C_WAIT_STORE
             else:
                 return out
-        while program < ends.shape[0] - 1 and at_tile >= ends[program]:
+        while program < len(ends) - 1 and at_tile >= ends[program]:
             program += 1
         out[program, kind] += 1
-        if t < log.shape[0]:
+        if t < len(log):
             while results < count and visible[results] <= t:
                 results += 1
             log[t, 0], log[t, 1], log[t, 2], log[t, 3], log[t, 4] = kind, at_tile, busy, head, results
         # --- port
         if busy:
-            if beats_left > 0 and (stalls.size == 0 or stalls[t % stalls.size] == 0):
+            if not (stalls.size and stalls[t % stalls.size]):
                 beats_left -= 1
-        elif head < transfers:
-            job = order[head]
-            ready = True
-            if job > 0:
-                j = job - 1
+        elif head < jobs:
+            j, loads = job[head], job_loads[head]
+            ready = reading == loads or idle >= turnaround
+            if loads:
                 flags = tiles[j, FLAGS]
-                ready = reading or idle >= turnaround
                 if flags & LOAD_INPUT and input_user[j] >= 0:
                     ready = ready and visible[input_user[j]] <= t
                 if flags & LOAD_WEIGHT and weight_user[j] >= 0:
                     ready = ready and visible[weight_user[j]] <= t
-                if tiles[j, PSUM_BEATS] > 0 and output_user[j] >= 0:
+                if tiles[j, PSUM_BEATS] and output_user[j] >= 0:
                     ready = ready and stored[output_user[j]] <= t
-                if ready:
-                    beats_left = tiles[j, INPUT_BEATS] + tiles[j, WEIGHT_BEATS] + tiles[j, PSUM_BEATS]
+                beats = tiles[j, INPUT_BEATS] + tiles[j, WEIGHT_BEATS] + tiles[j, PSUM_BEATS]
             else:
-                j = -job - 1
-                ready = (not reading or idle >= turnaround) and visible[j] <= t
-                if ready:
-                    beats_left = tiles[j, STORE_BEATS]
+                ready = ready and visible[j] <= t
+                beats = tiles[j, STORE_BEATS]
             if ready:
-                busy, reading = True, job > 0
+                busy, reading, beats_left = True, loads, beats
             else:
                 idle += 1
-        if busy and beats_left == 0:  # the last beat (or a grant without data) went in this cycle
-            job = order[head]
-            if job > 0:
-                arrived[job - 1] = t + 1 + latency
+        if busy and not beats_left:  # the last beat (or a grant without data) went in this cycle
+            if job_loads[head]:
+                arrived[job[head]] = t + 1 + latency
             else:
-                stored[-job - 1] = t + 1
+                stored[job[head]] = t + 1
             head += 1
             busy, idle = False, 0
         t += 1
@@ -193,4 +204,4 @@ def stepped_programs(tiles, ends, timing, stalls, log):  # type: ignore[no-untyp
 @compiled
 def stepped_cycles(tiles, timing, stalls, log):  # type: ignore[no-untyped-def]
     """(7,) int64 cycles by class of one program; arguments as stepped_programs."""
-    return stepped_programs(tiles, np.array([tiles.shape[0]]), timing, stalls, log)[0]
+    return stepped_programs(tiles, np.array([len(tiles)]), timing, stalls, log).ravel()

@@ -67,7 +67,7 @@ def beats(bits: np.ndarray, rate: Fraction, tiles: int) -> np.ndarray:
 
     Raises InputError if those of a program of `tiles` tiles could pass int64.
     """
-    most = int(bits.max(initial=0))
+    most = int(bits.max())
     if most * tiles * rate.denominator < 2**62:
         return -(-(bits * rate.denominator) // rate.numerator)
     if most * tiles * rate.denominator // rate.numerator >= 2**60:
@@ -103,7 +103,7 @@ def execute(
     }
     spilled = accelerator.config.outputs == "accumulator"
     # A product without taps stores zeros: nothing is accumulated, so the output buffer is not touched.
-    computes = product.taps > 0
+    computes = bool(product.taps)
     psum_in = new_output & (spilled | ~first_visit) & computes
     psum_bits = np.where(psum_in, words[OUTPUT] * datapath.accumulator_bits, 0)
     store_width = np.where(last_visit, datapath.output_bits, datapath.accumulator_bits)
@@ -131,8 +131,7 @@ def execute(
 
     def count(name: str, value: Any, where: Any = True) -> None:
         """Add what every tile of `where` counts."""
-        counted = value if where is True else np.where(where, value, 0)
-        counters[name] = counters.get(name, 0) + exact_sum(counted, counts)
+        counters[name] = counters.get(name, 0) + exact_sum(np.where(where, value, 0), counts)
 
     count("dram_read_bits", bits[INPUT] + bits[WEIGHT] + psum_bits)
     count("dram_write_bits", store_bits)

@@ -22,8 +22,9 @@ from bitsim.kernels.engines import each_alone
 from bitsim.kernels.lowering import SHAPE_DRAIN
 from bitsim.kernels.program import PortTiming
 from bitsim.mapping.batch import Cut, cut, lower, touched_table
-from bitsim.mapping.candidates import Tilings, fitting, spots_from
+from bitsim.mapping.candidates import Tilings, fitting
 from bitsim.mapping.record import Mapping, dimension_sizes
+from bitsim.mapping.spots import spots_from
 from bitsim.workload import Product
 
 SPOTS_AT_ONCE, TILINGS_AT_ONCE, TIMED_AT_ONCE = 64, 2048, 512

@@ -13,7 +13,7 @@ from bitsim import load_hardware
 from bitsim.accelerators.seam import Datapath
 from bitsim.errors import MappingError
 from bitsim.mapping import search
-from bitsim.mapping.search import Timed
+from bitsim.mapping.shortlist import Timed
 from bitsim.simulation.cost import CostModel
 from bitsim.workload import Layer, Product, Widths, lower
 

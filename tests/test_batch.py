@@ -12,8 +12,8 @@ from bitsim.kernels.engines import each_alone
 from bitsim.mapping import Mapping, execute
 from bitsim.mapping.batch import cut
 from bitsim.mapping.batch import lower as lower_batch
-from bitsim.mapping.candidates import spots_from
 from bitsim.mapping.record import ORDER_DIMENSIONS, ORDERS, dimension_sizes
+from bitsim.mapping.spots import spots_from
 from bitsim.workload import Layer, lower
 from tests.test_workload import conv_layers
 

@@ -14,8 +14,8 @@ from bitsim.accelerators.seam import DIMENSIONS
 from bitsim.errors import InputError
 from bitsim.mapping import Mapping, execute
 from bitsim.mapping.batch import cut
-from bitsim.mapping.candidates import spots_from
 from bitsim.mapping.record import ORDERS, dimension_sizes
+from bitsim.mapping.spots import spots_from
 from bitsim.simulation.cost import CostModel
 from bitsim.workload import Layer, Widths, lower
 from tests.test_counters import RATE, count, play

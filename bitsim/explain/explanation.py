@@ -34,7 +34,7 @@ from bitsim.mapping.candidates import shapes
 from bitsim.mapping.program import Walk, walk
 from bitsim.mapping.record import dimension_sizes, touches
 from bitsim.mapping.reuse import OperandReuse, reuse
-from bitsim.mapping.search import Timed
+from bitsim.mapping.shortlist import Timed
 from bitsim.simulation.bound import Bound
 from bitsim.simulation.cost import CostModel, Part
 from bitsim.workload import Product

@@ -13,7 +13,7 @@ import numpy as np
 
 from bitsim.kernels.compile import compiled
 
-ORDERS = 6  # of the three blocks, as mapping.record lists them
+ORDERS = 6  # of the three blocks, as mapping.record lists them first
 # What estimates need of a product on a machine, (9,) float64; once: each word moved once, as every mapping must.
 (
     INPUT_BITS,
@@ -92,6 +92,22 @@ def with_ends(steady, moved_at_ends, last_issue, constants):  # type: ignore[no-
 
 
 @compiled
+def ends_of(spot, inner, issue, writes_filter, input_bits_once, constants):  # type: ignore[no-untyped-def]
+    """(moved_at_ends, last_issue) of with_ends for a tiling whose edges are not cut: its first tile a full one."""
+    full_outputs, full_channels = inner[3], inner[4]
+    full_positions, groups = spot[2], inner[0]
+    inputs = input_bits_once / (groups * full_positions * full_channels)
+    filters, maps = groups * full_outputs * full_channels, groups * full_outputs * full_positions
+    if writes_filter:
+        weights, outputs, last = maps, filters, inner[5] * inner[6]
+    else:
+        weights, outputs, last = filters, maps, spot[3] * inner[5]
+    bits = inputs + constants[WEIGHT_BITS_ONCE] / weights + constants[OUTPUT_BITS_ONCE] / outputs * last
+    last_issue = issue / (maps * full_channels) * (spot[3] * inner[5] * inner[6])
+    return bits * constants[CYCLES_A_BIT], last_issue
+
+
+@compiled
 def pattern_of(positions, outputs, channels):  # type: ignore[no-untyped-def]
     """Which blocks have several tiles, as a number from 0 to 7."""
     return (1 if positions > 1.0 else 0) + (2 if outputs > 1.0 else 0) + (4 if channels > 1.0 else 0)
@@ -139,8 +155,9 @@ def once_each(names, counts):  # type: ignore[no-untyped-def]
 def best_tilings(fits, spots, inner, issue, refetched, distinct, writes_filter, constants, most):  # type: ignore[no-untyped-def]
     """Numbers s * I + i of the tilings that lead under their best order: by cycles, and by traffic.
 
-    fits: (S, I) bool; spots: (S, 2) float64 tiles and input words of a sweep; inner: (I, 3) tiles over groups,
-    outputs, channels; issue: (S, I) estimated issue cycles of all tiles; refetched: (8, 6) see dram_bits, and
+    fits: (S, I) bool; spots: (S, 4) float64, ranked of mapping.spots; inner: (I, 7) float64: tiles over groups,
+    outputs, channels; how many full ones outputs and channels take; the last of them as a share of a full one;
+    issue: (S, I) estimated issue cycles of all tiles; refetched: (8, 6) see dram_bits, and
     distinct: (8, 6) bool, by pattern and order; most: length of each of the three lists.
     """
     keys = np.empty((3, most, 2))
@@ -158,15 +175,7 @@ def best_tilings(fits, spots, inner, issue, refetched, distinct, writes_filter, 
             tiles = inner[i, 0] * positions * outputs * channels
             busy = issue[s, i] + tiles * constants[SETUP_CYCLES]
             pattern = pattern_of(positions, outputs, channels)
-            full_s, full_o, full_c = spots[s, 2], inner[i, 3], inner[i, 4]
-            last = spots[s, 3] * inner[i, 5] * inner[i, 6]
-            groups = inner[i, 0]
-            if writes_filter:
-                moved = constants[WEIGHT_BITS_ONCE] / (groups * full_s * full_o) + constants[OUTPUT_BITS_ONCE] / (groups * full_o * full_c) * inner[i, 5] * inner[i, 6]
-            else:
-                moved = constants[WEIGHT_BITS_ONCE] / (groups * full_c * full_o) + constants[OUTPUT_BITS_ONCE] / (groups * full_s * full_o) * spots[s, 3] * inner[i, 5]
-            moved = (moved + input_bits_once / (groups * full_s * full_c)) * constants[CYCLES_A_BIT]
-            last_issue = issue[s, i] / (groups * full_s * full_o * full_c) * last
+            moved, last_issue = ends_of(spots[s], inner[i], issue[s, i], writes_filter, input_bits_once, constants)
             fewest = least = traffic_of_fewest = cycles_of_least = np.inf
             for order in range(ORDERS):
                 if not distinct[pattern, order]:
@@ -198,9 +207,10 @@ def best_tilings(fits, spots, inner, issue, refetched, distinct, writes_filter, 
 
 @compiled
 def best_orders(spots, inner, issue, ends, refetched, distinct, writes_filter, constants, most):  # type: ignore[no-untyped-def]
-    """Of few tilings, the (tiling, order) that lead: as best_tilings, issue: (N,) of the tilings themselves.
+    """Of few tilings, the (tiling, order) that lead: as best_tilings, one row of spots and of inner a tiling.
 
-    most: (3,) lengths of the lists.  Returns (C,) places in `tilings` times ORDERS plus the order, no two alike.
+    inner: (N, 3); issue: (N,) exact; ends: (N, 2) moved_at_ends and last_issue of with_ends; most: (3,) lengths of the
+    lists.  Returns (C,) places of the tilings times ORDERS plus the order, no two alike.
     """
     keys = np.empty((3, most.max(), 2))
     names = np.empty((3, most.max()), np.int64)

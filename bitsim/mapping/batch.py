@@ -24,9 +24,10 @@ from bitsim.accelerators.seam import (
 )
 from bitsim.kernels import lowering
 from bitsim.kernels.program import Programs
-from bitsim.mapping.candidates import Spots, tiles_of
+from bitsim.mapping.candidates import tiles_of
 from bitsim.mapping.program import beats
 from bitsim.mapping.record import dimension_sizes, touches
+from bitsim.mapping.spots import Spots
 from bitsim.workload import Product
 
 MOST_COUNT = 2.0**62

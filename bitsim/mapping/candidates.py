@@ -1,15 +1,10 @@
-"""Tilings worth trying, many at once as integer arrays.
+"""Tilings worth trying, many at once as integer arrays: boxes of positions with sizes of groups, outputs and channels.
 
-Sizes of a dimension are its ceil-splits ceil(D/k), rounded up to whole granules (lanes, columns)
-where they are larger than one, and the first few as they are.  Rows and columns are split only when
-a tile has one sample: more of a map has less halo for the same footprint.  Several groups share a tile
-only whole, with all their outputs and channels.
+Several groups share a tile only whole, with all their outputs and channels.
 """
 
 from __future__ import annotations
 
-import itertools
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,76 +13,24 @@ from typing import Any
 import numpy as np
 
 from bitsim.accelerators.seam import Accelerator, Datapath, Orientation, Tile
-from bitsim.workload import Axis, Product
+from bitsim.mapping.spots import TILES, Spots, boxes_of, split_sizes, spots_of, with_small_ends
+from bitsim.workload import Product
 
-MOST_SIZES = 32
-EVEN_SPLITS = 5
-SMALL_ENDS = 4
+# Sizes that differ less are near: as far as an uneven pair of outputs and channels was from the best on random layers.
 NEAR_SIZES = 2.2
-
-
-@lru_cache(maxsize=4096)
-def split_sizes(size: int, granule: int = 1) -> tuple[int, ...]:
-    """Distinct tile sizes of a dimension, ascending."""
-    root = math.isqrt(size)
-    sizes = {-(-size // k) for k in range(1, root + 2)} | set(range(1, root + 1))
-    if granule > 1:
-        whole = {min(size, -(-s // granule) * granule) for s in sizes if s > granule} | {min(size, granule)}
-        # Below a granule lanes idle whatever the size: a few are enough.  Few tiles of equal size can save more
-        # traffic than full lanes save cycles.
-        even = {-(-size // k) for k in range(1, EVEN_SPLITS + 1)}
-        sizes = whole | even | set(_thinned(sorted(s for s in sizes if s <= granule)))
-    return tuple(_thinned(sorted(sizes)) if len(sizes) > MOST_SIZES else sorted(sizes))
-
-
-def _thinned(sizes: list[int]) -> list[int]:
-    """Long lists keep a size a quarter above the one before, and the whole dimension."""
-    kept = [sizes[-1]]
-    for size in reversed(sizes):
-        if 5 * size <= 4 * kept[-1]:
-            kept.append(size)
-    return kept[::-1]
-
-
-@dataclass(frozen=True)
-class Spots:
-    """Tile sizes over batch, rows and columns, and what follows from them without a machine.
-
-    table: (S, 3) sizes; full_tiles: (S,) how many it takes, an edge tile counted as its share of a full one;
-    input_rows, input_cols: (S,) the most distinct ones any tile reads; ranked: (S, 2) float64, tiles of all three
-    together, and words of one sweep over a channel, halos between tiles read by both.
-    halo: (n, 3) first tile, distinct inputs and real taps of each run of equal tiles along an axis;
-    halo_first: (S, 2, 2) first and last row in `halo` of rows and of columns.
-    """
-
-    table: np.ndarray
-    full_tiles: np.ndarray
-    input_rows: np.ndarray
-    input_cols: np.ndarray
-    ranked: np.ndarray
-    halo: np.ndarray
-    halo_first: np.ndarray
-    places: np.ndarray
-
-    def part(self, places):
-        arrays = (self.table, self.full_tiles, self.input_rows, self.input_cols, self.ranked)
-        found = Spots(*(array[places] for array in arrays), self.halo, self.halo_first[places], places)
-        for array in vars(found).values():
-            array.setflags(write=False)
-        return found
 
 
 @dataclass(frozen=True)
 class Tilings:
     """Every spot with every (groups, outputs, channels): tiling s * I + i.
 
-    inner: (I, 3) sizes; inner_tiles: (I, 3) float64; full_tiles, full_outputs: (I,) of all three dimensions and of
-    groups and outputs, as those of spots.
+    inner: (I, 3) sizes; inner_ranked: (I, 7) float64, see kernels.ranking; full_tiles, full_outputs: (I,) how many full
+    tiles all three dimensions take, and groups and outputs, an edge tile counted as its share of a full one.
     """
 
     spots: Spots
     inner: np.ndarray
-    inner_tiles: np.ndarray
+    inner_ranked: np.ndarray
     full_tiles: np.ndarray
     full_outputs: np.ndarray
 
@@ -101,6 +44,10 @@ class Tilings:
         s, i = np.divmod(numbers, len(self.inner))
         groups, rest = self.inner[i, :1], self.inner[i, 1:]
         return np.concatenate((groups, self.spots.table[s], rest), axis=1)
+
+    def places(self, numbers: np.ndarray) -> np.ndarray:
+        """(count,) int64: where the boxes of these numbers stand among all."""
+        return np.asarray(self.spots.places[numbers // len(self.inner)])
 
     def grid(self, product: Product) -> Tile:
         """The full-size tiles of all tilings: spots along the first axis, the others along the second."""
@@ -124,131 +71,6 @@ def tilings(product: Product, granules: dict[str, int], axes_alike: bool = False
     )
 
 
-@lru_cache(maxsize=1024)
-def boxes_of(batch: int, rows: Axis, cols: Axis) -> Spots:
-    """All boxes of samples, rows and columns."""
-    sizes = [split_sizes(size) for size in (batch, rows.positions, cols.positions)]
-    return spots_from(np.array(list(itertools.product(*sizes)), np.int64), batch, rows, cols)
-
-
-@lru_cache(maxsize=4096)
-def spots_of(batch: int, rows: Axis, cols: Axis, axes_alike: bool) -> Spots:
-    """The spots of a product's batch and axes: boxes that no other replaces.
-
-    axes_alike: of the accelerator; False keeps whole samples, runs of whole rows of one sample, and of columns of one
-    row, besides.
-    """
-    every = boxes_of(batch, rows, cols)
-    kept = _undominated(every)
-    if not axes_alike:
-        of_batch, of_rows, of_cols = every.table.T
-        whole_rows, one_row = of_cols == cols.positions, of_rows == 1
-        kept |= (whole_rows & (of_rows == rows.positions)) | ((of_batch == 1) & (whole_rows | one_row))
-    return every.part(np.flatnonzero(kept))
-
-
-@lru_cache(maxsize=1024)
-def with_small_ends(batch: int, rows: Axis, cols: Axis) -> dict[int, np.ndarray]:
-    """{tiles: boxes in as many tiles, those with the smallest last tile first}."""
-    every = boxes_of(batch, rows, cols)
-    whole = np.array([batch, rows.positions, cols.positions])
-    last = np.prod(whole - (-(-whole // every.table) - 1) * every.table, axis=1)
-    tiles = every.ranked[:, 0].astype(np.int64)
-    order = np.lexsort((last, tiles))
-    starts = np.flatnonzero(np.diff(tiles[order], prepend=0))
-    return {int(tiles[part[0]]): part[:SMALL_ENDS] for part in np.split(order, starts[1:])}
-
-
-@lru_cache(maxsize=4096)
-def ceil_splits(size: int) -> np.ndarray:
-    """Every ceil(size / k), ascending."""
-    return np.unique(-(-size // np.arange(1, size + 1)))
-
-
-def beside(product: Product, every: Tilings, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(table (M, 6), boxes (M,)) of tilings near those of `numbers` that the lists of sizes leave out, sorted.
-
-    Boxes in as many tiles whose last tile is small; of outputs and channels every ceil-split of about their size.
-    """
-    geometry = product.batch, product.rows, product.cols
-    boxes, ends = boxes_of(*geometry), with_small_ends(*geometry)
-    found = []
-    for number in numbers.tolist():
-        s, i = divmod(number, len(every.inner))
-        inner, box = every.inner[i], every.spots.places[s]
-        others = ends[int(every.spots.ranked[s, 0])]
-        found.append(np.column_stack((others, np.tile(inner, (len(others), 1)))))
-        if inner[0] == 1:
-            near = (_near(ceil_splits(whole), size) for whole, size in zip((product.outputs, product.channels), inner[1:].tolist(), strict=True))
-            pairs = np.stack(np.meshgrid(*near, indexing="ij"), axis=-1).reshape(-1, 2)
-            found.append(np.column_stack((np.full(len(pairs), box), np.ones(len(pairs), np.int64), pairs)))
-    rows = np.unique(np.concatenate(found), axis=0)
-    return np.concatenate((rows[:, 1:2], boxes.table[rows[:, 0]], rows[:, 2:]), axis=1), rows[:, 0]
-
-
-def _near(sizes: np.ndarray, size: int) -> np.ndarray:
-    return sizes[(sizes * NEAR_SIZES >= size) & (sizes <= size * NEAR_SIZES)]
-
-
-def largest_channels(table: np.ndarray) -> np.ndarray:
-    """(count,) bool: of tilings sorted by box, groups, outputs, channels those no next one has only more channels than."""
-    same = (table[1:, :5] == table[:-1, :5]).all(axis=1)
-    return np.append(~same, True)
-
-
-def _undominated(spots: Spots) -> np.ndarray:
-    """(count,) bool: spots that no other replaces: tiles, halo and footprints as small, one smaller."""
-    pixels = spots.table[:, 0] * spots.input_rows * spots.input_cols
-    marks = np.stack((*spots.ranked[:, :2].T, spots.table.prod(axis=1), pixels), axis=1)
-    # Sorted, so that whoever replaces a spot comes before it; of equal ones the first stays.
-    marks, first = np.unique(marks, axis=0, return_index=True)
-    front = np.empty((0, marks.shape[1]))
-    kept = np.zeros(len(spots.table), bool)
-    for mark, place in zip(marks, first.tolist(), strict=True):
-        if not (front <= mark).all(axis=1).any():
-            front = np.concatenate((front, mark[None]))
-            kept[place] = True
-    return kept
-
-
-def spots_from(table: np.ndarray, batch: int, rows: Axis, cols: Axis) -> Spots:
-    """What follows from a table of spots, (S, 3)."""
-    halo: list[list[int]] = []
-    most, sums, first = [], [], []
-    for axis, sizes in ((rows, table[:, 1]), (cols, table[:, 2])):
-        found = {}
-        for size in np.unique(sizes).tolist():
-            unique, real = axis.unique_inputs(size), axis.real_taps(size)
-            changes = (unique[1:] != unique[:-1]) | (real[1:] != real[:-1])
-            starts = np.concatenate(([0], np.flatnonzero(changes) + 1))
-            begin = len(halo)
-            halo += np.stack((starts, unique[starts], real[starts]), axis=1).tolist()
-            found[size] = int(unique.max(initial=0)), int(unique.sum()), (begin, len(halo))
-        most.append([found[size][0] for size in sizes.tolist()])
-        sums.append([found[size][1] for size in sizes.tolist()])
-        first.append([found[size][2] for size in sizes.tolist()])
-    whole = np.array([batch, rows.positions, cols.positions], np.int64)
-    trips = -(-whole // table)
-    tiles, full = np.prod(trips, axis=1), np.prod(whole / table, axis=1)
-    last = np.prod(whole - (trips - 1) * table, axis=1)
-    input_rows, input_cols = np.array(most, np.int64)
-    row_sums, col_sums = np.array(sums, np.int64)
-    halo_first = np.array(first, np.int64).transpose(1, 0, 2)
-    found_spots = Spots(
-        table,
-        full,
-        input_rows,
-        input_cols,
-        np.stack((tiles, row_sums * col_sums * batch, full, last / np.prod(table, axis=1)), axis=1).astype(np.float64),
-        np.array(halo, np.int64),
-        np.ascontiguousarray(halo_first),
-        np.arange(len(table)),
-    )
-    for array in vars(found_spots).values():
-        array.setflags(write=False)  # shared by all who ask
-    return found_spots
-
-
 @lru_cache(maxsize=4096)
 def _inner(
     groups: int, outputs: int, channels: int, output_granule: int, channel_granule: int
@@ -270,6 +92,47 @@ def _inner(
     for array in found:
         array.setflags(write=False)
     return found
+
+
+@lru_cache(maxsize=4096)
+def ceil_splits(size: int) -> np.ndarray:
+    """Every ceil(size / k), ascending."""
+    found = np.unique(-(-size // np.arange(1, size + 1)))
+    found.setflags(write=False)
+    return found
+
+
+def beside(product: Product, every: Tilings, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Tilings near those of `numbers` that the lists of sizes leave out: table (M, 6), and places (M,) of their boxes.
+
+    Boxes that make as many tiles with a smaller last one; near sizes of outputs and channels, every ceil-split.
+    Sorted, so that tilings that differ in channels alone follow each other.
+    """
+    geometry = product.batch, product.rows, product.cols
+    ends = with_small_ends(*geometry)
+    found = []
+    for spot, i in zip(*np.divmod(numbers, len(every.inner)), strict=True):
+        groups, outputs, channels = every.inner[i].tolist()
+        others = ends[int(every.spots.ranked[spot, TILES])]
+        found.append(np.column_stack((others, np.tile(every.inner[i], (len(others), 1)))))
+        if groups == 1:
+            near = _near(product.outputs, outputs), _near(product.channels, channels)
+            pairs = np.stack(np.meshgrid(*near, indexing="ij"), axis=-1).reshape(-1, 2)
+            box = np.tile([every.spots.places[spot], 1], (len(pairs), 1))
+            found.append(np.column_stack((box, pairs)))
+    rows = np.unique(np.concatenate(found), axis=0)
+    boxes = boxes_of(*geometry).table[rows[:, 0]]
+    return np.concatenate((rows[:, 1:2], boxes, rows[:, 2:]), axis=1), rows[:, 0]
+
+
+def _near(whole: int, size: int) -> np.ndarray:
+    sizes = ceil_splits(whole)
+    return np.asarray(sizes[(sizes * NEAR_SIZES >= size) & (sizes <= size * NEAR_SIZES)])
+
+
+def most_channels(table: np.ndarray) -> np.ndarray:
+    """(M,) bool: of sorted tilings (M, 6) those of which no other has more channels and is the same otherwise."""
+    return np.append((table[1:, :5] != table[:-1, :5]).any(axis=1), True)
 
 
 def shapes(product: Product, table: np.ndarray) -> Tile:

@@ -11,9 +11,12 @@ import numpy as np
 from bitsim.accelerators.seam import ROLES, Accelerator, Datapath, Int, TileCost
 from bitsim.kernels import ranking as kernels
 from bitsim.kernels.program import PortTiming
+from bitsim.mapping.batch import Cut
 from bitsim.mapping.candidates import Tilings
 from bitsim.mapping.record import ORDERS, POSITIONS, touches
+from bitsim.mapping.spots import FULL_TILES
 from bitsim.workload import Product
+
 
 @dataclass(frozen=True)
 class Effort:
@@ -48,13 +51,13 @@ def order_tables(writes_filter: bool) -> OrderTables:
     """Tables of a product that writes a map or a filter."""
     dims = touches(writes_filter)
     missing = [next(i for i, block in enumerate(BLOCKS) if _dimension(block) not in dims[role]) for role in ROLES]
-    refetched = np.zeros((8, len(ORDERS)), np.int64)
-    distinct = np.zeros((8, len(ORDERS)), bool)
-    distinct_traffic = np.zeros((8, len(ORDERS)), bool)
+    refetched = np.zeros((8, kernels.ORDERS), np.int64)
+    distinct = np.zeros((8, kernels.ORDERS), bool)
+    distinct_traffic = np.zeros((8, kernels.ORDERS), bool)
     for pattern in range(8):
         seen: set[tuple[int, ...]] = set()
         moved: set[int] = set()
-        for number, order in enumerate(ORDERS):
+        for number, order in enumerate(ORDERS[: kernels.ORDERS]):
             blocks = [BLOCKS.index(b) for b in dict.fromkeys(map(_block, order[1:]))]
             moving = tuple(b for b in blocks if pattern >> b & 1)
             distinct[pattern, number] = moving not in seen
@@ -108,46 +111,52 @@ class Ranking:
         self.constants[kernels.CYCLES_A_BIT] = rate.denominator / rate.numerator
         self.constants[kernels.SPILLED] = spilled
         self.issue_of_full = _issue_of_full(product, every, cost, spilled)
-        self.least_issue_cycles = float(self.issue_of_full[-1, -1])  # of everything as one tile
+        # Of everything as one tile, whether it fits or not.
+        self.least_issue_cycles = float(self.issue_of_full[-1, -1])
 
-    def best_tilings(self, fits: np.ndarray, most: int) -> np.ndarray:
-        """Numbers of the tilings that lead among those that fit, (S, I); edges charged by their share."""
+    def best_tilings(self, fits: np.ndarray, effort: Effort) -> np.ndarray:
+        """Numbers of the tilings that lead among those that fit, (S, I), best first; edges charged by their share."""
         tables = self._tables
         return np.asarray(
             kernels.best_tilings(
                 fits,
                 self._every.spots.ranked,
-                self._every.inner_tiles,
+                self._every.inner_ranked,
                 self.issue_of_full,
                 tables.refetched,
                 tables.distinct_traffic,
                 self._writes_filter,
                 self.constants,
-                most,
+                effort.cut,
             )
         )
 
-    def best_orders(self, ranked: np.ndarray, table: np.ndarray, issue_cycles: np.ndarray, ends: np.ndarray, most: tuple[int, int, int]) -> tuple[np.ndarray, np.ndarray]:
-        """Of few tilings the (place in `numbers`, order) that lead, (C,) each; issue_cycles: exact, one a tiling."""
+    def best_orders(
+        self, table: np.ndarray, ranked: np.ndarray, cut: Cut, effort: Effort
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Of few tilings the (place in the table, order) that lead, (C,) each.
+
+        table: (N, 6); ranked: (N, 4) of their boxes; cut: they themselves, with exact issue cycles and ends.
+        """
         tables = self._tables
         inner_tiles = (-(-self._whole // table[:, [0, 4, 5]])).astype(np.float64)
         leading = kernels.best_orders(
             ranked,
             inner_tiles,
-            issue_cycles.astype(np.float64),
-            ends,
+            cut.issue_cycles.astype(np.float64),
+            cut.ends,
             tables.refetched,
             tables.distinct,
             self._writes_filter,
             self.constants,
-            np.array(most),
+            np.array(effort.timed),
         )
-        return np.divmod(leading, len(ORDERS))
+        return np.divmod(leading, kernels.ORDERS)
 
 
 def _issue_of_full(product: Product, every: Tilings, cost: TileCost, spilled: bool) -> np.ndarray:
     """(S, I) float64: issue cycles of all tiles, each charged the share of a full one it fills."""
-    spots = every.spots.full_tiles[:, None]
+    spots = every.spots.ranked[:, FULL_TILES, None]
     tiles = spots * every.full_tiles
     if cost.accumulating_issue_cycles is None:
         return np.asarray(tiles * cost.issue_cycles)

@@ -14,8 +14,10 @@ POSITIONS = ("batch", "rows", "cols")
 # Loop orders worth trying, outer to inner.  Groups share nothing and stay outermost.  The three
 # position loops stay together: what an operand is reused over is the loops innermost that do not
 # touch it, and all three touch the same operands, so splitting them only shortens that run.
+# Where edges are uneven it matters which is innermost: samples outside, then the same orders with samples inside.
 ORDERS: tuple[tuple[str, ...], ...] = tuple(
-    ("groups", *(d for block in order for d in (POSITIONS if block == "positions" else (block,))))
+    ("groups", *(d for block in order for d in (positions if block == "positions" else (block,))))
+    for positions in (POSITIONS, ("rows", "cols", "batch"))
     for order in (
         ("positions", "outputs", "channels"),
         ("positions", "channels", "outputs"),

@@ -18,7 +18,7 @@ from fractions import Fraction
 
 from bitsim.accelerators.seam import INPUT, OUTPUT, ROLES, WEIGHT, Accelerator, Datapath
 from bitsim.mapping.program import execute
-from bitsim.mapping.search import Timed
+from bitsim.mapping.shortlist import Timed
 from bitsim.workload import Product
 
 DRAM = "dram"

@@ -6,51 +6,24 @@ Every objective chooses from the same shortlist, so none can miss what another f
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Hashable
-from dataclasses import dataclass, field
-from fractions import Fraction
-from functools import cached_property, partial
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
-from bitsim.accelerators.seam import Accelerator, Datapath, Orientation
+from bitsim.accelerators.seam import Accelerator, Datapath
 from bitsim.errors import MappingError
-from bitsim.kernels.program import CLASSES, Nest, PortTiming, Programs
-from bitsim.mapping import batch
-from bitsim.mapping.candidates import Tilings, beside, boxes_of, fitting, largest_channels, occupied_bits, shapes, tiles_of, tilings
-from bitsim.mapping.memo import Found, kept
-from bitsim.mapping.program import Execution, execute
-from bitsim.mapping.ranking import Effort, Ranking
-from bitsim.mapping.record import ORDER_DIMENSIONS, ORDERS, Mapping
+from bitsim.mapping.candidates import fitting, occupied_bits, shapes, tilings
+from bitsim.mapping.memo import kept
+from bitsim.mapping.shortlist import Grid, Setting, Shortlist, Timed, leaves_room, quick, thorough
 from bitsim.units import show_size
 from bitsim.workload import Product
 
 NEAR = 1e-3
-# A mapping of more different tiles is only timed where every one of the shortlist has as many.
-MOST_ROWS = 20_000
-QUICK, THOROUGH = Effort(10, (12, 4, 4)), Effort(48, (64, 12, 12))
-ROOM = 1.03
-BESIDE = 3
 
-# (programs, PortTiming.array()) -> (programs, 7) cycles by class of each.
-Timer = Callable[[Programs, np.ndarray], np.ndarray]
 # ((C,) cycles, {name: (C,)} counters) -> (C,) what the objective minimises, (C,) energy.
 Score = Callable[[np.ndarray, dict[str, np.ndarray]], tuple[np.ndarray, np.ndarray]]
-
-
-@dataclass(frozen=True)
-class Timed:
-    """A mapping with its exact cycles by class and its counters."""
-
-    mapping: Mapping
-    orientation: Orientation
-    execution: Execution
-    classes: dict[str, int]
-
-    @property
-    def cycles(self) -> int:
-        """All cycles."""
-        return sum(self.classes.values())
 
 
 @dataclass(frozen=True)
@@ -60,61 +33,6 @@ class Contender:
     timed: Timed
     value: float
     energy_pj: float
-
-
-@dataclass(frozen=True)
-class Shortlist:
-    """Mappings of one orientation, timed.
-
-    table: (C, 6) tile sizes; orders: (C,) numbers in ORDERS; classes: (C, 7) cycles; counters: {name: (C,)};
-    moved_bits: of Execution, a row for each of programs.rows.
-    """
-
-    orientation: Orientation
-    table: np.ndarray
-    orders: np.ndarray
-    programs: Programs
-    classes: np.ndarray
-    counters: dict[str, np.ndarray]
-    moved_bits: np.ndarray
-    least_issue_cycles: float
-    _made: dict[Hashable, Timed] = field(default_factory=dict)
-
-    @cached_property
-    def cycles(self) -> np.ndarray:
-        """(C,) int64: all cycles of each."""
-        return np.asarray(self.classes.sum(axis=1))
-
-    def timed(self, c: int) -> Timed:
-        """One of them as a record, made once."""
-        return kept(self._made, c, partial(self._record, c))
-
-    def _record(self, c: int) -> Timed:
-        nest = self.programs.nest(c)
-        # Copies, so that the whole list is not kept alive.
-        execution = Execution(
-            Nest(nest.rows.copy(), nest.runs.copy()),
-            {name: int(values[c]) for name, values in self.counters.items()},
-            self.moved_bits[self.programs.row_starts[c] : self.programs.row_starts[c + 1]].copy(),
-        )
-        mapping = Mapping(self.orientation.name, tuple(self.table[c].tolist()), ORDERS[self.orders[c]])
-        classes = dict(zip(CLASSES, self.classes[c].tolist(), strict=True))
-        return Timed(mapping, self.orientation, execution, classes)
-
-
-@dataclass(frozen=True)
-class Setting:
-    """What a product is mapped for.
-
-    rate: bits a cycle of the port; known: what was found for machines of the same structure, added to.
-    """
-
-    accelerator: Accelerator
-    datapath: Datapath
-    rate: Fraction
-    port: PortTiming
-    timer: Timer
-    known: Found
 
 
 def search(product: Product, setting: Setting, score: Score) -> tuple[Timed, ...]:
@@ -160,15 +78,16 @@ def _shortlists(product: Product, setting: Setting) -> tuple[Shortlist, ...]:
         every = tilings(product, accelerator.granules(product, datapath, orientation), accelerator.axes_alike)
         fits = fitting(product, accelerator, datapath, orientation, every.grid(product))
         if fits.any():
-            grids.append(_Grid(product, setting, orientation, every, fits))
+            grids.append(Grid(product, setting, orientation, every, fits))
             # Sizes of buffers only decide which tilings fit: machines on which the same ones do share a list.
             key = (product, datapath, orientation.name, fits.tobytes())
-            found.append(kept(setting.known.of_tilings, key, partial(_quick, grids[-1])))
+            found.append(kept(setting.known.of_tilings, key, partial(quick, grids[-1])))
     if not found:
         raise MappingError(least_sizes(product, accelerator, datapath))
-    least = min(int(one.cycles.min()) for one in found)
+    least_cycles = min(int(listed.cycles.min()) for listed in found)
     return tuple(
-        _thorough(grid) if _may_be_better(one, setting, least) else one for grid, one in zip(grids, found, strict=True)
+        thorough(grid) if leaves_room(listed, setting, product, least_cycles) else listed
+        for grid, listed in zip(grids, found, strict=True)
     )
 
 
@@ -205,89 +124,6 @@ def _timed(found: tuple[Shortlist, ...], number: int) -> Timed:
             return one.timed(number)
         number -= len(one.orders)
     raise IndexError(number)
-
-
-@dataclass(frozen=True)
-class _Grid:
-    """All tilings of one orientation, and those that fit."""
-
-    product: Product
-    setting: Setting
-    orientation: Orientation
-    every: Tilings
-    fits: np.ndarray
-
-
-def _may_be_better(one: Shortlist, setting: Setting, least: int) -> bool:
-    """Whether longer lists may find fewer cycles than `least`: what bounds the best mapping leaves room."""
-    best = int(one.cycles.argmin())
-    moved = one.counters["dram_read_bits"][best] + one.counters["dram_write_bits"][best]
-    bound = max(one.least_issue_cycles, int(moved) * setting.rate.denominator // setting.rate.numerator)
-    return bound < least and one.cycles[best] > ROOM * bound
-
-
-def _ranking(grid: _Grid) -> Ranking:
-    setting = grid.setting
-    full = grid.every.grid(grid.product)
-    cost = setting.accelerator.tile_cost(grid.product, setting.datapath, grid.orientation, full)
-    return Ranking(grid.product, setting.accelerator, setting.datapath, grid.every, cost, setting.rate, setting.port)
-
-
-def _quick(grid: _Grid) -> Shortlist:
-    """The shortlist of the tilings that lead."""
-    ranks = _ranking(grid)
-    numbers = ranks.best_tilings(np.broadcast_to(grid.fits, grid.every.shape), QUICK.cut)
-    table, places = grid.every.table(numbers), grid.every.spots.places[numbers // len(grid.every.inner)]
-    return _timed_best(grid, ranks, table, places, QUICK)
-
-
-def _thorough(grid: _Grid) -> Shortlist:
-    """The shortlist of more tilings, and of those beside the first."""
-    product, setting, every = grid.product, grid.setting, grid.every
-    ranks, boxes = _ranking(grid), boxes_of(product.batch, product.rows, product.cols)
-    numbers = ranks.best_tilings(np.broadcast_to(grid.fits, every.shape), THOROUGH.cut)
-    table, places = every.table(numbers), every.spots.places[numbers // len(every.inner)]
-    more, more_places = beside(product, every, numbers[:BESIDE])
-    inputs = boxes.input_rows[more_places, None], boxes.input_cols[more_places, None]
-    tiles = tiles_of(product, np.concatenate((more, *inputs), axis=1))
-    fit = fitting(product, setting.accelerator, setting.datapath, grid.orientation, tiles)
-    more, more_places = more[fit], more_places[fit]
-    kept_ = largest_channels(more)
-    table, first = np.unique(np.concatenate((table, more[kept_])), axis=0, return_index=True)
-    places = np.concatenate((places, more_places[kept_]))[first]
-    return _timed_best(grid, ranks, table, places, THOROUGH)
-
-
-def _timed_best(grid: _Grid, ranks: Ranking, table: np.ndarray, places: np.ndarray, effort: Effort) -> Shortlist:
-    """Of the tilings `table`, (N, 6), at `places`, (N,), among all boxes, the mappings that lead, timed."""
-    product, setting, orientation = grid.product, grid.setting, grid.orientation
-    what = product, setting.accelerator, setting.datapath, orientation
-    boxes = boxes_of(product.batch, product.rows, product.cols)
-    cut = batch.cut(*what, table, boxes, places, setting.rate)
-    chosen, orders = ranks.best_orders(boxes.ranked[places], table, cut.issue_cycles, cut.ends, effort.timed)
-    rows = np.diff(batch.row_starts(cut, chosen))
-    fewest, most = int(rows.min()), int(rows.max())
-    if most > MOST_ROWS:
-        listed = rows <= max(MOST_ROWS, fewest)
-        chosen, orders = chosen[listed], orders[listed]
-    if cut.exact and fewest <= MOST_ROWS:
-        lowered = batch.lower(*what, cut, chosen, ORDER_DIMENSIONS[orders])
-        programs, counters, moved = lowered.programs, lowered.counters, lowered.moved_bits
-    else:
-        mappings = [
-            Mapping(orientation.name, tuple(tile), ORDERS[order])
-            for tile, order in zip(table[chosen].tolist(), orders.tolist(), strict=True)
-        ]
-        programs, counters, moved = _one_by_one([execute(*what, mapping, setting.rate) for mapping in mappings])
-    classes = setting.timer(programs, setting.port.array())
-    return Shortlist(orientation, table[chosen], orders, programs, classes, counters, moved, ranks.least_issue_cycles)
-
-
-def _one_by_one(lowered: list[Execution]) -> tuple[Programs, dict[str, np.ndarray], np.ndarray]:
-    """Programs, counters and moved bits of mappings whose counters may pass int64, or whose programs are long."""
-    counters = {name: np.array([one.counters[name] for one in lowered], object) for name in lowered[0].counters}
-    moved = np.concatenate([one.moved_bits for one in lowered])
-    return Programs.of([one.nest for one in lowered]), counters, moved
 
 
 def least_sizes(product: Product, accelerator: Accelerator, datapath: Datapath) -> list[str]:

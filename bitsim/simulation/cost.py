@@ -26,7 +26,8 @@ from bitsim.mapping import search
 from bitsim.mapping.memo import SearchMemo
 from bitsim.mapping.program import exact_sum
 from bitsim.mapping.reuse import tensor_words
-from bitsim.mapping.search import Contender, Score, Setting, Timed, contenders
+from bitsim.mapping.search import Contender, Score, contenders
+from bitsim.mapping.shortlist import Setting, Timed
 from bitsim.simulation.bound import Bound
 from bitsim.simulation.streams import Stream
 from bitsim.workload import DGRAD, FLOAT_BITS, Layer, Product, Widths, lower

@@ -1,0 +1,210 @@
+"""Shortlists: of the tilings that fit, the mappings that lead by closed form, timed exactly.
+
+A quick list first; a thorough one, longer and with tilings beside those of the lists of sizes, where the quick one
+leaves room to what bounds it.  What is a machine's own (prices, objective) has no say in either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import cached_property, partial
+
+import numpy as np
+
+from bitsim.accelerators.seam import DIMENSIONS, Accelerator, Datapath, Orientation
+from bitsim.kernels import ranking as kernels
+from bitsim.kernels.program import CLASSES, Nest, PortTiming, Programs
+from bitsim.mapping import batch
+from bitsim.mapping.candidates import Tilings, beside, fitting, most_channels, tiles_of
+from bitsim.mapping.memo import Found, kept
+from bitsim.mapping.program import Execution, execute
+from bitsim.mapping.ranking import Effort, Ranking
+from bitsim.mapping.record import ORDER_DIMENSIONS, ORDERS, Mapping
+from bitsim.mapping.spots import boxes_of
+from bitsim.workload import Product
+
+# Measured on random layers (python -m bench --quality): the lists from which on longer ones find little.
+QUICK, THOROUGH = Effort(24, (32, 6, 6)), Effort(48, (64, 12, 12))
+BESIDE = 3  # tilings that others are sought beside
+SAMPLES_INSIDE = 24  # mappings also timed with the loop over samples inside
+# Cycles, or issue cycles, this far above what bounds them leave room for a better mapping.
+ROOM = 1.03
+# A mapping of more different tiles is only timed where every one of the shortlist has as many.
+MOST_ROWS = 20_000
+
+# (programs, PortTiming.array()) -> (programs, 7) cycles by class of each.
+Timer = Callable[[Programs, np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Timed:
+    """A mapping with its exact cycles by class and its counters."""
+
+    mapping: Mapping
+    orientation: Orientation
+    execution: Execution
+    classes: dict[str, int]
+
+    @property
+    def cycles(self) -> int:
+        """All cycles."""
+        return sum(self.classes.values())
+
+
+@dataclass(frozen=True)
+class Shortlist:
+    """Mappings of one orientation, timed.
+
+    table: (C, 6) tile sizes; orders: (C,) numbers in ORDERS; classes: (C, 7) cycles; counters: {name: (C,)};
+    moved_bits: of Execution, a row for each of programs.rows; least_issue_cycles: of everything as one tile.
+    """
+
+    orientation: Orientation
+    table: np.ndarray
+    orders: np.ndarray
+    programs: Programs
+    classes: np.ndarray
+    counters: dict[str, np.ndarray]
+    moved_bits: np.ndarray
+    least_issue_cycles: float
+    _made: dict[Hashable, Timed] = field(default_factory=dict)
+
+    @cached_property
+    def cycles(self) -> np.ndarray:
+        """(C,) int64: all cycles of each."""
+        return np.asarray(self.classes.sum(axis=1))
+
+    def timed(self, c: int) -> Timed:
+        """One of them as a record, made once."""
+        return kept(self._made, c, partial(self._record, c))
+
+    def _record(self, c: int) -> Timed:
+        nest = self.programs.nest(c)
+        # Copies, so that the whole list is not kept alive.
+        execution = Execution(
+            Nest(nest.rows.copy(), nest.runs.copy()),
+            {name: int(values[c]) for name, values in self.counters.items()},
+            self.moved_bits[self.programs.row_starts[c] : self.programs.row_starts[c + 1]].copy(),
+        )
+        mapping = Mapping(self.orientation.name, tuple(self.table[c].tolist()), ORDERS[self.orders[c]])
+        classes = dict(zip(CLASSES, self.classes[c].tolist(), strict=True))
+        return Timed(mapping, self.orientation, execution, classes)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a product is mapped for.
+
+    rate: bits a cycle of the port; known: what was found for machines of the same structure, added to.
+    """
+
+    accelerator: Accelerator
+    datapath: Datapath
+    rate: Fraction
+    port: PortTiming
+    timer: Timer
+    known: Found
+
+
+@dataclass(frozen=True)
+class Grid:
+    """All tilings of one orientation, and which of them fit, (S, I)."""
+
+    product: Product
+    setting: Setting
+    orientation: Orientation
+    every: Tilings
+    fits: np.ndarray
+
+    @cached_property
+    def ranking(self) -> Ranking:
+        """Estimates for all of them."""
+        setting, full = self.setting, self.every.grid(self.product)
+        cost = setting.accelerator.tile_cost(self.product, setting.datapath, self.orientation, full)
+        return Ranking(
+            self.product, setting.accelerator, setting.datapath, self.every, cost, setting.rate, setting.port
+        )
+
+    def leading(self, effort: Effort) -> np.ndarray:
+        """Numbers of the tilings that lead, the best first."""
+        shape = self.every.shape
+        return self.ranking.best_tilings(
+            self.fits if self.fits.shape == shape else np.broadcast_to(self.fits, shape), effort
+        )
+
+
+def quick(grid: Grid) -> Shortlist:
+    """Of the tilings that lead."""
+    numbers = grid.leading(QUICK)
+    return _timed_best(grid, grid.every.table(numbers), grid.every.places(numbers), QUICK)
+
+
+def thorough(grid: Grid) -> Shortlist:
+    """Of more tilings, of those beside the first, and with the loop over samples inside where edges are uneven."""
+    product, setting, numbers = grid.product, grid.setting, grid.leading(THOROUGH)
+    boxes = boxes_of(product.batch, product.rows, product.cols)
+    near, places = beside(product, grid.every, numbers[:BESIDE])
+    inputs = boxes.input_rows[places, None], boxes.input_cols[places, None]
+    tiles = tiles_of(product, np.concatenate((near, *inputs), axis=1))
+    fits = fitting(product, setting.accelerator, setting.datapath, grid.orientation, tiles)
+    near, places = near[fits], places[fits]
+    largest = most_channels(near)
+    table = np.concatenate((grid.every.table(numbers), near[largest]))
+    return _timed_best(grid, table, np.concatenate((grid.every.places(numbers), places[largest])), THOROUGH)
+
+
+def leaves_room(listed: Shortlist, setting: Setting, product: Product, least_cycles: int) -> bool:
+    """Whether a thorough list may find fewer than `least_cycles`, the best of all orientations.
+
+    It may where lanes idle that need not; with several samples also where neither issue nor port is busy throughout.
+    """
+    best = int(listed.cycles.argmin())
+    moved_bits = int(listed.counters["dram_read_bits"][best] + listed.counters["dram_write_bits"][best])
+    bound = max(listed.least_issue_cycles, moved_bits * setting.rate.denominator / setting.rate.numerator)
+    idle = listed.counters["issue_cycles"][best] > ROOM * listed.least_issue_cycles
+    return bool(bound < least_cycles and (idle or (product.batch > 1 and listed.cycles[best] > ROOM * bound)))
+
+
+def _timed_best(grid: Grid, table: np.ndarray, places: np.ndarray, effort: Effort) -> Shortlist:
+    """Of the tilings `table`, (N, 6), in boxes at `places`, (N,), the mappings that lead, timed."""
+    product, setting, orientation = grid.product, grid.setting, grid.orientation
+    what = product, setting.accelerator, setting.datapath, orientation
+    boxes = boxes_of(product.batch, product.rows, product.cols)
+    cut = batch.cut(*what, table, boxes, places, setting.rate)
+    chosen, orders = grid.ranking.best_orders(table, boxes.ranked[places], cut, effort)
+    if effort is THOROUGH:
+        chosen, orders = _with_samples_inside(cut, chosen, orders)
+    rows = np.diff(batch.row_starts(cut, chosen))
+    fewest, most = int(rows.min()), int(rows.max())
+    if most > MOST_ROWS:
+        listed = rows <= max(MOST_ROWS, fewest)
+        chosen, orders = chosen[listed], orders[listed]
+    if cut.exact and fewest <= MOST_ROWS:
+        lowered = batch.lower(*what, cut, chosen, ORDER_DIMENSIONS[orders])
+        programs, counters, moved = lowered.programs, lowered.counters, lowered.moved_bits
+    else:
+        mappings = [
+            Mapping(orientation.name, tuple(tile), ORDERS[order])
+            for tile, order in zip(table[chosen].tolist(), orders.tolist(), strict=True)
+        ]
+        programs, counters, moved = _one_by_one([execute(*what, mapping, setting.rate) for mapping in mappings])
+    classes = setting.timer(programs, setting.port.array())
+    least = grid.ranking.least_issue_cycles
+    return Shortlist(orientation, table[chosen], orders, programs, classes, counters, moved, least)
+
+
+def _with_samples_inside(cut: batch.Cut, chosen: np.ndarray, orders: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The mappings, and the first of those with several tiles of samples and of a map with the samples innermost."""
+    several = cut.counts[chosen] > 1
+    samples, rows, cols = (several[:, DIMENSIONS.index(name)] for name in ("batch", "rows", "cols"))
+    varied = np.flatnonzero(samples & (rows | cols))[:SAMPLES_INSIDE]
+    return np.append(chosen, chosen[varied]), np.append(orders, orders[varied] + kernels.ORDERS)
+
+
+def _one_by_one(lowered: list[Execution]) -> tuple[Programs, dict[str, np.ndarray], np.ndarray]:
+    """Programs, counters and moved bits of mappings whose counters may pass int64, or whose programs are long."""
+    counters = {name: np.array([one.counters[name] for one in lowered], object) for name in lowered[0].counters}
+    moved = np.concatenate([one.moved_bits for one in lowered])
+    return Programs.of([one.nest for one in lowered]), counters, moved

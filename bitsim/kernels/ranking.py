@@ -175,7 +175,7 @@ def best_tilings(fits, spots, inner, issue, refetched, distinct, writes_filter, 
             tiles = inner[i, 0] * positions * outputs * channels
             busy = issue[s, i] + tiles * constants[SETUP_CYCLES]
             pattern = pattern_of(positions, outputs, channels)
-            moved, last_issue = ends_of(spots[s], inner[i], issue[s, i], writes_filter, input_bits_once, constants)
+            moved, last_issue = -1.0, 0.0  # not known yet: most tilings are left out before they are asked for
             fewest = least = traffic_of_fewest = cycles_of_least = np.inf
             for order in range(ORDERS):
                 if not distinct[pattern, order]:
@@ -184,6 +184,10 @@ def best_tilings(fits, spots, inner, issue, refetched, distinct, writes_filter, 
                 bits = dram_bits(code, outputs, weight, output, input_bits_once, constants)
                 if max(busy, bits * constants[CYCLES_A_BIT]) > beyond and bits > beyond_bits:
                     continue
+                if moved < 0.0:
+                    moved, last_issue = ends_of(
+                        spots[s], inner[i], issue[s, i], writes_filter, input_bits_once, constants
+                    )
                 steady = steady_cycles(code, outputs, weight, output, tiles, issue[s, i], input_bits_once, constants)
                 cycles = with_ends(steady, moved, last_issue, constants)
                 if cycles < fewest or (cycles == fewest and bits < traffic_of_fewest):

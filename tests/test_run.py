@@ -453,7 +453,7 @@ def test_large_products_are_quick():
     layer = Layer("vocabulary", "linear", 1, 1024, 50257, rows=1024)
     model = CostModel(bitsim.load_hardware("bitfusion_16x32_192b"))
     values = model.pass_cost(layer, "dgrad", 16, Widths(8, 8, 8, 8, 8)).values
-    assert values["tiles"] > 2_000_000 and values["macs"] == 16 * 1024 * 1024 * 50257
+    assert values["tiles"] > 500_000 and values["macs"] == 16 * 1024 * 1024 * 50257
     with pytest.raises(InputError, match="collapsed takes any number"):
         CostModel(model.machine, timing="event").pass_cost(layer, "dgrad", 16, Widths(8, 8, 8, 8, 8))
 

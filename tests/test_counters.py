@@ -15,7 +15,18 @@ from bitsim.accelerators.registry import load_hardware
 from bitsim.accelerators.seam import DIMENSIONS
 from bitsim.errors import InputError, MappingError
 from bitsim.kernels.event import event_cycles
-from bitsim.kernels.program import FLAGS, ISSUE, LOAD_INPUT, LOAD_WEIGHT, NEW_OUTPUT, STORE
+from bitsim.kernels.program import (
+    FLAGS,
+    INPUT_BEATS,
+    ISSUE,
+    LOAD_INPUT,
+    LOAD_WEIGHT,
+    NEW_OUTPUT,
+    PSUM_BEATS,
+    STORE,
+    STORE_BEATS,
+    WEIGHT_BEATS,
+)
 from bitsim.mapping import Mapping, execute, program
 from bitsim.mapping.candidates import fitting, tilings
 from bitsim.mapping.program import beats, exact_sum
@@ -131,6 +142,8 @@ def test_program_is_well_formed_and_classes_sum(data, layer, machine_name):
     assert flags[0] & NEW_OUTPUT and flags[-1] & STORE
     assert (np.flatnonzero(flags & STORE)[:-1] + 1 == np.flatnonzero(flags & NEW_OUTPUT)[1:]).all()
     assert product.taps == 0 or not product.real_macs or flags[0] & LOAD_WEIGHT | flags[0] & LOAD_INPUT
+    transfers = (INPUT_BEATS, WEIGHT_BEATS, PSUM_BEATS, STORE_BEATS)
+    assert result.port_beats == sum(int(beat) for tile in result.tiles for beat in tile[list(transfers)])
     cycles = event_cycles(result.tiles, machine.port.array())
     assert cycles[0] == result.tiles[:, ISSUE].sum() == result.counters["issue_cycles"]
     assert cycles.sum() >= cycles[0]

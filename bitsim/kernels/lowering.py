@@ -203,20 +203,16 @@ def lower_one(pieces, counts, order, base, costs, touched, spilled, computes, wi
     stride = np.ones(DIMENSIONS, np.int64)  # of kinds, in the numbering of shapes
     for d in range(DIMENSIONS - 2, -1, -1):
         stride[d] = stride[d + 1] * (pieces[d + 1, counts[d + 1] - 1, KIND] + 1)
-    innermost = -1  # level of the innermost loop that moves the output
-    for level in range(depth):
-        if touched[2, level_of[level]]:
-            innermost = level
     piece = np.zeros(DIMENSIONS, np.int64)  # of each level
     moved = np.zeros(3, np.bool_)
     for r in range(rows.shape[0]):
         tiles, shape = 1, base
-        first, last = True, True  # visit of the output tile
+        first, last = True, True  # of the visits of the output tile the one that begins here, and that ends here
         for level in range(depth):
             d, p = level_of[level], piece[level]
             tiles *= pieces[d, p, TILES]
             shape += pieces[d, p, KIND] * stride[d]
-            if level <= innermost and not touched[2, d]:
+            if not touched[2, d]:
                 first = first and p == 0
                 last = last and p == counts[d] - 1
         # A loop has moved when all loops inside it stand at their start, and will when they stand at their end.

@@ -199,14 +199,14 @@ class Walk:
         return moves | inner
 
     def visits(self, output_dims: frozenset[str]) -> tuple[np.ndarray, np.ndarray]:
-        """(R,) bool: the tile belongs to the first, and to the last, visit of its output tile.
+        """(R,) bool: a visit that begins with the tile is the first of its output tile, one that ends with it the last.
 
-        Reduction loops inside every output loop run within one visit; the others make visits.
+        Reduction loops inside every output loop run within one visit: where it begins they stand at their start,
+        where it ends at their end.  The others make visits.
         """
         first = np.ones(len(self.index["groups"]), bool)
         last = first.copy()
-        innermost = max((i for i, d in enumerate(self.levels) if d in output_dims), default=-1)
-        for dim in self.levels[: innermost + 1]:
+        for dim in self.levels:
             if dim not in output_dims:
                 first &= self.index[dim] == 0
                 last &= self.index[dim] == self.trips[dim] - 1

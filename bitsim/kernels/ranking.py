@@ -216,9 +216,7 @@ def best_orders(spots, inner, issue, ends, refetched, distinct, writes_filter, c
     inner: (N, 3); issue: (N,) exact; ends: (N, 2) moved_at_ends and last_issue of with_ends; most: (3,) lengths of the
     lists.  Returns (C,) places of the tilings times ORDERS plus the order, no two alike.
     """
-    keys = np.empty((3, most.max(), 2))
-    names = np.empty((3, most.max()), np.int64)
-    counts = np.zeros(3, np.int64)
+    estimates = np.full((spots.shape[0] * ORDERS, 2), np.inf)  # cycles and bits by name
     for place in range(spots.shape[0]):
         positions, input_bits_once = spots[place, 0], spots[place, 1] * constants[INPUT_BITS]
         outputs, channels = inner[place, 1], inner[place, 2]
@@ -226,14 +224,20 @@ def best_orders(spots, inner, issue, ends, refetched, distinct, writes_filter, c
         tiles = inner[place, 0] * positions * outputs * channels
         pattern = pattern_of(positions, outputs, channels)
         for order in range(ORDERS):
-            if not distinct[pattern, order]:
-                continue
-            code = refetched[pattern, order]
-            bits = dram_bits(code, outputs, weight, output, input_bits_once, constants)
-            steady = steady_cycles(code, outputs, weight, output, tiles, issue[place], input_bits_once, constants)
-            cycles = with_ends(steady, ends[place, 0], ends[place, 1], constants)
-            name = place * ORDERS + order
-            step = np.floor(np.log(cycles) / TOLD_APART)
+            if distinct[pattern, order]:
+                code = refetched[pattern, order]
+                steady = steady_cycles(code, outputs, weight, output, tiles, issue[place], input_bits_once, constants)
+                name = place * ORDERS + order
+                estimates[name, 0] = with_ends(steady, ends[place, 0], ends[place, 1], constants)
+                estimates[name, 1] = dram_bits(code, outputs, weight, output, input_bits_once, constants)
+    fewest = estimates[:, 0].min()
+    keys = np.empty((3, most.max(), 2))
+    names = np.empty((3, most.max()), np.int64)
+    counts = np.zeros(3, np.int64)
+    for name in range(estimates.shape[0]):
+        cycles, bits = estimates[name, 0], estimates[name, 1]
+        if cycles < np.inf:
+            step = np.floor((cycles / fewest - 1.0) / TOLD_APART)
             counts[0] = keep(keys[0, : most[0]], names[0, : most[0]], counts[0], cycles, bits, name)
             counts[1] = keep(keys[1, : most[1]], names[1, : most[1]], counts[1], step, bits, name)
             counts[2] = keep(keys[2, : most[2]], names[2, : most[2]], counts[2], bits, cycles, name)

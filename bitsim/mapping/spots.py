@@ -92,13 +92,16 @@ def boxes_of(batch: int, rows: Axis, cols: Axis) -> Spots:
 def spots_of(batch: int, rows: Axis, cols: Axis, axes_alike: bool) -> Spots:
     """The boxes that no other replaces.
 
-    axes_alike: of the accelerator; False keeps whole samples, runs of whole rows of one sample, and of columns of one
-    row, besides.
+    axes_alike: of the accelerator; False keeps those that none of as many rows replaces, whole samples, runs of whole
+    rows of one sample, and of columns of one row, besides.
     """
     every = boxes_of(batch, rows, cols)
     kept = _undominated(every)
     if not axes_alike:
         of_batch, of_rows, of_cols = every.table.T
+        for size in np.unique(of_rows):
+            alike = np.flatnonzero(of_rows == size)
+            kept[alike] |= _undominated(every.part(alike))
         whole_rows, one_row = of_cols == cols.positions, of_rows == 1
         kept |= (whole_rows & (of_rows == rows.positions)) | ((of_batch == 1) & (whole_rows | one_row))
     return every.part(np.flatnonzero(kept))

@@ -120,11 +120,12 @@ def cut(
     widest = max(*datapath.dram_bits, *datapath.buffer_bits, datapath.accumulator_bits, datapath.output_bits, 1)
     largest = max(float(columns.max()) * widest, float(each.max(initial=0)))
     exact = largest * max(most_tiles, most_taps) < MOST_COUNT
-    costs = np.ascontiguousarray(columns.T)
-    begin, end = costs[starts[:-1]], costs[starts[1:] - 1]
+    begin, end = starts[:-1], starts[1:] - 1
     ends = np.empty((len(table), 2))
-    ends[:, 0] = begin[:, lowering.BEATS_IN] + begin[:, lowering.BEATS_WEIGHT] + end[:, lowering.BEATS_STORED]
-    ends[:, 1] = end[:, lowering.LATER_ISSUE]
+    ends[:, 0] = columns[lowering.BEATS_IN, begin] + columns[lowering.BEATS_WEIGHT, begin]
+    ends[:, 0] += columns[lowering.BEATS_STORED, end]
+    ends[:, 1] = columns[lowering.LATER_ISSUE, end]
+    costs = np.ascontiguousarray(columns.T)
     return Cut(pieces, counts, starts, costs, summed[0], counters, ends, exact)
 
 

@@ -86,8 +86,9 @@ def _inner(
         table = np.concatenate((table, several))
     whole = np.array([groups, outputs, channels], np.int64)
     full, trips = whole / table, -(-whole // table)
-    last = whole - (trips - 1) * table
-    ranked = np.concatenate((trips, full[:, 1:], (last / table)[:, 1:]), axis=1)
+    ranked = np.empty((len(table), 7))
+    ranked[:, :3], ranked[:, 3:5] = trips, full[:, 1:]
+    ranked[:, 5:] = full[:, 1:] - (trips[:, 1:] - 1)  # the last tile as a share of a full one
     found = table, ranked, full.prod(axis=1), full[:, 0] * full[:, 1]
     for array in found:
         array.setflags(write=False)

@@ -26,7 +26,7 @@ from bitsim.mapping.spots import boxes_of
 from bitsim.workload import Product
 
 # Measured on random layers (python -m bench --quality): the lists from which on longer ones find little.
-QUICK, THOROUGH = Effort(20, (24, 10, 5)), Effort(48, (64, 24, 12))
+QUICK, THOROUGH = Effort(18, (20, 10, 5)), Effort(48, (64, 24, 12))
 BESIDE = 3  # tilings that others are sought beside
 SAMPLES_INSIDE = 24  # mappings also timed with the loop over samples inside
 # Cycles, or issue cycles, this far above what bounds them leave room for a better mapping.

@@ -118,7 +118,7 @@ def always() -> list[Benchmark]:
         Benchmark("bitsim --help", "s", 0.4, lambda: process_cpu_s(["-m", "bitsim", "--help"])),
         Benchmark("peak memory of bitsim demo", "MB", 400, demo_peak_mb),
         *(
-            Benchmark(f"ResNet-38, 64,000 iterations, {name}", "s", 2, lambda name=name: whole_run_s(name))  # type: ignore[misc]
+            Benchmark(f"ResNet-38, 64,000 iterations, {name}", "s", 2, lambda name=name: whole_run_s(name))
             for name in ("bitfusion_16x32_192b", "eyeriss_12x14_108k_500mhz")
         ),
         Benchmark("event recurrence", "Mtile/s", None, engine_rates.event_mtiles_per_s, most=False),
@@ -154,4 +154,4 @@ def _mean_gap(seed: int) -> Callable[[], float]:
 
 
 def _ms_of(points: Callable[..., object], passes: tuple[str, ...]) -> Callable[[], float]:
-    return milliseconds(lambda: least_cpu_s_of(points(passes)))  # type: ignore[arg-type]
+    return milliseconds(lambda: least_cpu_s_of(points(passes)))

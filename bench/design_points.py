@@ -40,7 +40,7 @@ def new_points(passes: tuple[str, ...]) -> Iterator[Callable[[], int]]:
     """Each: all passes of ResNet-18 on a machine not met before, its file already read."""
     layers = resnet18()
     for machine in machines():
-        yield lambda machine=machine: cycles(CostModel(machine), layers, passes)  # type: ignore[misc]
+        yield lambda machine=machine: cycles(CostModel(machine), layers, passes)
 
 
 def price_points(passes: tuple[str, ...]) -> Iterator[Callable[[], int]]:
@@ -48,4 +48,4 @@ def price_points(passes: tuple[str, ...]) -> Iterator[Callable[[], int]]:
     layers, memo = resnet18(), SearchMemo()
     for price in itertools.cycle(MEMORY_PRICES):
         machine = load_hardware(MACHINE, {"memory.energy": price})
-        yield lambda machine=machine: cycles(CostModel(machine, memo=memo), layers, passes)  # type: ignore[misc]
+        yield lambda machine=machine: cycles(CostModel(machine, memo=memo), layers, passes)

@@ -76,7 +76,7 @@ def simulating_s(layers: int, widths: list[tuple[int, int, int]]) -> float:
             for number in count():
                 listed = [small_layer(next(NUMBERS)) for _ in range(layers)]
                 trace = made_trace(Path(folder) / f"made{number}", listed, widths)
-                yield lambda trace=trace: bitsim.simulate(trace, machine).totals  # type: ignore[misc]
+                yield lambda trace=trace: bitsim.simulate(trace, machine).totals
 
         return least_cpu_s_of(works(), RUNS)
 

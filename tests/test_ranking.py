@@ -11,7 +11,7 @@ from bitsim import load_hardware
 from bitsim.kernels import ranking as kernels
 from bitsim.mapping import ranking
 from bitsim.mapping.batch import cut
-from bitsim.mapping.candidates import fitting, tilings
+from bitsim.mapping.candidates import fitting, most_channels, tilings
 from bitsim.mapping.record import ORDERS, POSITIONS
 from bitsim.mapping.search import search, shortlists
 from bitsim.mapping.shortlist import QUICK
@@ -203,3 +203,10 @@ def test_samples_innermost_where_edges_are_uneven():
     (best,) = search(product, setting, score)
     assert best.mapping.order.index("batch") > best.mapping.order.index("rows")
     assert best.cycles <= 1138 * 1.001
+
+
+def test_tilings_with_the_most_channels():
+    """Of those that differ in channels alone the last; of none, none: nothing beside the leading ones may fit."""
+    table = np.array([[1, 1, 4, 4, 8, 2], [1, 1, 4, 4, 8, 3], [1, 1, 4, 4, 9, 1], [1, 2, 4, 4, 9, 1]])
+    assert most_channels(table).tolist() == [False, True, True, True]
+    assert most_channels(table[:0]).tolist() == []

@@ -84,7 +84,7 @@ def best_values(row: Row) -> dict[str, int | float]:
 
 
 @compiled
-def best_schedule(compute, energy, footprint, trips, orders, touches, half, port, moved_nj):  # type: ignore[no-untyped-def]
+def best_schedule(compute, energy, footprint, trips, orders, touches, half, port, moved_nj):  # type: ignore[no-untyped-def]  # a kernel
     """The tile and loop order of fewest cycles, then of least energy.
 
     Of n tiles, ascending in compute: compute (n,) cycles, energy (n,) nJ that no order changes, footprint (n, 3)

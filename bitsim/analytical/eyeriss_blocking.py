@@ -80,7 +80,7 @@ def ordered_factors(number: int) -> np.ndarray:
 
 
 @compiled
-def cheapest(inner, outer, batch, words, held, capacity, option_count, options):  # type: ignore[no-untyped-def]
+def cheapest(inner, outer, batch, words, held, capacity, option_count, options):  # type: ignore[no-untyped-def]  # a kernel
     """The blocking of one candidate with least scaled energy of array, buffer and DRAM.
 
     inner, outer, batch: (n, 3) factor triples of the loops i, o, b.  words: (9,) once-through words

@@ -28,7 +28,7 @@ from bitsim.kernels.recurrence import (
 
 
 @compiled
-def relative(state, into):  # type: ignore[no-untyped-def]
+def relative(state, into):
     """The state relative to the end of issue; times too old to matter are brought up to where they start to."""
     for i in range(STATE):
         into[i] = state[i]
@@ -44,7 +44,7 @@ def relative(state, into):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def alike(one, other):  # type: ignore[no-untyped-def]
+def alike(one, other):
     """Whether two relative states are the same."""
     same = True
     for i in range(STATE):
@@ -53,7 +53,7 @@ def alike(one, other):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def advance_nest(state, rows, runs, timing, out):  # type: ignore[no-untyped-def]
+def advance_nest(state, rows, runs, timing, out):
     """Run a whole nest from `state`, (STATE,) int64, which is changed; `out`, (7,) classes, is added to."""
     depth = runs.shape[0]
     # Row of the table each run of a level starts at: mixed radix, innermost last.
@@ -114,7 +114,7 @@ def advance_nest(state, rows, runs, timing, out):  # type: ignore[no-untyped-def
 
 
 @compiled
-def collapsed_cycles(rows, runs, timing):  # type: ignore[no-untyped-def]
+def collapsed_cycles(rows, runs, timing):
     """Cycles by class of a nest.
 
     rows, runs: of kernels.program.Nest; timing: (4,) int64 of PortTiming.

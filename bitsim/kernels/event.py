@@ -9,14 +9,14 @@ from bitsim.kernels.recurrence import STATE, advance, finish, start
 
 
 @compiled
-def advance_tiles(state, tiles, timing, out):  # type: ignore[no-untyped-def]
+def advance_tiles(state, tiles, timing, out):
     """Run all tiles, (T, 7), from `state`, (STATE,) int64, which is changed; `out`, (7,) classes, is added to."""
     for j in range(tiles.shape[0]):
         advance(state, tiles[j], timing, out)
 
 
 @compiled
-def event_cycles(tiles, timing):  # type: ignore[no-untyped-def]
+def event_cycles(tiles, timing):
     """Cycles by class of a tile program.
 
     tiles: (T, 7) int64, columns of kernels.program; timing: (4,) int64 of PortTiming.

@@ -93,7 +93,7 @@ def event_log(nests: Sequence[Nest], timing: np.ndarray, first: int = 0, last: i
 
 
 @compiled
-def log_store(log, at, beats, end):  # type: ignore[no-untyped-def]
+def log_store(log, at, beats, end):
     """Note that the store of the tile in row `at` of the log, of `beats` beats, ended before cycle `end`."""
     if 0 <= at < log.shape[0]:
         log[at, STORE_GRANT] = end - 1 - beats
@@ -101,7 +101,7 @@ def log_store(log, at, beats, end):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def end_of_first(state, turnaround):  # type: ignore[no-untyped-def]
+def end_of_first(state, turnaround):
     """When the older of the two stores owed will have ended, if it runs next; `state` stays as it is."""
     ahead = state.copy()
     store(ahead, ahead[DONE_BEFORE], turnaround)
@@ -109,7 +109,7 @@ def end_of_first(state, turnaround):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def log_tiles(state, rows, numbers, timing, at, log, by_row):  # type: ignore[no-untyped-def]
+def log_tiles(state, rows, numbers, timing, at, log, by_row):
     """Run the tiles rows[numbers] from `state`, which is changed; the first of them has row `at` of the log.
 
     rows: (R, 7); numbers: (T,); log: (L, LOG_COLUMNS), tiles outside it are run only; by_row: (R, 7), added to.
@@ -146,7 +146,7 @@ def log_tiles(state, rows, numbers, timing, at, log, by_row):  # type: ignore[no
 
 
 @compiled
-def log_end(state, timing, at, log, tail):  # type: ignore[no-untyped-def]
+def log_end(state, timing, at, log, tail):
     """After the last tile, whose row in the log would be `at` - 1: the stores still owed, and the last cycles."""
     older, newer = state[OWED_BEFORE], state[OWED]
     if older >= 0 and newer >= 0:

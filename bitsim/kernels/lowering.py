@@ -68,7 +68,7 @@ SUMS = 9
 
 
 @compiled
-def cut_dimension(size, tile, halo, first, last, into):  # type: ignore[no-untyped-def]
+def cut_dimension(size, tile, halo, first, last, into):
     """Pieces of one dimension into `into`, (most, 5); returns how many.
 
     halo: (n, 3) int64: first tile, distinct inputs and real taps of each run of tiles equal in both; rows
@@ -103,7 +103,7 @@ def cut_dimension(size, tile, halo, first, last, into):  # type: ignore[no-untyp
 
 
 @compiled
-def cut_all(sizes, tilings, halo, halo_first):  # type: ignore[no-untyped-def]
+def cut_all(sizes, tilings, halo, halo_first):
     """Pieces of every dimension of every tiling.
 
     sizes: (6,); tilings: (K, 6); halo: see cut_dimension; halo_first: (K, 2, 2) first and last row of `halo`
@@ -123,7 +123,7 @@ def cut_all(sizes, tilings, halo, halo_first):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def shapes_of(pieces, counts, of_output):  # type: ignore[no-untyped-def]
+def shapes_of(pieces, counts, of_output):
     """The shapes of every tiling, one after the other.
 
     of_output: (6,) bool, dimensions the output depends on.
@@ -171,7 +171,7 @@ def shapes_of(pieces, counts, of_output):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def rows_of(counts, chosen):  # type: ignore[no-untyped-def]
+def rows_of(counts, chosen):
     """(C + 1,) int64: where the rows of each chosen mapping start in one table of all; chosen: (C,) its tiling."""
     starts = np.zeros(chosen.shape[0] + 1, np.int64)
     for c in range(chosen.shape[0]):
@@ -183,7 +183,7 @@ def rows_of(counts, chosen):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def lower_one(pieces, counts, order, base, costs, touched, spilled, computes, widths, rows, moved_bits, runs, sums):  # type: ignore[no-untyped-def]
+def lower_one(pieces, counts, order, base, costs, touched, spilled, computes, widths, rows, moved_bits, runs, sums):
     """Write the tile program of one mapping.
 
     pieces (6, most, 5) and counts (6,): of its tiling; order: (6,) dimensions, outermost first; base: number of its
@@ -278,7 +278,7 @@ def lower_one(pieces, counts, order, base, costs, touched, spilled, computes, wi
 
 
 @compiled
-def lower_all(pieces, counts, shape_starts, costs, chosen, orders, row_starts, touched, spilled, computes, widths):  # type: ignore[no-untyped-def]
+def lower_all(pieces, counts, shape_starts, costs, chosen, orders, row_starts, touched, spilled, computes, widths):
     """Tile programs of the chosen mappings.
 
     chosen: (C,) tiling and orders: (C, 6) order of each; the rest as lower_one.
@@ -312,7 +312,7 @@ def lower_all(pieces, counts, shape_starts, costs, chosen, orders, row_starts, t
 
 
 @compiled
-def collapsed_all(rows, row_starts, runs, depths, timing):  # type: ignore[no-untyped-def]
+def collapsed_all(rows, row_starts, runs, depths, timing):
     """(C, 7) int64 cycles by class of each program of lower_all, each alone on the machine."""
     classes = np.zeros((depths.shape[0], 7), np.int64)
     for c in range(depths.shape[0]):

@@ -32,7 +32,7 @@ TOLD_APART = 0.01
 
 
 @compiled
-def dram_bits(refetched, missed_input, missed_weight, missed_output, input_bits_once, constants):  # type: ignore[no-untyped-def]
+def dram_bits(refetched, missed_input, missed_weight, missed_output, input_bits_once, constants):
     """Bits moved for one tiling under one order.
 
     refetched: bits 0 to 2, whether input, weight and output are fetched once for each tile of the block they miss;
@@ -46,7 +46,7 @@ def dram_bits(refetched, missed_input, missed_weight, missed_output, input_bits_
 
 
 @compiled
-def steady_cycles(refetched, missed_input, missed_weight, missed_output, tiles, issue, input_bits_once, constants):  # type: ignore[no-untyped-def]
+def steady_cycles(refetched, missed_input, missed_weight, missed_output, tiles, issue, input_bits_once, constants):
     """(cycles of all tiles, beats of what an average one loads and stores, whether transfers take longest): estimated.
 
     issue: of all tiles, the rest as dram_bits.
@@ -81,7 +81,7 @@ def steady_cycles(refetched, missed_input, missed_weight, missed_output, tiles, 
 
 
 @compiled
-def with_ends(steady, moved_at_ends, last_issue, constants):  # type: ignore[no-untyped-def]
+def with_ends(steady, moved_at_ends, last_issue, constants):
     """Estimated cycles: those of all tiles, and what nothing overlaps at both ends.
 
     moved_at_ends: beats the first tile loads and the last one stores; last_issue: issue cycles of the last tile, which
@@ -92,7 +92,7 @@ def with_ends(steady, moved_at_ends, last_issue, constants):  # type: ignore[no-
 
 
 @compiled
-def ends_of(spot, inner, issue, writes_filter, input_bits_once, constants):  # type: ignore[no-untyped-def]
+def ends_of(spot, inner, issue, writes_filter, input_bits_once, constants):
     """(moved_at_ends, last_issue) of with_ends for a tiling whose edges are not cut: its first tile a full one."""
     full_outputs, full_channels = inner[3], inner[4]
     full_positions, groups = spot[2], inner[0]
@@ -108,19 +108,19 @@ def ends_of(spot, inner, issue, writes_filter, input_bits_once, constants):  # t
 
 
 @compiled
-def pattern_of(positions, outputs, channels):  # type: ignore[no-untyped-def]
+def pattern_of(positions, outputs, channels):
     """Which blocks have several tiles, as a number from 0 to 7."""
     return (1 if positions > 1.0 else 0) + (2 if outputs > 1.0 else 0) + (4 if channels > 1.0 else 0)
 
 
 @compiled
-def before(first, second, key):  # type: ignore[no-untyped-def]
+def before(first, second, key):
     """(first, second) < key."""
     return first < key[0] or (first == key[0] and second < key[1])
 
 
 @compiled
-def keep(keys, names, count, first, second, name):  # type: ignore[no-untyped-def]
+def keep(keys, names, count, first, second, name):
     """Insert into a sorted list of the least (first, second), keys (most, 2), names (most,); its new length."""
     most = names.shape[0]
     if count == most and not before(first, second, keys[most - 1]):
@@ -134,7 +134,7 @@ def keep(keys, names, count, first, second, name):  # type: ignore[no-untyped-de
 
 
 @compiled
-def once_each(names, counts):  # type: ignore[no-untyped-def]
+def once_each(names, counts):
     """Names of all lists, each once (np.unique takes numba a second to compile)."""
     found = np.empty(names.size, np.int64)
     length = 0
@@ -152,7 +152,7 @@ def once_each(names, counts):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def best_tilings(fits, spots, inner, issue, refetched, distinct, writes_filter, constants, most):  # type: ignore[no-untyped-def]
+def best_tilings(fits, spots, inner, issue, refetched, distinct, writes_filter, constants, most):
     """Numbers s * I + i of the tilings that lead under their best order: by cycles, and by traffic.
 
     fits: (S, I) bool; spots: (S, 4) float64, ranked of mapping.spots; inner: (I, 7) float64: tiles over groups,
@@ -210,7 +210,7 @@ def best_tilings(fits, spots, inner, issue, refetched, distinct, writes_filter, 
 
 
 @compiled
-def best_orders(spots, inner, issue, ends, refetched, distinct, writes_filter, constants, most):  # type: ignore[no-untyped-def]
+def best_orders(spots, inner, issue, ends, refetched, distinct, writes_filter, constants, most):
     """Of few tilings, the (tiling, order) that lead: as best_tilings, one row of spots and of inner a tiling.
 
     inner: (N, 3); issue: (N,) exact; ends: (N, 2) moved_at_ends and last_issue of with_ends; most: (3,) lengths of the

@@ -47,7 +47,7 @@ NOTHING = -1
 
 
 @compiled
-def store(state, done, turnaround):  # type: ignore[no-untyped-def]
+def store(state, done, turnaround):
     """The store owed by the tile before the last one, whose results are visible at `done`."""
     grant = state[FREE]
     if not state[WRITING]:
@@ -59,14 +59,14 @@ def store(state, done, turnaround):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def start(state):  # type: ignore[no-untyped-def]
+def start(state):
     """Set `state`, (STATE,) int64, to that before the first tile."""
     state[:] = 0
     state[OWED] = state[OWED_BEFORE] = NOTHING
 
 
 @compiled
-def wait(at, until, kind, out):  # type: ignore[no-untyped-def]
+def wait(at, until, kind, out):
     """The later of two times; the cycles from `at` until then are added to class `kind` of `out`."""
     later = max(at, until)
     out[kind] += later - at
@@ -74,7 +74,7 @@ def wait(at, until, kind, out):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def advance(state, tile, timing, out):  # type: ignore[no-untyped-def]
+def advance(state, tile, timing, out):
     """Run one tile.
 
     state: (STATE,) int64, changed; tile: (7,); timing: (4,) of PortTiming; out: (7,) classes, added to.
@@ -122,7 +122,7 @@ def advance(state, tile, timing, out):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def finish(state, timing, out):  # type: ignore[no-untyped-def]
+def finish(state, timing, out):
     """After the last tile: the stores still owed, and the cycles until the last beat."""
     if state[OWED_BEFORE] >= 0:
         store(state, state[DONE_BEFORE], timing[1])

@@ -40,7 +40,7 @@ NO_LOG = np.zeros((0, 5), np.int64)
 
 
 @compiled
-def stores_between(tiles, first, last, job, job_loads, jobs):  # type: ignore[no-untyped-def]
+def stores_between(tiles, first, last, job, job_loads, jobs):
     """Append the stores of the tiles [first, last) to the `jobs` jobs of the port; how many there are then."""
     for j in range(first, last):
         if tiles[j, FLAGS] & STORE:
@@ -50,7 +50,7 @@ def stores_between(tiles, first, last, job, job_loads, jobs):  # type: ignore[no
 
 
 @compiled
-def port_jobs(tiles, job, job_loads):  # type: ignore[no-untyped-def]
+def port_jobs(tiles, job, job_loads):
     """The port's work in program order: `job` the tile of each transfer, `job_loads` whether it loads.  How many."""
     jobs, stores_before = 0, 0  # tiles whose stores stand among the jobs
     for j in range(len(tiles)):
@@ -67,7 +67,7 @@ def port_jobs(tiles, job, job_loads):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def users_before(tiles, input_user, weight_user, output_user, last_load):  # type: ignore[no-untyped-def]
+def users_before(tiles, input_user, weight_user, output_user, last_load):
     """Who must be finished before whom, by tile, so that the cycle loop only compares times; NOBODY below 0.
 
     input_user, weight_user: last tile using the half that the tile's load overwrites; output_user: last tile of the
@@ -92,7 +92,7 @@ def users_before(tiles, input_user, weight_user, output_user, last_load):  # typ
 
 
 @compiled
-def stepped_programs(tiles, ends, timing, stalls, log):  # type: ignore[no-untyped-def]
+def stepped_programs(tiles, ends, timing, stalls, log):
     """Cycles by class of tile programs that follow each other, one cycle at a time.
 
     tiles, timing: as event_cycles; ends: (P,) int64, the first tile after each program, ascending.
@@ -202,6 +202,6 @@ def stepped_programs(tiles, ends, timing, stalls, log):  # type: ignore[no-untyp
 
 
 @compiled
-def stepped_cycles(tiles, timing, stalls, log):  # type: ignore[no-untyped-def]
+def stepped_cycles(tiles, timing, stalls, log):
     """(7,) int64 cycles by class of one program; arguments as stepped_programs."""
     return stepped_programs(tiles, np.array([len(tiles)]), timing, stalls, log).ravel()

@@ -133,7 +133,7 @@ def _near(whole: int, size: int) -> np.ndarray:
 
 def most_channels(table: np.ndarray) -> np.ndarray:
     """(M,) bool: of sorted tilings (M, 6) those of which no other has more channels and is the same otherwise."""
-    return np.append((table[1:, :5] != table[:-1, :5]).any(axis=1), True)
+    return np.append((table[1:, :5] != table[:-1, :5]).any(axis=1), True)[: len(table)]
 
 
 def shapes(product: Product, table: np.ndarray) -> Tile:

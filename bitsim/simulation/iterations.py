@@ -72,7 +72,7 @@ class RunningSums:
 
 
 @compiled
-def sum_blocks(start, layer, cycles, energies, now_cycles, now_energies, starts, sums, energy_sums):  # type: ignore[no-untyped-def]
+def sum_blocks(start, layer, cycles, energies, now_cycles, now_energies, starts, sums, energy_sums):  # type: ignore[no-untyped-def]  # a kernel
     """Write start, cycles and energies of each block of equal start; the state of the layers goes from call to call."""
     at, block = 0, 0
     while at < len(start):

@@ -134,7 +134,7 @@ def _spans(rows: Rows, state: np.ndarray, names: list[str], noted: np.ndarray, f
 
 
 @compiled
-def join_blocks(rows, after, touched, state, spans, faults):  # type: ignore[no-untyped-def]
+def join_blocks(rows, after, touched, state, spans, faults):  # type: ignore[no-untyped-def]  # a kernel
     """(spans, groups, faults) made of rows sorted by start, in whole blocks of equal start.
 
     rows: Rows; after: (rows,) and touched: (layers,) are scratch; state: (layers,) LAYER goes from call to call;
@@ -184,7 +184,7 @@ def join_blocks(rows, after, touched, state, spans, faults):  # type: ignore[no-
 
 
 @compiled
-def insert(touched, count, layer):  # type: ignore[no-untyped-def]
+def insert(touched, count, layer):  # type: ignore[no-untyped-def]  # a kernel
     """Put a layer into the sorted (count,) first of `touched`; they mostly come in order."""
     place = count
     while place > 0 and touched[place - 1] > layer:
@@ -194,7 +194,7 @@ def insert(touched, count, layer):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def next_end(ends, after, row, end):  # type: ignore[no-untyped-def]
+def next_end(ends, after, row, end):  # type: ignore[no-untyped-def]  # a kernel
     """The least end above `end` in a chain of rows, -1 if there is none."""
     found = -1
     while row >= 0:
@@ -205,7 +205,7 @@ def next_end(ends, after, row, end):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def add_group(group_samples, group_widths, first, count, samples, widths):  # type: ignore[no-untyped-def]
+def add_group(group_samples, group_widths, first, count, samples, widths):  # type: ignore[no-untyped-def]  # a kernel
     """Number of groups after one more in those from `first` on, which are sorted by widths."""
     place = count
     while place > first and group_widths[place - 1] > widths:
@@ -220,7 +220,7 @@ def add_group(group_samples, group_widths, first, count, samples, widths):  # ty
 
 
 @compiled
-def check_span(start, end, layer, row, after, ends, lines, samples, batches, state, faults, count):  # type: ignore[no-untyped-def]
+def check_span(start, end, layer, row, after, ends, lines, samples, batches, state, faults, count):  # type: ignore[no-untyped-def]  # a kernel
     """Number of faults after checking the rows of a chain that end at `end`; the layer's state moves on."""
     size, blanks, total, least, most, first_line, line = 0, 0, 0, 0, 0, 0, 0
     while row >= 0:
@@ -254,7 +254,7 @@ def check_span(start, end, layer, row, after, ends, lines, samples, batches, sta
 
 
 @compiled
-def note(faults, count, kind, line, layer, one, other):  # type: ignore[no-untyped-def]
+def note(faults, count, kind, line, layer, one, other):  # type: ignore[no-untyped-def]  # a kernel
     """Number of faults after one more, which is written if there is room."""
     if count < len(faults):
         faults[count]["kind"], faults[count]["line"], faults[count]["layer"] = kind, line, layer

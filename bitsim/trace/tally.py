@@ -99,7 +99,7 @@ def _room(table: np.ndarray, used: int) -> np.ndarray:
 
 
 @compiled
-def count_spans(spans, at, first, last, group_table, batch_table, used):  # type: ignore[no-untyped-def]
+def count_spans(spans, at, first, last, group_table, batch_table, used):  # type: ignore[no-untyped-def]  # a kernel
     """Number of spans counted before one would leave either table more than half full.
 
     used: (2,) slots taken in the two tables.
@@ -121,7 +121,7 @@ def count_spans(spans, at, first, last, group_table, batch_table, used):  # type
 
 
 @compiled
-def find_spans(spans, group_table, batch_table, of_batch, of_group):  # type: ignore[no-untyped-def]
+def find_spans(spans, group_table, batch_table, of_batch, of_group):  # type: ignore[no-untyped-def]  # a kernel
     """Write the slots of spans and of their groups."""
     _, _, layers, first_group, groups, group_samples, group_widths = spans
     for at in range(len(layers)):
@@ -135,7 +135,7 @@ def find_spans(spans, group_table, batch_table, of_batch, of_group):  # type: ig
 
 
 @compiled
-def move_entries(table, larger):  # type: ignore[no-untyped-def]
+def move_entries(table, larger):  # type: ignore[no-untyped-def]  # a kernel
     """Put all entries of a table into an empty, larger one."""
     for entry in table:
         if entry["iterations"] > 0:
@@ -144,7 +144,7 @@ def move_entries(table, larger):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def merged(group_samples, group_widths, first, stop):  # type: ignore[no-untyped-def]
+def merged(group_samples, group_widths, first, stop):  # type: ignore[no-untyped-def]  # a kernel
     """(samples of the groups [first, stop), of the largest, each width at its greatest)."""
     batch, largest, widths = 0, 0, 0
     for group in range(first, stop):
@@ -160,7 +160,7 @@ def merged(group_samples, group_widths, first, stop):  # type: ignore[no-untyped
 
 
 @compiled
-def add(table, layer, samples, groups, largest, widths, iterations, start):  # type: ignore[no-untyped-def]
+def add(table, layer, samples, groups, largest, widths, iterations, start):  # type: ignore[no-untyped-def]  # a kernel
     """Slots newly taken, 0 or 1.  Spans come by start, so that the first of a key is its first use."""
     slot = slot_of(table, layer, samples, groups, largest, widths)
     table[slot]["iterations"] += iterations
@@ -172,7 +172,7 @@ def add(table, layer, samples, groups, largest, widths, iterations, start):  # t
 
 
 @compiled
-def slot_of(table, layer, samples, groups, largest, widths):  # type: ignore[no-untyped-def]
+def slot_of(table, layer, samples, groups, largest, widths):  # type: ignore[no-untyped-def]  # a kernel
     """The slot that holds a key, or the free one where it belongs.  A table has a power of two of slots."""
     # Odd factors spread the keys; the sum stays below 2^62 for 2^31 layers, 2^20 samples and 30 bits of widths.
     code = layer * 1000003 + samples * 8191 + groups * 131071 + largest * 524287 + widths * 1048573

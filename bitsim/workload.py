@@ -104,7 +104,7 @@ class Layer:
         return self.macs(batch) * sum(self.times(name) for name in self.passes())
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, order=True)
 class Axis:
     """One spatial axis of a product: position p with tap offset t reads input index ``p * stride + t``.
 
@@ -206,6 +206,11 @@ class Product:
     def output_words(self) -> int:
         """Words of the written tensor."""
         return self.groups * self.outputs * (self.channels * self.taps if self.writes_filter else self.positions)
+
+    @property
+    def turned(self) -> Product:
+        """The same with rows and columns changed over."""
+        return replace(self, rows=self.cols, cols=self.rows)
 
     def kernel_parts(self) -> Iterator[tuple[Product, ...]]:
         """The same product as several, each with a part of the kernel: more and more parts, rows before columns."""

@@ -45,6 +45,7 @@ from bitsim.accelerators.seam import (
     Orientation,
     Tile,
     TileCost,
+    TileTime,
     UnitEvent,
     ceil_div,
 )
@@ -142,6 +143,9 @@ class Accelerator(Seam):
     def tile_cost(self, product: Product, datapath: Datapath, orientation: Orientation, tile: Tile) -> TileCost:
         """Cycles, footprints and accesses of a tile, at the register blocking with the fewest cycles."""
         return self.cost_of(datapath, tile, self.chosen(datapath, tile, self.blockings(datapath, tile)))
+
+    def tile_time(self, product: Product, datapath: Datapath, orientation: Orientation, tile: Tile) -> TileTime:
+        return self._time_of(datapath, tile, self.chosen(datapath, tile, self.blockings(datapath, tile)))
 
     def array_loops(
         self, product: Product, datapath: Datapath, orientation: Orientation, tile: Tile
@@ -252,13 +256,11 @@ class Accelerator(Seam):
             "psum_spad_read_bits": products * psum_bits * datapath.passes,
             "psum_spad_write_bits": products * psum_bits * datapath.passes,
         }
-        return TileCost(
-            issue_cycles=self._issue_cycles(datapath, shape, block),
-            drain_cycles=self.rows + 2,
-            per_tile=per_tile,
-            per_tap=per_tap,
-            accumulating_issue_cycles=self._issue_cycles(datapath, shape, block, accumulates=True),
-        )
+        return TileCost(**vars(self._time_of(datapath, tile, block)), per_tile=per_tile, per_tap=per_tap)
+
+    def _time_of(self, datapath: Datapath, tile: Tile, block: Blocking) -> TileTime:
+        first, later = (self._issue_cycles(datapath, shape_of(tile), block, again) for again in (False, True))
+        return TileTime(issue_cycles=first, drain_cycles=self.rows + 2, accumulating_issue_cycles=later)
 
     def mac_cycles(self, shape: Shape, fold: Fold, groups: Any, channel_sets: Any) -> Any:
         """Cycles the PEs need: ceil(C/ifm)·ceil(M/ofm)·N·fw·fh·S·F (the published fold-and-replicate count).

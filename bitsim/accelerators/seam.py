@@ -139,23 +139,31 @@ class Tile:
         return self.groups * self.outputs * self.positions
 
 
-@dataclass(frozen=True)
-class TileCost:
+@dataclass(frozen=True, kw_only=True)
+class TileTime:
+    """Cycles of one tile inside the array.
+
+    accumulating_issue_cycles: of a tile that adds to outputs an earlier one left, where they differ.
+    """
+
+    issue_cycles: Int
+    drain_cycles: Int
+    accumulating_issue_cycles: Int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TileCost(TileTime):
     """What one tile costs inside the array.
 
     per_tile, per_tap: counters, {name: count}, once a tile and once for each real (position, tap)
     pair of one group and the whole tile batch; names are BUFFER_read_bits, BUFFER_write_bits and the
     array's own events.
     load_words: words written to the buffer by a load, where they differ from the words fetched.
-    accumulating_issue_cycles: of a tile that adds to outputs an earlier one left, where they differ.
     """
 
-    issue_cycles: Int
-    drain_cycles: Int
     per_tile: dict[str, Int]
     per_tap: dict[str, Int]
     load_words: dict[str, Int] = field(default_factory=dict)
-    accumulating_issue_cycles: Int | None = None
 
 
 @dataclass(frozen=True)
@@ -206,7 +214,8 @@ class Accelerator(ABC):
     # times no tile twice.  No answer below may ask for them, nor for clock and memory, which come in as cycles.
     price_keys: ClassVar[tuple[str, ...]] = ("technology",)
     size_keys: ClassVar[tuple[str, ...]] = ()
-    # Whether a tile of r rows and c columns costs what one of c rows and r columns does: a search tries one of them.
+    # Whether a tile of r rows and c columns costs what one of c rows and r columns does, of a product with its axes
+    # changed over too: a search tries one of them.
     axes_alike: ClassVar[bool] = False
     # Operands of a weight gradient that the passes before it must store twice: as forward and dgrad read them, and
     # packed along the positions.  A machine that reads the same form in all passes says so: ().
@@ -250,6 +259,10 @@ class Accelerator(ABC):
     @abstractmethod
     def tile_cost(self, product: Product, datapath: Datapath, orientation: Orientation, tile: Tile) -> TileCost:
         """Cost of one tile (or of arrays of tiles)."""
+
+    def tile_time(self, product: Product, datapath: Datapath, orientation: Orientation, tile: Tile) -> TileTime:
+        """The cycles of `tile_cost` alone: a search asks them of every tiling, so a machine may answer sooner."""
+        return self.tile_cost(product, datapath, orientation, tile)
 
     def array_loops(
         self, product: Product, datapath: Datapath, orientation: Orientation, tile: Tile

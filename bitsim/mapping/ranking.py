@@ -8,7 +8,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from bitsim.accelerators.seam import ROLES, Accelerator, Datapath, Int, TileCost
+from bitsim.accelerators.seam import ROLES, Accelerator, Datapath, Int, TileTime
 from bitsim.kernels import ranking as kernels
 from bitsim.kernels.program import PortTiming
 from bitsim.mapping.batch import Cut
@@ -87,11 +87,11 @@ class Ranking:
         accelerator: Accelerator,
         datapath: Datapath,
         every: Tilings,
-        cost: TileCost,
+        time: TileTime,
         rate: Fraction,
         port: PortTiming,
     ) -> None:
-        """cost: of full tiles, spots along the first axis and the rest of the tiling along the second."""
+        """time: of full tiles, spots along the first axis and the rest of the tiling along the second."""
         self._tables = order_tables(product.writes_filter)
         self._every = every
         self._whole = np.array([product.groups, product.outputs, product.channels])
@@ -105,12 +105,12 @@ class Ranking:
         self.constants[kernels.WEIGHT_BITS_ONCE] = weights * datapath.dram_bits[1]
         self.constants[kernels.PSUM_BITS_ONCE] = outputs * datapath.accumulator_bits
         self.constants[kernels.OUTPUT_BITS_ONCE] = outputs * datapath.output_bits
-        self.constants[kernels.DRAIN_CYCLES] = _most(cost.drain_cycles)
+        self.constants[kernels.DRAIN_CYCLES] = _most(time.drain_cycles)
         self.constants[kernels.SETUP_CYCLES] = port.setup_cycles
         self.constants[kernels.LATENCY_CYCLES] = port.latency_cycles
         self.constants[kernels.CYCLES_A_BIT] = rate.denominator / rate.numerator
         self.constants[kernels.SPILLED] = spilled
-        self.issue_of_full = _issue_of_full(product, every, cost, spilled)
+        self.issue_of_full = _issue_of_full(product, every, time, spilled)
         # Of everything as one tile, whether it fits or not.
         self.least_issue_cycles = float(self.issue_of_full[-1, -1])
 
@@ -154,17 +154,17 @@ class Ranking:
         return np.divmod(leading, kernels.ORDERS)
 
 
-def _issue_of_full(product: Product, every: Tilings, cost: TileCost, spilled: bool) -> np.ndarray:
+def _issue_of_full(product: Product, every: Tilings, time: TileTime, spilled: bool) -> np.ndarray:
     """(S, I) float64: issue cycles of all tiles, each charged the share of a full one it fills."""
     spots = every.spots.ranked[:, FULL_TILES, None]
     tiles = spots * every.full_tiles
-    if cost.accumulating_issue_cycles is None:
-        return np.asarray(tiles * cost.issue_cycles)
+    if time.accumulating_issue_cycles is None:
+        return np.asarray(tiles * time.issue_cycles)
     if spilled:
-        return np.asarray(tiles * cost.accumulating_issue_cycles)
+        return np.asarray(tiles * time.accumulating_issue_cycles)
     # Of the tiles over a reduction the first alone does not accumulate.
     first = every.full_tiles if product.writes_filter else spots * every.full_outputs
-    return np.asarray(first * cost.issue_cycles + (tiles - first) * cost.accumulating_issue_cycles)
+    return np.asarray(first * time.issue_cycles + (tiles - first) * time.accumulating_issue_cycles)
 
 
 def _most(value: Int) -> int:

@@ -73,6 +73,9 @@ def shortlists(product: Product, setting: Setting) -> tuple[Shortlist, ...]:
 
 def _shortlists(product: Product, setting: Setting) -> tuple[Shortlist, ...]:
     accelerator, datapath = setting.accelerator, setting.datapath
+    if accelerator.axes_alike and product.cols < product.rows:
+        # Phases of a strided dgrad come in pairs that share a list.
+        return tuple(listed.turned for listed in shortlists(product.turned, setting))
     grids, found = [], []
     for orientation in accelerator.orientations(product):
         every = tilings(product, accelerator.granules(product, datapath, orientation), accelerator.axes_alike)

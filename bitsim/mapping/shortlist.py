@@ -7,7 +7,7 @@ leaves room to what bounds it.  What is a machine's own (prices, objective) has 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property, partial
 
@@ -34,6 +34,9 @@ ROOM = 1.03
 # A mapping of more different tiles is only timed where every one of the shortlist has as many.
 MOST_ROWS = 20_000
 
+# Number of each dimension once rows and columns have changed over.
+CHANGED_OVER = np.array([DIMENSIONS.index({"rows": "cols", "cols": "rows"}.get(name, name)) for name in DIMENSIONS])
+
 # (programs, PortTiming.array()) -> (programs, 7) cycles by class of each.
 Timer = Callable[[Programs, np.ndarray], np.ndarray]
 
@@ -57,7 +60,7 @@ class Timed:
 class Shortlist:
     """Mappings of one orientation, timed.
 
-    table: (C, 6) tile sizes; orders: (C,) numbers in ORDERS; classes: (C, 7) cycles; counters: {name: (C,)};
+    table: (C, 6) tile sizes; orders: (C, 6) dimensions, outermost first; classes: (C, 7) cycles; counters: {name: (C,)};
     moved_bits: of Execution, a row for each of programs.rows; least_issue_cycles: of everything as one tile.
     """
 
@@ -76,6 +79,11 @@ class Shortlist:
         """(C,) int64: all cycles of each."""
         return np.asarray(self.classes.sum(axis=1))
 
+    @property
+    def turned(self) -> Shortlist:
+        """The same of a product with rows and columns changed over, on an accelerator to which both are alike."""
+        return replace(self, table=self.table[:, CHANGED_OVER], orders=CHANGED_OVER[self.orders], _made={})
+
     def timed(self, c: int) -> Timed:
         """One of them as a record, made once."""
         return kept(self._made, c, partial(self._record, c))
@@ -88,7 +96,8 @@ class Shortlist:
             {name: int(values[c]) for name, values in self.counters.items()},
             self.moved_bits[self.programs.row_starts[c] : self.programs.row_starts[c + 1]].copy(),
         )
-        mapping = Mapping(self.orientation.name, tuple(self.table[c].tolist()), ORDERS[self.orders[c]])
+        order = tuple(DIMENSIONS[d] for d in self.orders[c].tolist())
+        mapping = Mapping(self.orientation.name, tuple(self.table[c].tolist()), order)
         classes = dict(zip(CLASSES, self.classes[c].tolist(), strict=True))
         return Timed(mapping, self.orientation, execution, classes)
 
@@ -122,9 +131,9 @@ class Grid:
     def ranking(self) -> Ranking:
         """Estimates for all of them."""
         setting, full = self.setting, self.every.grid(self.product)
-        cost = setting.accelerator.tile_cost(self.product, setting.datapath, self.orientation, full)
+        time = setting.accelerator.tile_time(self.product, setting.datapath, self.orientation, full)
         return Ranking(
-            self.product, setting.accelerator, setting.datapath, self.every, cost, setting.rate, setting.port
+            self.product, setting.accelerator, setting.datapath, self.every, time, setting.rate, setting.port
         )
 
     def leading(self, effort: Effort) -> np.ndarray:
@@ -192,7 +201,7 @@ def _timed_best(grid: Grid, table: np.ndarray, places: np.ndarray, effort: Effor
         programs, counters, moved = _one_by_one([execute(*what, mapping, setting.rate) for mapping in mappings])
     classes = setting.timer(programs, setting.port.array())
     least = grid.ranking.least_issue_cycles
-    return Shortlist(orientation, table[chosen], orders, programs, classes, counters, moved, least)
+    return Shortlist(orientation, table[chosen], ORDER_DIMENSIONS[orders], programs, classes, counters, moved, least)
 
 
 def _with_samples_inside(cut: batch.Cut, chosen: np.ndarray, orders: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

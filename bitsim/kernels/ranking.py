@@ -114,23 +114,24 @@ def pattern_of(positions, outputs, channels):
 
 
 @compiled
-def before(first, second, key):
-    """(first, second) < key."""
-    return first < key[0] or (first == key[0] and second < key[1])
-
-
-@compiled
-def keep(keys, names, count, first, second, name):
-    """Insert into a sorted list of the least (first, second), keys (most, 2), names (most,); its new length."""
-    most = names.shape[0]
-    if count == most and not before(first, second, keys[most - 1]):
-        return count
-    at = min(count, most - 1)
-    while at > 0 and before(first, second, keys[at - 1]):
-        keys[at, 0], keys[at, 1], names[at] = keys[at - 1, 0], keys[at - 1, 1], names[at - 1]
+def keep(keys, names, counts, which, most, first, second, name):
+    """Insert into list `which` of the `most` least (first, second), sorted: keys (lists, 2, any), names (lists, any)."""
+    at = counts[which]
+    if at == most:
         at -= 1
-    keys[at, 0], keys[at, 1], names[at] = first, second, name
-    return min(count + 1, most)
+        worst = keys[which, 0, at]
+        if first > worst or (first == worst and second >= keys[which, 1, at]):
+            return
+    else:
+        counts[which] += 1
+    while at > 0:
+        ahead = keys[which, 0, at - 1]
+        if first > ahead or (first == ahead and second >= keys[which, 1, at - 1]):
+            break
+        keys[which, 0, at], keys[which, 1, at] = ahead, keys[which, 1, at - 1]
+        names[which, at] = names[which, at - 1]
+        at -= 1
+    keys[which, 0, at], keys[which, 1, at], names[which, at] = first, second, name
 
 
 @compiled
@@ -152,15 +153,15 @@ def once_each(names, counts):
 
 
 @compiled
-def best_tilings(fits, spots, inner, issue, refetched, distinct, writes_filter, constants, most):
+def best_tilings(fits, spots, inner, issue, traffic, writes_filter, constants, most):
     """Numbers s * I + i of the tilings that lead under their best order: by cycles, and by traffic.
 
     fits: (S, I) bool; spots: (S, 4) float64, ranked of mapping.spots; inner: (I, 7) float64: tiles over groups,
     outputs, channels; how many full ones outputs and channels take; the last of them as a share of a full one;
-    issue: (S, I) estimated issue cycles of all tiles; refetched: (8, 6) see dram_bits, and
-    distinct: (8, 6) bool, by pattern and order; most: length of each of the three lists.
+    issue: (S, I) estimated issue cycles of all tiles; traffic: (8, 6) by pattern what orders refetch (see dram_bits),
+    each once, then -1; most: length of each of the three lists.
     """
-    keys = np.empty((3, most, 2))
+    keys = np.empty((3, 2, most))
     names = np.empty((3, most), np.int64)
     counts = np.zeros(3, np.int64)
     beyond = beyond_bits = np.inf  # what no list takes any more: cycles, bits
@@ -178,9 +179,9 @@ def best_tilings(fits, spots, inner, issue, refetched, distinct, writes_filter, 
             moved, last_issue = -1.0, 0.0  # not known yet: most tilings are left out before they are asked for
             fewest = least = traffic_of_fewest = cycles_of_least = np.inf
             for order in range(ORDERS):
-                if not distinct[pattern, order]:
-                    continue
-                code = refetched[pattern, order]
+                code = traffic[pattern, order]
+                if code < 0:
+                    break
                 bits = dram_bits(code, outputs, weight, output, input_bits_once, constants)
                 if max(busy, bits * constants[CYCLES_A_BIT]) > beyond and bits > beyond_bits:
                     continue
@@ -196,16 +197,16 @@ def best_tilings(fits, spots, inner, issue, refetched, distinct, writes_filter, 
                     least, cycles_of_least = bits, cycles
             number = s * fits.shape[1] + i
             if least <= beyond_bits and least < np.inf:
-                counts[2] = keep(keys[2], names[2], counts[2], least, cycles_of_least, number)
+                keep(keys, names, counts, 2, most, least, cycles_of_least, number)
                 if counts[2] == most:
-                    beyond_bits = keys[2, most - 1, 0]
+                    beyond_bits = keys[2, 0, most - 1]
             if fewest <= beyond and fewest < np.inf:
-                counts[0] = keep(keys[0], names[0], counts[0], fewest, traffic_of_fewest, number)
+                keep(keys, names, counts, 0, most, fewest, traffic_of_fewest, number)
                 step = np.floor(np.log(fewest) / TOLD_APART)
-                counts[1] = keep(keys[1], names[1], counts[1], step, traffic_of_fewest, number)
+                keep(keys, names, counts, 1, most, step, traffic_of_fewest, number)
                 if counts[1] == most:
                     # The end of the last hundredth in the second list.
-                    beyond = max(keys[0, most - 1, 0], np.exp((keys[1, most - 1, 0] + 1.0) * TOLD_APART))
+                    beyond = max(keys[0, 0, most - 1], np.exp((keys[1, 0, most - 1] + 1.0) * TOLD_APART))
     return once_each(names, counts)
 
 
@@ -213,8 +214,8 @@ def best_tilings(fits, spots, inner, issue, refetched, distinct, writes_filter, 
 def best_orders(spots, inner, issue, ends, refetched, distinct, writes_filter, constants, most):
     """Of few tilings, the (tiling, order) that lead: as best_tilings, one row of spots and of inner a tiling.
 
-    inner: (N, 3); issue: (N,) exact; ends: (N, 2) moved_at_ends and last_issue of with_ends; most: (3,) lengths of the
-    lists.  Returns (C,) places of the tilings times ORDERS plus the order, no two alike.
+    inner: (N, 3); issue: (N,) exact; ends: (N, 2) moved_at_ends and last_issue of with_ends; refetched: (8, 6) see
+    dram_bits, and distinct: (8, 6) bool, by pattern and order; most: (3,) lengths of the lists.  Returns (C,) places of the tilings times ORDERS plus the order, no two alike.
     """
     estimates = np.full((spots.shape[0] * ORDERS, 2), np.inf)  # cycles and bits by name
     for place in range(spots.shape[0]):
@@ -231,14 +232,14 @@ def best_orders(spots, inner, issue, ends, refetched, distinct, writes_filter, c
                 estimates[name, 0] = with_ends(steady, ends[place, 0], ends[place, 1], constants)
                 estimates[name, 1] = dram_bits(code, outputs, weight, output, input_bits_once, constants)
     fewest = estimates[:, 0].min()
-    keys = np.empty((3, most.max(), 2))
+    keys = np.empty((3, 2, most.max()))
     names = np.empty((3, most.max()), np.int64)
     counts = np.zeros(3, np.int64)
     for name in range(estimates.shape[0]):
         cycles, bits = estimates[name, 0], estimates[name, 1]
         if cycles < np.inf:
             step = np.floor((cycles / fewest - 1.0) / TOLD_APART)
-            counts[0] = keep(keys[0, : most[0]], names[0, : most[0]], counts[0], cycles, bits, name)
-            counts[1] = keep(keys[1, : most[1]], names[1, : most[1]], counts[1], step, bits, name)
-            counts[2] = keep(keys[2, : most[2]], names[2, : most[2]], counts[2], bits, cycles, name)
+            keep(keys, names, counts, 0, most[0], cycles, bits, name)
+            keep(keys, names, counts, 1, most[1], step, bits, name)
+            keep(keys, names, counts, 2, most[2], bits, cycles, name)
     return once_each(names, counts)

@@ -38,12 +38,12 @@ class OrderTables:
 
     All are (8, 6), by pattern of blocks with several tiles and order.  refetched: bits 0 to 2 say which roles are
     fetched again; distinct: False where loops that run once are all that an order differs in from one before it;
-    distinct_traffic: False where an order before it refetches the same.
+    traffic: each that occurs in `refetched` once, then -1.
     """
 
     refetched: np.ndarray
     distinct: np.ndarray
-    distinct_traffic: np.ndarray
+    traffic: np.ndarray
 
 
 @lru_cache(maxsize=2)
@@ -53,10 +53,9 @@ def order_tables(writes_filter: bool) -> OrderTables:
     missing = [next(i for i, block in enumerate(BLOCKS) if _dimension(block) not in dims[role]) for role in ROLES]
     refetched = np.zeros((8, kernels.ORDERS), np.int64)
     distinct = np.zeros((8, kernels.ORDERS), bool)
-    distinct_traffic = np.zeros((8, kernels.ORDERS), bool)
+    traffic = np.full((8, kernels.ORDERS), -1)
     for pattern in range(8):
         seen: set[tuple[int, ...]] = set()
-        moved: set[int] = set()
         for number, order in enumerate(ORDERS[: kernels.ORDERS]):
             blocks = [BLOCKS.index(b) for b in dict.fromkeys(map(_block, order[1:]))]
             moving = tuple(b for b in blocks if pattern >> b & 1)
@@ -65,9 +64,9 @@ def order_tables(writes_filter: bool) -> OrderTables:
             for role, block in enumerate(missing):
                 # Again for each tile of the block it misses, if a loop inside that block moves it.
                 refetched[pattern, number] |= (block in moving and moving[-1] != block) << role
-            distinct_traffic[pattern, number] = refetched[pattern, number] not in moved
-            moved.add(int(refetched[pattern, number]))
-    return OrderTables(refetched, distinct, distinct_traffic)
+        different = list(dict.fromkeys(refetched[pattern].tolist()))
+        traffic[pattern, : len(different)] = different
+    return OrderTables(refetched, distinct, traffic)
 
 
 def _block(dimension: str) -> str:
@@ -123,8 +122,7 @@ class Ranking:
                 self._every.spots.ranked,
                 self._every.inner_ranked,
                 self.issue_of_full,
-                tables.refetched,
-                tables.distinct_traffic,
+                tables.traffic,
                 self._writes_filter,
                 self.constants,
                 effort.cut,

@@ -115,7 +115,10 @@ def pattern_of(positions, outputs, channels):
 
 @compiled
 def keep(keys, names, counts, which, most, first, second, name):
-    """Insert into list `which` of the `most` least (first, second), sorted: keys (lists, 2, any), names (lists, any)."""
+    """Insert into list `which` of the `most` least (first, second), sorted.
+
+    keys: (lists, 2, any); names: (lists, any); counts: (lists,) how long each is.
+    """
     at = counts[which]
     if at == most:
         at -= 1
@@ -215,7 +218,8 @@ def best_orders(spots, inner, issue, ends, refetched, distinct, writes_filter, c
     """Of few tilings, the (tiling, order) that lead: as best_tilings, one row of spots and of inner a tiling.
 
     inner: (N, 3); issue: (N,) exact; ends: (N, 2) moved_at_ends and last_issue of with_ends; refetched: (8, 6) see
-    dram_bits, and distinct: (8, 6) bool, by pattern and order; most: (3,) lengths of the lists.  Returns (C,) places of the tilings times ORDERS plus the order, no two alike.
+    dram_bits, and distinct: (8, 6) bool, by pattern and order; most: (3,) lengths of the lists.  Returns (C,) places of
+    the tilings times ORDERS plus the order, no two alike.
     """
     estimates = np.full((spots.shape[0] * ORDERS, 2), np.inf)  # cycles and bits by name
     for place in range(spots.shape[0]):

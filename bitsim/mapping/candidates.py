@@ -76,23 +76,34 @@ def _inner(
     groups: int, outputs: int, channels: int, output_granule: int, channel_granule: int
 ) -> tuple[np.ndarray, ...]:
     """Fields inner to full_outputs of Tilings."""
-    of_outputs = np.array(split_sizes(outputs, output_granule), np.int64)
-    of_channels = np.array(split_sizes(channels, channel_granule), np.int64)
-    one_group = np.ones((len(of_outputs), len(of_channels), 3), np.int64)
-    one_group[:, :, 1], one_group[:, :, 2] = of_outputs[:, None], of_channels
-    table = one_group.reshape(-1, 3)
-    if groups > 1:
-        several = [(g, outputs, channels) for g in split_sizes(groups) if g > 1]
-        table = np.concatenate((table, several))
-    whole = np.array([groups, outputs, channels], np.int64)
-    full, trips = whole / table, -(-whole // table)
-    ranked = np.empty((len(table), 7))
-    ranked[:, :3], ranked[:, 3:5] = trips, full[:, 1:]
-    ranked[:, 5:] = full[:, 1:] - (trips[:, 1:] - 1)  # the last tile as a share of a full one
-    found = table, ranked, full.prod(axis=1), full[:, 0] * full[:, 1]
+    of_outputs, of_channels = _sizes_of(outputs, output_granule), _sizes_of(channels, channel_granule)
+    pairs = len(of_outputs) * len(of_channels)
+    several = [size for size in split_sizes(groups) if size > 1]
+    table = np.ones((pairs + len(several), 3), np.int64)
+    ranked = np.ones((pairs + len(several), 7))
+    ranked[:pairs, 0] = groups
+    for column, (sizes, repeated) in enumerate(((of_outputs, of_channels), (of_channels, of_outputs)), start=1):
+        # Outputs vary slowest.
+        each = np.repeat(sizes, len(repeated), axis=0) if column == 1 else np.tile(sizes, (len(repeated), 1))
+        table[:pairs, column] = each[:, 0]
+        ranked[:pairs, [column, column + 2, column + 4]] = each[:, 1:]
+    for row, size in enumerate(several, start=pairs):
+        table[row] = size, outputs, channels
+        ranked[row, 0] = -(-groups // size)
+    of_groups = groups / table[:, 0]
+    full_outputs = of_groups * ranked[:, 3]
+    found = table, ranked, full_outputs * ranked[:, 4], full_outputs
     for array in found:
         array.setflags(write=False)
     return found
+
+
+@lru_cache(maxsize=4096)
+def _sizes_of(whole: int, granule: int) -> np.ndarray:
+    """(sizes, 4) float64: size, tiles, how many full ones the dimension takes, the last as a share of a full one."""
+    sizes = np.array(split_sizes(whole, granule), np.int64)
+    tiles, full = -(-whole // sizes), whole / sizes
+    return np.stack((sizes, tiles, full, full - (tiles - 1)), axis=1)
 
 
 @lru_cache(maxsize=4096)

@@ -60,8 +60,9 @@ class Timed:
 class Shortlist:
     """Mappings of one orientation, timed.
 
-    table: (C, 6) tile sizes; orders: (C, 6) dimensions, outermost first; classes: (C, 7) cycles; counters: {name: (C,)};
-    moved_bits: of Execution, a row for each of programs.rows; least_issue_cycles: of everything as one tile.
+    table: (C, 6) tile sizes; orders: (C, 6) dimensions, outermost first; classes: (C, 7) cycles;
+    counters: {name: (C,)}; moved_bits: of Execution, a row for each of programs.rows;
+    least_issue_cycles: of everything as one tile.
     """
 
     orientation: Orientation

@@ -18,10 +18,10 @@ import numpy as np
 
 from bitsim.accelerators.seam import DIMENSIONS, INPUT, OUTPUT, ROLES, WEIGHT, Accelerator, Datapath, Orientation
 from bitsim.energy import PriceList
+from bitsim.kernels.cutting import SHAPE_DRAIN
 from bitsim.kernels.engines import each_alone
-from bitsim.kernels.lowering import SHAPE_DRAIN
 from bitsim.kernels.program import PortTiming
-from bitsim.mapping.batch import Cut, cut, lower, touched_table
+from bitsim.mapping.batch import Cut, by_name, cut, lower, rows_of, touched_table
 from bitsim.mapping.candidates import Tilings, fitting
 from bitsim.mapping.record import Mapping, dimension_sizes
 from bitsim.mapping.spots import spots_from
@@ -135,7 +135,16 @@ def _search_tilings(
         chosen = chosen[bound[chosen] < answer.best]
         if not len(chosen):
             break
-        lowered = lower(product, accelerator, datapath, orientation, parts, place[chosen], order_table[chosen])
+        lowered = lower(
+            product,
+            accelerator,
+            datapath,
+            orientation,
+            parts,
+            place[chosen],
+            order_table[chosen],
+            rows_of(parts, place[chosen]),
+        )
         cycles = each_alone("collapsed", lowered.programs, question.port.array()).sum(axis=1)
         values = question.value(cycles, lowered.counters)
         assert (values >= bound[chosen] * (1 - 1e-12)).all(), "a mapping is better than its bound"
@@ -185,7 +194,7 @@ def _bound(
     if question.prices is None:
         return cycles
     # Counters that follow from tiling and traffic; what loads and stores touch in the buffers is left out.
-    counters = {name: values[rows] for name, values in parts.counters.items()}
+    counters = by_name(parts.names, parts.counted[:, rows])
     counters |= {"dram_read_bits": read, "dram_write_bits": written}
     return question.prices.total_pj(counters, cycles)
 

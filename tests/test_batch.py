@@ -1,5 +1,7 @@
 """Many mappings lowered at once are, number for number, those lowered one by one."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -8,9 +10,10 @@ from hypothesis import strategies as st
 from bitsim import load_hardware
 from bitsim.accelerators.seam import DIMENSIONS
 from bitsim.kernels.collapsed import collapsed_cycles
+from bitsim.kernels.cutting import BEATS_IN, INPUT_WORDS, OUTPUT_WORDS, WEIGHT_WORDS
 from bitsim.kernels.engines import each_alone
 from bitsim.mapping import Mapping, execute
-from bitsim.mapping.batch import cut
+from bitsim.mapping.batch import cut, rows_of
 from bitsim.mapping.batch import lower as lower_batch
 from bitsim.mapping.record import ORDER_DIMENSIONS, ORDERS, dimension_sizes
 from bitsim.mapping.spots import spots_from
@@ -32,7 +35,9 @@ def batch(product, machine, datapath, orientation, table, chosen, orders):
     accelerator = machine.accelerator
     spots = spots_from(table[:, 1:4], product.batch, product.rows, product.cols)
     found = cut(product, accelerator, datapath, orientation, table, spots, np.arange(len(table)), machine.rate)
-    return found, lower_batch(product, accelerator, datapath, orientation, found, chosen, orders)
+    return found, lower_batch(
+        product, accelerator, datapath, orientation, found, chosen, orders, rows_of(found, chosen)
+    )
 
 
 def assert_same(product, machine, bits, orientation, tilings, picks):
@@ -86,3 +91,24 @@ def test_every_order_of_tiles_uneven_in_every_dimension(name, outputs):
             assert_same(
                 product, machine, (4, 8, 8), orientation, [tiling], [(0, order) for order in range(len(ORDERS))]
             )
+
+
+@pytest.mark.parametrize(
+    "rate", [Fraction(192), Fraction(7, 3), Fraction(2**58 + 1, 2**51), Fraction(2**70 + 1, 2**64)]
+)
+def test_beats_of_a_cut_are_exact_at_any_rate(rate):
+    """Rates whose products with bits pass int64, and rates that are themselves beyond it."""
+    machine = load_hardware("bitfusion_16x32_192b")
+    (product,) = lower(Layer("layer", "conv", 40, 24, 9, 9, 9, 9), "forward", 2)
+    datapath = machine.accelerator.datapath(product, 8, 4, 8)
+    table = np.array([[1, 2, 4, 9, 24, 13]], np.int64)
+    spots = spots_from(table[:, 1:4], product.batch, product.rows, product.cols)
+    (orientation,) = machine.accelerator.orientations(product)
+    found = cut(product, machine.accelerator, datapath, orientation, table, spots, np.zeros(1, np.int64), rate)
+    words = found.costs[:, [INPUT_WORDS, WEIGHT_WORDS, OUTPUT_WORDS, OUTPUT_WORDS, OUTPUT_WORDS]]
+    bits = [*datapath.dram_bits, datapath.accumulator_bits, datapath.output_bits, datapath.accumulator_bits]
+    beats = [
+        [-(-count * width * rate.denominator // rate.numerator) for count, width in zip(row, bits, strict=True)]
+        for row in words.tolist()
+    ]
+    assert found.costs[:, BEATS_IN:].tolist() == beats

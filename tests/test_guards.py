@@ -13,7 +13,7 @@ from bench.design_points import TRAINING, WIDTHS, cycles, resnet18
 from bench.random_layers import random_nests
 from bitsim import load_hardware
 from bitsim.kernels import collapsed as engine
-from bitsim.kernels import event, event_log, lowering, ranking, recurrence, stepped
+from bitsim.kernels import cutting, event, event_log, lowering, ranking, recurrence, stepped
 from bitsim.kernels.program import Nest, PortTiming
 from bitsim.mapping.memo import SearchMemo
 from bitsim.simulation.cost import CostModel
@@ -174,7 +174,7 @@ def test_a_period_is_jumped_as_soon_as_it_can_be_seen():
 def test_kernels_are_compiled():
     plain = [
         f"{module.__name__}.{name}"
-        for module in (engine, event, event_log, lowering, ranking, recurrence, stepped)
+        for module in (engine, cutting, event, event_log, lowering, ranking, recurrence, stepped)
         for name, value in vars(module).items()
         if isinstance(value, FunctionType) and value.__module__ == module.__name__
     ]

@@ -68,6 +68,9 @@ def main(arguments: list[str] | None = None) -> None:
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # closed by the caller: nobody listens
             setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115  (open to the end)
+    # Kernels are loops over records that depend on each other: no faster for vector instructions, and a sixth of their
+    # compilation is the search for them.  Of the process as a whole, so set by the command and not by the library.
+    os.environ.setdefault("NUMBA_LOOP_VECTORIZE", "0")
     try:
         app(args=arguments, standalone_mode=True)
     except InputError as error:

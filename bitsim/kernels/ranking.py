@@ -12,6 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from bitsim.kernels.compile import compiled
+from bitsim.kernels.cutting import BEATS_IN, BEATS_STORED, BEATS_WEIGHT, LATER_ISSUE
 
 ORDERS = 6  # of the three blocks, as mapping.record lists them first
 # What estimates need of a product on a machine, (9,) float64; once: each word moved once, as every mapping must.
@@ -214,26 +215,32 @@ def best_tilings(fits, spots, inner, issue, traffic, writes_filter, constants, m
 
 
 @compiled
-def best_orders(spots, inner, issue, ends, refetched, distinct, writes_filter, constants, most):
-    """Of few tilings, the (tiling, order) that lead: as best_tilings, one row of spots and of inner a tiling.
+def best_orders(spots, table, whole, issue, costs, starts, refetched, distinct, writes_filter, constants, most):
+    """Of few tilings, the (tiling, order) that lead: as best_tilings, one row of spots a tiling.
 
-    inner: (N, 3); issue: (N,) exact; ends: (N, 2) moved_at_ends and last_issue of with_ends; refetched: (8, 6) see
-    dram_bits, and distinct: (8, 6) bool, by pattern and order; most: (3,) lengths of the lists.  Returns (C,) places of
-    the tilings times ORDERS plus the order, no two alike.
+    table: (N, 6) tile sizes; whole: (3,) groups, outputs and channels of the product; issue: (N,) cycles, exact;
+    costs, starts: of kernels.cutting; refetched: (8, 6) see dram_bits, and distinct: (8, 6) bool, by pattern and order;
+    most: (3,) lengths of the lists.  Returns (C,) places of the tilings times ORDERS plus the order, no two alike.
     """
     estimates = np.full((spots.shape[0] * ORDERS, 2), np.inf)  # cycles and bits by name
     for place in range(spots.shape[0]):
         positions, input_bits_once = spots[place, 0], spots[place, 1] * constants[INPUT_BITS]
-        outputs, channels = inner[place, 1], inner[place, 2]
+        groups = float((whole[0] + table[place, 0] - 1) // table[place, 0])
+        outputs = float((whole[1] + table[place, 4] - 1) // table[place, 4])
+        channels = float((whole[2] + table[place, 5] - 1) // table[place, 5])
         weight, output = (channels, positions) if writes_filter else (positions, channels)
-        tiles = inner[place, 0] * positions * outputs * channels
+        tiles = groups * positions * outputs * channels
+        begin, end = starts[place], starts[place + 1] - 1
+        moved_at_ends = float(costs[begin, BEATS_IN] + costs[begin, BEATS_WEIGHT] + costs[end, BEATS_STORED])
+        last_issue = float(costs[end, LATER_ISSUE])
+        all_issue = float(issue[place])
         pattern = pattern_of(positions, outputs, channels)
         for order in range(ORDERS):
             if distinct[pattern, order]:
                 code = refetched[pattern, order]
-                steady = steady_cycles(code, outputs, weight, output, tiles, issue[place], input_bits_once, constants)
+                steady = steady_cycles(code, outputs, weight, output, tiles, all_issue, input_bits_once, constants)
                 name = place * ORDERS + order
-                estimates[name, 0] = with_ends(steady, ends[place, 0], ends[place, 1], constants)
+                estimates[name, 0] = with_ends(steady, moved_at_ends, last_issue, constants)
                 estimates[name, 1] = dram_bits(code, outputs, weight, output, input_bits_once, constants)
     fewest = estimates[:, 0].min()
     keys = np.empty((3, 2, most.max()))

@@ -6,6 +6,7 @@ of the accelerator once for the shapes of all tilings together.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -21,8 +22,10 @@ from bitsim.accelerators.seam import (
     Accelerator,
     Datapath,
     Orientation,
+    Tile,
+    TileCost,
 )
-from bitsim.kernels import lowering
+from bitsim.kernels import cutting, lowering
 from bitsim.kernels.program import Programs
 from bitsim.mapping.candidates import tiles_of
 from bitsim.mapping.program import beats
@@ -30,16 +33,16 @@ from bitsim.mapping.record import dimension_sizes, touches
 from bitsim.mapping.spots import Spots
 from bitsim.workload import Product
 
-MOST_COUNT = 2.0**62
+MOST_COUNT = 2**62
 
 
 @dataclass(frozen=True)
 class Cut:
     """Tilings cut into pieces, and the cost of each shape that occurs.
 
-    pieces, counts: of kernels.lowering; starts: (K + 1,) first shape of each tiling; costs: (N, 13);
-    issue_cycles: (K,) of all tiles; counters: {name: (K,)} those that no loop order changes.
-    ends: (K, 2) beats that the first tile loads and the last one stores, and issue cycles of the last.
+    pieces, counts: of kernels.cutting; starts: (K + 1,) first shape of each tiling; costs: (N, 13);
+    issue_cycles: (K,) of all tiles; names, counted: counters that no loop order changes, (E, K), of some names two that
+    add up.
     exact: False where a counter could pass int64: such mappings are lowered one by one.
     """
 
@@ -48,8 +51,8 @@ class Cut:
     starts: np.ndarray
     costs: np.ndarray
     issue_cycles: np.ndarray
-    counters: dict[str, np.ndarray]
-    ends: np.ndarray
+    names: tuple[str, ...]
+    counted: np.ndarray
     exact: bool
 
 
@@ -75,61 +78,89 @@ def cut(
     rate: bits a cycle of the port.
     """
     sizes = np.array(list(dimension_sizes(product).values()), np.int64)
-    touched = touched_table(product.writes_filter)
-    pieces, counts = lowering.cut_all(sizes, table, spots.halo, spots.halo_first[spot_of])
-    starts, shapes, tiles = lowering.shapes_of(pieces, counts, touched[2])
+    pieces, counts, starts, shapes, tiles = cutting.cut_shapes(
+        sizes, table, spots.halo, spots.halo_first[spot_of], touched_table(product.writes_filter)[2]
+    )
     tile = tiles_of(product, shapes)
     cost = accelerator.tile_cost(product, datapath, orientation, tile)
-    words = {role: tile.words(role) for role in ROLES}
-    spilled = accelerator.config.outputs == "accumulator"
-    computes = product.taps > 0
-    later = cost.issue_cycles if cost.accumulating_issue_cycles is None else cost.accumulating_issue_cycles
-    most_tiles, _, most_taps = np.add.reduceat(tiles, starts[:-1]).max(axis=0).tolist()
-
-    # Columns of one table, a row each while it is filled.
-    columns = np.empty((lowering.SHAPE_COSTS, len(shapes)), np.int64)
-    columns[lowering.INPUT_WORDS] = words[INPUT]
-    columns[lowering.WEIGHT_WORDS] = words[WEIGHT]
-    columns[lowering.OUTPUT_WORDS] = words[OUTPUT]
-    columns[lowering.INPUT_WRITTEN] = cost.load_words.get(INPUT, words[INPUT])
-    columns[lowering.WEIGHT_WRITTEN] = cost.load_words.get(WEIGHT, words[WEIGHT])
-    columns[lowering.FIRST_ISSUE] = cost.issue_cycles
-    columns[lowering.LATER_ISSUE] = later if computes else cost.issue_cycles
-    columns[lowering.SHAPE_DRAIN] = cost.drain_cycles
-    bits = np.array([*datapath.dram_bits, datapath.accumulator_bits, datapath.output_bits])
-    moved = columns[[lowering.INPUT_WORDS, lowering.WEIGHT_WORDS, lowering.OUTPUT_WORDS, lowering.OUTPUT_WORDS]]
-    transfers = beats(moved * bits[:, None], rate, most_tiles)
-    columns[[lowering.BEATS_IN, lowering.BEATS_WEIGHT, lowering.BEATS_PSUM, lowering.BEATS_STORED]] = transfers
-    columns[lowering.BEATS_SPILLED] = columns[lowering.BEATS_PSUM]
-
-    names = [*cost.per_tile, *cost.per_tap]
-    each = np.zeros((len(names), len(shapes)), np.int64)  # of every counter, once a tile or once a tap
-    if computes:
-        for row, counted in enumerate((*cost.per_tile.values(), *cost.per_tap.values())):
-            each[row] = counted
-    first = columns[lowering.LATER_ISSUE if spilled else lowering.FIRST_ISSUE]
-    values = np.empty((2 + len(names), len(shapes)), np.int64)
-    values[0] = tiles[:, 1] * first + (tiles[:, 0] - tiles[:, 1]) * columns[lowering.LATER_ISSUE]
-    values[1] = tiles[:, 0]
-    np.multiply(each, tiles.T[[0] * len(cost.per_tile) + [2] * len(cost.per_tap)], out=values[2:])
-    summed = np.add.reduceat(values, starts[:-1], axis=1)
-    counters: dict[str, np.ndarray] = {"tiles": summed[1]}
-    for name, counted in zip(names, summed[2:], strict=True):
-        counters[name] = counters[name] + counted if name in counters else counted
+    given, each = _given(cost, tile, product.taps > 0), _each(cost, len(shapes), product.taps > 0)
+    widths = word_widths(datapath)
+    # Of a rate beyond int64 the beats are counted below.
+    small = max(rate.numerator, rate.denominator) < MOST_COUNT
+    costs, sums, bounds = cutting.priced(
+        given,
+        each,
+        len(cost.per_tile),
+        starts,
+        tiles,
+        widths,
+        rate.numerator if small else 1,
+        rate.denominator if small else 1,
+        accelerator.config.outputs == "accumulator",
+    )
+    largest_cost, largest_counter, largest_transfer, most_tiles, most_taps = bounds.tolist()
+    if not small or largest_transfer * most_tiles * rate.denominator >= MOST_COUNT:
+        moved = given[[cutting.INPUT_WORDS, cutting.WEIGHT_WORDS, cutting.OUTPUT_WORDS, cutting.OUTPUT_WORDS]]
+        costs[:, cutting.BEATS_IN : cutting.BEATS_SPILLED] = beats(moved * widths[:, None], rate, most_tiles).T
+        costs[:, cutting.BEATS_SPILLED] = costs[:, cutting.BEATS_PSUM]
+        largest_cost = int(costs.max())
     # No sum can pass int64, however coarsely bounded: the largest of anything, at every tile and tap.
     widest = max(*datapath.dram_bits, *datapath.buffer_bits, datapath.accumulator_bits, datapath.output_bits, 1)
-    largest = max(float(columns.max()) * widest, float(each.max(initial=0)))
-    exact = largest * max(most_tiles, most_taps) < MOST_COUNT
-    begin, end = starts[:-1], starts[1:] - 1
-    ends = np.empty((len(table), 2))
-    ends[:, 0] = columns[lowering.BEATS_IN, begin] + columns[lowering.BEATS_WEIGHT, begin]
-    ends[:, 0] += columns[lowering.BEATS_STORED, end]
-    ends[:, 1] = columns[lowering.LATER_ISSUE, end]
-    costs = np.ascontiguousarray(columns.T)
-    return Cut(pieces, counts, starts, costs, summed[0], counters, ends, exact)
+    exact = max(largest_cost * widest, largest_counter) * max(most_tiles, most_taps) < MOST_COUNT
+    return Cut(
+        pieces,
+        counts,
+        starts,
+        costs,
+        sums[cutting.ALL_ISSUE],
+        ("tiles", *cost.per_tile, *cost.per_tap),
+        sums[cutting.ALL_TILES :],
+        exact,
+    )
 
 
-def row_starts(found: Cut, chosen: np.ndarray) -> np.ndarray:
+def word_widths(datapath: Datapath) -> np.ndarray:
+    """(4,) int64: bits of a word of input, weight, partial sum and stored output in DRAM."""
+    return np.array([*datapath.dram_bits, datapath.accumulator_bits, datapath.output_bits])
+
+
+def _given(cost: TileCost, tile: Tile, computes: bool) -> np.ndarray:
+    """(8, N) int64: what the accelerator says of each shape, in the order of the first columns of costs."""
+    words = [tile.words(role) for role in ROLES]
+    later = cost.issue_cycles if cost.accumulating_issue_cycles is None else cost.accumulating_issue_cycles
+    columns = (
+        *words,
+        cost.load_words.get(INPUT, words[0]),
+        cost.load_words.get(WEIGHT, words[1]),
+        cost.issue_cycles,
+        later if computes else cost.issue_cycles,
+        cost.drain_cycles,
+    )
+    given = np.empty((len(columns), len(words[0])), np.int64)
+    for row, column in enumerate(columns):
+        given[row] = column
+    return given
+
+
+def _each(cost: TileCost, shapes: int, computes: bool) -> np.ndarray:
+    """(E, shapes) int64: every counter of a shape, once a tile or once a tap."""
+    columns = (*cost.per_tile.values(), *cost.per_tap.values())
+    each = np.zeros((len(columns), shapes), np.int64)
+    if computes:
+        for row, column in enumerate(columns):
+            each[row] = column
+    return each
+
+
+def by_name(names: Iterable[str], counted: Iterable[np.ndarray]) -> dict[str, np.ndarray]:
+    """Counters of one name added up."""
+    counters: dict[str, np.ndarray] = {}
+    for name, values in zip(names, counted, strict=True):
+        counters[name] = counters[name] + values if name in counters else values
+    return counters
+
+
+def rows_of(found: Cut, chosen: np.ndarray) -> np.ndarray:
     """(C + 1,) int64: where the rows of each mapping start in one table; chosen: (C,) numbers of tilings of `found`."""
     return np.asarray(lowering.rows_of(found.counts, chosen))
 
@@ -151,41 +182,35 @@ def lower(
     found: Cut,
     chosen: np.ndarray,
     orders: np.ndarray,
+    row_starts: np.ndarray,
 ) -> Lowered:
-    """Programs of the mappings chosen: (C,) numbers of tilings of `found`, orders (C, 6) dimensions outermost first."""
-    spilled = accelerator.config.outputs == "accumulator"
-    computes = product.taps > 0
-    starts = row_starts(found, chosen)
-    rows, moved, runs, depths, sums = lowering.lower_all(
+    """Programs of the mappings chosen.
+
+    chosen: (C,) numbers of tilings of `found`; orders: (C, 6) dimensions outermost first; row_starts: see rows_of.
+    """
+    rows, moved, runs, depths, bits = lowering.lower_all(
         found.pieces,
         found.counts,
         found.starts,
         found.costs,
         chosen,
         orders,
-        starts,
+        row_starts,
         touched_table(product.writes_filter),
-        spilled,
-        computes,
-        np.array([*datapath.dram_bits, datapath.accumulator_bits, datapath.output_bits]),
+        accelerator.config.outputs == "accumulator",
+        product.taps > 0,
+        word_widths(datapath),
+        np.array(datapath.buffer_bits),
     )
-    words = dict(enumerate(sums.T))
-    dram, buffer, psum = datapath.dram_bits, datapath.buffer_bits, datapath.accumulator_bits
-    held, ends = orientation.holds, words[lowering.STORED_ALL] * computes
-    counters = {
-        "dram_read_bits": words[lowering.LOADED_INPUT] * dram[0]
-        + words[lowering.LOADED_WEIGHT] * dram[1]
-        + words[lowering.LOADED_PSUM] * psum,
-        "dram_write_bits": words[lowering.STORED_LAST] * datapath.output_bits
-        + (words[lowering.STORED_ALL] - words[lowering.STORED_LAST]) * psum,
-        "issue_cycles": words[lowering.ISSUED],
-    }
-    counters |= {name: values[chosen] for name, values in found.counters.items()}
-    for name, counted in (
-        (f"{held[INPUT]}_write_bits", words[lowering.WRITTEN_INPUT] * buffer[0]),
-        (f"{held[WEIGHT]}_write_bits", words[lowering.WRITTEN_WEIGHT] * buffer[1]),
-        (f"{held[OUTPUT]}_read_bits", (words[lowering.ACCUMULATED] + ends) * psum),
-        (f"{held[OUTPUT]}_write_bits", words[lowering.LOADED_PSUM] * psum),
-    ):
-        counters[name] = counters[name] + counted if name in counters else counted
-    return Lowered(Programs(rows, starts, runs, depths), counters, moved)
+    held = orientation.holds
+    names = (
+        "dram_read_bits",
+        "dram_write_bits",
+        "issue_cycles",
+        f"{held[INPUT]}_write_bits",
+        f"{held[WEIGHT]}_write_bits",
+        f"{held[OUTPUT]}_read_bits",
+        f"{held[OUTPUT]}_write_bits",
+    )
+    counters = by_name((*names, *found.names), (*bits, *found.counted[:, chosen]))
+    return Lowered(Programs(rows, row_starts, runs, depths), counters, moved)

@@ -134,15 +134,16 @@ class Ranking:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Of few tilings the (place in the table, order) that lead, (C,) each.
 
-        table: (N, 6); ranked: (N, 4) of their boxes; cut: they themselves, with exact issue cycles and ends.
+        table: (N, 6); ranked: (N, 4) of their boxes; cut: they themselves, with exact issue cycles and edges.
         """
         tables = self._tables
-        inner_tiles = (-(-self._whole // table[:, [0, 4, 5]])).astype(np.float64)
         leading = kernels.best_orders(
             ranked,
-            inner_tiles,
-            cut.issue_cycles.astype(np.float64),
-            cut.ends,
+            table,
+            self._whole,
+            cut.issue_cycles,
+            cut.costs,
+            cut.starts,
             tables.refetched,
             tables.distinct,
             self._writes_filter,

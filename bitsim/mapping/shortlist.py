@@ -186,13 +186,15 @@ def _timed_best(grid: Grid, table: np.ndarray, places: np.ndarray, effort: Effor
     chosen, orders = grid.ranking.best_orders(table, boxes.ranked[places], cut, effort)
     if effort is THOROUGH:
         chosen, orders = _with_samples_inside(cut, chosen, orders)
-    rows = np.diff(batch.row_starts(cut, chosen))
+    row_starts = batch.rows_of(cut, chosen)
+    rows = row_starts[1:] - row_starts[:-1]
     fewest, most = int(rows.min()), int(rows.max())
     if most > MOST_ROWS:
         listed = rows <= max(MOST_ROWS, fewest)
         chosen, orders = chosen[listed], orders[listed]
+        row_starts = batch.rows_of(cut, chosen)
     if cut.exact and fewest <= MOST_ROWS:
-        lowered = batch.lower(*what, cut, chosen, ORDER_DIMENSIONS[orders])
+        lowered = batch.lower(*what, cut, chosen, ORDER_DIMENSIONS[orders], row_starts)
         programs, counters, moved = lowered.programs, lowered.counters, lowered.moved_bits
     else:
         mappings = [

@@ -1,0 +1,194 @@
+"""Many tilings of one product cut into the few different tiles they consist of, and what those cost beside each other.
+
+Dimensions are columns 0 to 5 of every table, in the order of accelerators.seam.DIMENSIONS; rows and columns
+(2 and 3) have halos, so their tiles differ also inside the dimension.
+
+A dimension of a tiling is cut into *pieces*, runs of equal tiles: the first and the last tile alone, what is
+between them where the halo stays the same.  Neighbouring pieces whose tiles have one shape are one *kind*; the
+shapes of a tiling are all combinations of kinds, dimension 5 varying fastest.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bitsim.kernels.compile import compiled
+
+DIMENSIONS = 6
+BATCH, ROWS, COLS = 1, 2, 3
+# Columns of the pieces of a dimension: tiles, own size, distinct inputs, real taps, number of the kind.
+TILES, OWN, INPUTS, REAL_TAPS, KIND = range(5)
+# Columns of the costs of a shape: what the accelerator says of it, then beats of the port.
+(
+    INPUT_WORDS,
+    WEIGHT_WORDS,
+    OUTPUT_WORDS,
+    INPUT_WRITTEN,
+    WEIGHT_WRITTEN,
+    FIRST_ISSUE,
+    LATER_ISSUE,
+    SHAPE_DRAIN,
+    BEATS_IN,
+    BEATS_WEIGHT,
+    BEATS_PSUM,
+    BEATS_STORED,
+    BEATS_SPILLED,
+) = range(13)
+GIVEN_COSTS, SHAPE_COSTS = 8, 13
+# What no loop order of a tiling changes, before its counters.
+ALL_ISSUE, ALL_TILES, FIRST_COUNTER = range(3)
+
+
+@compiled
+def cut_dimension(size, tile, halo, first, last, into):
+    """Pieces of one dimension into `into`, (most, 5); returns how many.
+
+    halo: (n, 3) int64: first tile, distinct inputs and real taps of each run of tiles equal in both; rows
+    [first, last) are this dimension's.  None (first == last): tiles differ in their own size alone.
+    """
+    trips = -(-size // tile)
+    count, run, at = 0, first, 0
+    while at < trips:
+        end = trips
+        if at == 0:
+            end = 1
+        elif at < trips - 1:
+            end = trips - 1
+        while run + 1 < last and halo[run + 1, 0] <= at:
+            run += 1
+        if run + 1 < last:
+            end = min(end, halo[run + 1, 0])
+        own = min(tile, size - at * tile)
+        into[count, TILES] = end - at
+        into[count, OWN] = own
+        into[count, INPUTS] = halo[run, 1] if last > first else 0
+        into[count, REAL_TAPS] = halo[run, 2] if last > first else 1
+        kind = 0
+        if count > 0:
+            kind = into[count - 1, KIND]
+            if own != into[count - 1, OWN] or into[count, INPUTS] != into[count - 1, INPUTS]:
+                kind += 1
+        into[count, KIND] = kind
+        count += 1
+        at = end
+    return count
+
+
+@compiled
+def cut_all(sizes, tilings, halo, halo_first):
+    """Pieces of every dimension of every tiling.
+
+    sizes: (6,); tilings: (K, 6); halo: see cut_dimension; halo_first: (K, 2, 2) first and last row of `halo`
+    for rows and for columns.  Returns pieces (K, 6, most, 5) and counts (K, 6) of them.
+    """
+    # The first and the last tile, what is between them, and a cut wherever the halo changes.
+    most = 3 + np.max(halo_first[:, :, 1] - halo_first[:, :, 0])
+    pieces = np.zeros((tilings.shape[0], DIMENSIONS, most, 5), np.int64)
+    counts = np.zeros((tilings.shape[0], DIMENSIONS), np.int64)
+    for k in range(tilings.shape[0]):
+        for d in range(DIMENSIONS):
+            first, last = 0, 0
+            if d in (ROWS, COLS):
+                first, last = halo_first[k, d - ROWS, 0], halo_first[k, d - ROWS, 1]
+            counts[k, d] = cut_dimension(sizes[d], tilings[k, d], halo, first, last, pieces[k, d])
+    return pieces, counts
+
+
+@compiled
+def shapes_of(pieces, counts, of_output):
+    """The shapes of every tiling, one after the other.
+
+    of_output: (6,) bool, dimensions the output depends on.
+    Returns starts (K + 1,), shapes (N, 8): sizes of the six dimensions, distinct input rows and columns; and
+    tiles (N, 3): tiles of the shape, those of them first to write their outputs, real taps of all of them.
+    """
+    tilings = pieces.shape[0]
+    starts = np.zeros(tilings + 1, np.int64)
+    for k in range(tilings):
+        number = 1
+        for d in range(DIMENSIONS):
+            number *= pieces[k, d, counts[k, d] - 1, KIND] + 1
+        starts[k + 1] = starts[k] + number
+    shapes = np.zeros((starts[tilings], 8), np.int64)
+    tiles = np.ones((starts[tilings], 3), np.int64)
+    for k in range(tilings):
+        stride = starts[k + 1] - starts[k]
+        for d in range(DIMENSIONS):
+            kinds = pieces[k, d, counts[k, d] - 1, KIND] + 1
+            stride //= kinds
+            for kind in range(kinds):
+                number, first, taps, own, inputs = 0, 0, 0, 0, 0
+                for p in range(counts[k, d]):
+                    if pieces[k, d, p, KIND] == kind:
+                        number += pieces[k, d, p, TILES]
+                        taps += pieces[k, d, p, TILES] * pieces[k, d, p, REAL_TAPS]
+                        own, inputs = pieces[k, d, p, OWN], pieces[k, d, p, INPUTS]
+                        if p == 0 and not of_output[d]:
+                            first = 1
+                if of_output[d]:
+                    first = number
+                if d == BATCH:
+                    taps = number * own
+                for s in range(starts[k], starts[k + 1]):
+                    if (s - starts[k]) // stride % kinds == kind:
+                        shapes[s, d] = own
+                        if d == ROWS:
+                            shapes[s, 6] = inputs
+                        elif d == COLS:
+                            shapes[s, 7] = inputs
+                        tiles[s, 0] *= number
+                        tiles[s, 1] *= first
+                        tiles[s, 2] *= taps
+    return starts, shapes, tiles
+
+
+@compiled
+def cut_shapes(sizes, tilings, halo, halo_first, of_output):
+    """cut_all and shapes_of in one call: pieces, counts, starts, shapes, tiles."""
+    pieces, counts = cut_all(sizes, tilings, halo, halo_first)
+    starts, shapes, tiles = shapes_of(pieces, counts, of_output)
+    return pieces, counts, starts, shapes, tiles
+
+
+@compiled
+def priced(given, each, per_tile, starts, tiles, widths, numerator, denominator, spilled):
+    """Costs of every shape as lowering reads them, and their sums over the tiles of each tiling.
+
+    given: (8, N) the first columns of the costs; each: (E, N) counters of a shape, the first `per_tile` of them once a
+    tile and the others once a real tap; starts, tiles: of shapes_of; widths: (4,) bits of a word of input, weight,
+    partial sum and stored output in DRAM; numerator, denominator: bits a cycle of the port.
+    Returns costs (N, 13), sums (2 + E, K), and bounds (5,): the most of any cost and of any counter of a shape, the
+    bits of the largest transfer, and the most tiles and real taps of a tiling, by which the caller tells whether
+    anything could have passed int64.
+    """
+    costs = np.empty((given.shape[1], SHAPE_COSTS), np.int64)
+    sums = np.zeros((FIRST_COUNTER + each.shape[0], starts.shape[0] - 1), np.int64)
+    bounds = np.zeros(5, np.int64)
+    for k in range(starts.shape[0] - 1):
+        taps = 0
+        for s in range(starts[k], starts[k + 1]):
+            for column in range(GIVEN_COSTS):
+                costs[s, column] = given[column, s]
+            for column, words in (
+                (BEATS_IN, INPUT_WORDS),
+                (BEATS_WEIGHT, WEIGHT_WORDS),
+                (BEATS_PSUM, OUTPUT_WORDS),
+                (BEATS_STORED, OUTPUT_WORDS),
+            ):
+                bits = costs[s, words] * widths[column - BEATS_IN]
+                bounds[2] = max(bounds[2], bits)
+                costs[s, column] = (bits * denominator + numerator - 1) // numerator  # whole beats
+            costs[s, BEATS_SPILLED] = costs[s, BEATS_PSUM]
+            for column in range(SHAPE_COSTS):
+                bounds[0] = max(bounds[0], costs[s, column])
+            first = costs[s, LATER_ISSUE if spilled else FIRST_ISSUE]
+            sums[ALL_TILES, k] += tiles[s, 0]
+            sums[ALL_ISSUE, k] += tiles[s, 1] * first + (tiles[s, 0] - tiles[s, 1]) * costs[s, LATER_ISSUE]
+            taps += tiles[s, 2]
+            for counter in range(each.shape[0]):
+                count = each[counter, s]
+                bounds[1] = max(bounds[1], count)
+                sums[FIRST_COUNTER + counter, k] += count * tiles[s, 0 if counter < per_tile else 2]
+        bounds[3] = max(bounds[3], sums[ALL_TILES, k])
+        bounds[4] = max(bounds[4], taps)
+    return costs, sums, bounds

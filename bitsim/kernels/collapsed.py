@@ -26,6 +26,13 @@ from bitsim.kernels.recurrence import (
     start,
 )
 
+CLASSES = 7
+# Columns of what is known of a level.  Its run and the iteration of that; by how many rows of the table runs are apart,
+# and how many there are; of Brent's search for a cycle the state remembered, moved forward at doubling distances.
+RUN, AT, WEIGHT, KINDS, REACH, SEEN_AT, SEEN_END, SEEN_OUT = range(8)
+SEEN = SEEN_OUT + CLASSES
+LEVEL = SEEN + STATE
+
 
 @compiled
 def relative(state, into):
@@ -44,11 +51,11 @@ def relative(state, into):
 
 
 @compiled
-def alike(one, other):
-    """Whether two relative states are the same."""
+def alike(now, levels, level):
+    """Whether a relative state is the one a level remembers."""
     same = True
     for i in range(STATE):
-        same = same and one[i] == other[i]
+        same = same and now[i] == levels[level, SEEN + i]
     return same
 
 
@@ -56,61 +63,66 @@ def alike(one, other):
 def advance_nest(state, rows, runs, timing, out):
     """Run a whole nest from `state`, (STATE,) int64, which is changed; `out`, (7,) classes, is added to."""
     depth = runs.shape[0]
-    # Row of the table each run of a level starts at: mixed radix, innermost last.
-    weight = np.ones(depth, np.int64)
-    kinds = np.zeros(depth, np.int64)
-    for level in range(depth):
-        for iterations in runs[level]:
-            if iterations:
-                kinds[level] += 1
-    for level in range(depth - 2, -1, -1):
-        weight[level] = weight[level + 1] * kinds[level + 1]
-    run = np.zeros(depth, np.int64)
-    at = np.zeros(depth, np.int64)
-    # Brent's search for a cycle: one remembered state a level, moved forward at doubling distances.
-    seen = np.zeros((depth, STATE), np.int64)
-    seen_out = np.zeros((depth, 7), np.int64)
-    seen_end = np.zeros(depth, np.int64)
-    seen_at = np.zeros(depth, np.int64)
-    reach = np.zeros(depth, np.int64)
-    now = np.zeros(STATE, np.int64)
+    levels = np.zeros((depth, LEVEL), np.int64)
+    weight = 1
+    for level in range(depth - 1, -1, -1):
+        levels[level, WEIGHT] = weight
+        while levels[level, KINDS] < runs.shape[1] and runs[level, levels[level, KINDS]]:
+            levels[level, KINDS] += 1
+        weight *= levels[level, KINDS]
+    now = np.empty(STATE, np.int64)
     row = 0
     while True:
         advance(state, rows[row], timing, out)
-        for level in range(depth - 1, -1, -1):
-            at[level] += 1
-            if at[level] < runs[level, run[level]]:
+        level, run = depth - 1, 0
+        while level >= 0:
+            run = levels[level, RUN]
+            levels[level, AT] += 1
+            if levels[level, AT] < runs[level, run]:
                 break
-            at[level] = 0
-            reach[level] = 0  # what was remembered is of a run that is over
-            run[level] += 1
-            row += weight[level]
-            if run[level] < kinds[level]:
+            levels[level, AT] = 0
+            levels[level, REACH] = 0  # what was remembered is of a run that is over
+            run += 1
+            row += levels[level, WEIGHT]
+            levels[level, RUN] = run
+            if run < levels[level, KINDS]:
                 break
-            row -= weight[level] * kinds[level]
-            run[level] = 0
-        else:
+            row -= levels[level, WEIGHT] * run
+            levels[level, RUN] = 0
+            level -= 1
+        if level < 0:
             break
-        left = runs[level, run[level]] - at[level] - 1  # iterations after the one that begins here
+        at, reach = levels[level, AT], levels[level, REACH]
+        left = runs[level, run] - at - 1  # iterations after the one that begins here
         if not left:
             continue
         relative(state, now)
-        if reach[level] and alike(now, seen[level]):
+        since = at - levels[level, SEEN_AT]
+        if reach and alike(now, levels, level):
             # What is left of the run after the jump is shorter than a period: nothing is found in it again.
-            period = at[level] - seen_at[level]
-            times = left // period
-            at[level] += times * period
-            passed = times * (state[END] - seen_end[level])
+            times = left // since
+            levels[level, AT] += times * since
+            passed = times * (state[END] - levels[level, SEEN_END])
             for i in range(TIMES):
                 state[i] += passed
-            for i in range(len(out)):
-                out[i] += times * (out[i] - seen_out[level, i])
-        elif not reach[level] or at[level] - seen_at[level] == reach[level]:
-            reach[level] = max(1, 2 * reach[level])
-            seen[level] = now
-            seen_out[level] = out
-            seen_end[level] = state[END]
-            seen_at[level] = at[level]
+            for i in range(CLASSES):
+                out[i] += times * (out[i] - levels[level, SEEN_OUT + i])
+        elif not reach or since == reach:
+            levels[level, REACH] = max(1, 2 * reach)
+            levels[level, SEEN_AT], levels[level, SEEN_END] = at, state[END]
+            for i in range(CLASSES):
+                levels[level, SEEN_OUT + i] = out[i]
+            for i in range(STATE):
+                levels[level, SEEN + i] = now[i]
+
+
+@compiled
+def run_nest(rows, runs, timing, out):
+    """Add the cycles by class of a nest alone on the machine to `out`, (7,); the rest as collapsed_cycles."""
+    state = np.empty(STATE, np.int64)
+    start(state)
+    advance_nest(state, rows, runs, timing, out)
+    finish(state, timing, out)
 
 
 @compiled
@@ -120,9 +132,6 @@ def collapsed_cycles(rows, runs, timing):
     rows, runs: of kernels.program.Nest; timing: (4,) int64 of PortTiming.
     Returns (7,) int64 in the order of CLASSES, equal to event_cycles of the flat program.
     """
-    out = np.zeros(7, np.int64)
-    state = np.zeros(STATE, np.int64)
-    start(state)
-    advance_nest(state, rows, runs, timing, out)
-    finish(state, timing, out)
+    out = np.zeros(CLASSES, np.int64)
+    run_nest(rows, runs, timing, out)
     return out

@@ -40,14 +40,15 @@ ALL_ISSUE, ALL_TILES, FIRST_COUNTER = range(3)
 
 
 @compiled
-def cut_dimension(size, tile, halo, first, last, into):
-    """Pieces of one dimension into `into`, (most, 5); returns how many.
+def cut_dimension(pieces, k, d, size, tile, halo, first, last):
+    """Pieces of dimension `d` of tiling `k` into `pieces`, (K, 6, most, 5); returns how many.
 
     halo: (n, 3) int64: first tile, distinct inputs and real taps of each run of tiles equal in both; rows
     [first, last) are this dimension's.  None (first == last): tiles differ in their own size alone.
     """
     trips = -(-size // tile)
-    count, run, at = 0, first, 0
+    count, run, at, kind = 0, first, 0, 0
+    own_before, inputs_before = 0, 0
     while at < trips:
         end = trips
         if at == 0:
@@ -58,17 +59,17 @@ def cut_dimension(size, tile, halo, first, last, into):
             run += 1
         if run + 1 < last:
             end = min(end, halo[run + 1, 0])
-        own = min(tile, size - at * tile)
-        into[count, TILES] = end - at
-        into[count, OWN] = own
-        into[count, INPUTS] = halo[run, 1] if last > first else 0
-        into[count, REAL_TAPS] = halo[run, 2] if last > first else 1
-        kind = 0
-        if count > 0:
-            kind = into[count - 1, KIND]
-            if own != into[count - 1, OWN] or into[count, INPUTS] != into[count - 1, INPUTS]:
-                kind += 1
-        into[count, KIND] = kind
+        own, inputs, taps = min(tile, size - at * tile), 0, 1
+        if last > first:
+            inputs, taps = halo[run, 1], halo[run, 2]
+        if count > 0 and (own != own_before or inputs != inputs_before):
+            kind += 1
+        pieces[k, d, count, TILES] = end - at
+        pieces[k, d, count, OWN] = own
+        pieces[k, d, count, INPUTS] = inputs
+        pieces[k, d, count, REAL_TAPS] = taps
+        pieces[k, d, count, KIND] = kind
+        own_before, inputs_before = own, inputs
         count += 1
         at = end
     return count
@@ -81,16 +82,19 @@ def cut_all(sizes, tilings, halo, halo_first):
     sizes: (6,); tilings: (K, 6); halo: see cut_dimension; halo_first: (K, 2, 2) first and last row of `halo`
     for rows and for columns.  Returns pieces (K, 6, most, 5) and counts (K, 6) of them.
     """
+    most = 0
+    for k in range(tilings.shape[0]):
+        for axis in range(2):
+            most = max(most, halo_first[k, axis, 1] - halo_first[k, axis, 0])
     # The first and the last tile, what is between them, and a cut wherever the halo changes.
-    most = 3 + np.max(halo_first[:, :, 1] - halo_first[:, :, 0])
-    pieces = np.zeros((tilings.shape[0], DIMENSIONS, most, 5), np.int64)
+    pieces = np.zeros((tilings.shape[0], DIMENSIONS, most + 3, 5), np.int64)
     counts = np.zeros((tilings.shape[0], DIMENSIONS), np.int64)
     for k in range(tilings.shape[0]):
         for d in range(DIMENSIONS):
             first, last = 0, 0
             if d in (ROWS, COLS):
                 first, last = halo_first[k, d - ROWS, 0], halo_first[k, d - ROWS, 1]
-            counts[k, d] = cut_dimension(sizes[d], tilings[k, d], halo, first, last, pieces[k, d])
+            counts[k, d] = cut_dimension(pieces, k, d, sizes[d], tilings[k, d], halo, first, last)
     return pieces, counts
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bitsim.kernels.collapsed import collapsed_cycles
+from bitsim.kernels.collapsed import run_nest
 from bitsim.kernels.compile import compiled
 from bitsim.kernels.cutting import (
     BEATS_IN,
@@ -83,114 +83,129 @@ def rows_of(counts, chosen):
 
 
 @compiled
-def lower_one(pieces, counts, order, base, costs, touched, spilled, computes, widths, rows, moved_bits, runs, sums):
-    """Write the tile program of one mapping.
+def lower_one(
+    c,
+    pieces,
+    counts,
+    k,
+    orders,
+    base,
+    costs,
+    touched,
+    spilled,
+    computes,
+    widths,
+    first_row,
+    end,
+    rows,
+    moved_bits,
+    runs,
+    sums,
+):
+    """Write the tile program of mapping `c`, of tiling `k`.
 
-    pieces (6, most, 5) and counts (6,): of its tiling; order: (6,) dimensions, outermost first; base: number of its
-    first shape in costs, (N, 13); touched: (3, 6) bool, dimensions the input, weight and output depend on.
+    pieces (K, 6, most, 5) and counts (K, 6): of all tilings; orders: (C, 6) dimensions, outermost first; base: number of
+    its first shape in costs, (N, 13); touched: (3, 6) bool, dimensions the input, weight and output depend on.
     widths: (4,) bits of a word of input, weight, partial sum and stored output in DRAM.
-    rows: (R, 7), moved_bits: (R, 4) as of mapping.program.Execution, runs: (6, most) and sums: (9,) are
-    given as zeros and written; returns the depth of the nest.
+    Rows [first_row, end) of rows, (R, 7), and of moved_bits, (R, 4) as of mapping.program.Execution, and runs[c],
+    (6, most), are given as zeros and written; sums, (9,), too; returns the depth of the nest.
     """
     level_of = np.zeros(DIMENSIONS, np.int64)  # dimension of each level
     depth = 0
     for i in range(DIMENSIONS):
-        if counts[order[i]] > 1:
-            level_of[depth] = order[i]
-            for p in range(counts[order[i]]):
-                runs[depth, p] = pieces[order[i], p, TILES]
+        if counts[k, orders[c, i]] > 1:
+            level_of[depth] = orders[c, i]
+            for p in range(counts[k, orders[c, i]]):
+                runs[c, depth, p] = pieces[k, orders[c, i], p, TILES]
             depth += 1
     stride = np.ones(DIMENSIONS, np.int64)  # of kinds, in the numbering of shapes
     for d in range(DIMENSIONS - 2, -1, -1):
-        stride[d] = stride[d + 1] * (pieces[d + 1, counts[d + 1] - 1, KIND] + 1)
+        stride[d] = stride[d + 1] * (pieces[k, d + 1, counts[k, d + 1] - 1, KIND] + 1)
     piece = np.zeros(DIMENSIONS, np.int64)  # of each level
-    moved = np.zeros(3, np.bool_)
-    for r in range(rows.shape[0]):
+    for r in range(first_row, end):
         tiles, shape = 1, base
         first, last = True, True  # of the visits of the output tile the one that begins here, and that ends here
         for level in range(depth):
             d, p = level_of[level], piece[level]
-            tiles *= pieces[d, p, TILES]
-            shape += pieces[d, p, KIND] * stride[d]
+            tiles *= pieces[k, d, p, TILES]
+            shape += pieces[k, d, p, KIND] * stride[d]
             if not touched[2, d]:
                 first = first and p == 0
-                last = last and p == counts[d] - 1
+                last = last and p == counts[k, d] - 1
         # A loop has moved when all loops inside it stand at their start, and will when they stand at their end.
-        moved[:] = False
-        will_move, at_start, at_end = False, True, True
+        moved_input = moved_weight = moved_output = will_move = False
+        at_start = at_end = True
         for level in range(depth - 1, -1, -1):
             d, p = level_of[level], piece[level]
             if at_start:
-                for role in range(3):
-                    moved[role] |= touched[role, d]
+                moved_input = moved_input or touched[0, d]
+                moved_weight = moved_weight or touched[1, d]
+                moved_output = moved_output or touched[2, d]
             if at_end and touched[2, d]:
                 will_move = True
             at_start = at_start and p == 0
-            at_end = at_end and p == counts[d] - 1
-        if at_start:
-            moved[:] = True
+            at_end = at_end and p == counts[k, d] - 1
+        new_output = moved_output or at_start
         will_move = will_move or at_end
 
-        cost = costs[shape]
-        new_output = moved[2]
         psum_in = computes and new_output and (spilled or not first)
         accumulates = computes and (psum_in or not (new_output and first))
         flags = 0
-        if moved[0]:
-            rows[r, INPUT_BEATS] = cost[BEATS_IN]
-            moved_bits[r, 0] = cost[INPUT_WORDS] * widths[0]
-            flags |= LOAD_INPUT if cost[INPUT_WORDS] > 0 else 0
-            sums[LOADED_INPUT] += tiles * cost[INPUT_WORDS]
-            sums[WRITTEN_INPUT] += tiles * cost[INPUT_WRITTEN]
-        if moved[1]:
-            rows[r, WEIGHT_BEATS] = cost[BEATS_WEIGHT]
-            moved_bits[r, 1] = cost[WEIGHT_WORDS] * widths[1]
-            flags |= LOAD_WEIGHT if cost[WEIGHT_WORDS] > 0 else 0
-            sums[LOADED_WEIGHT] += tiles * cost[WEIGHT_WORDS]
-            sums[WRITTEN_WEIGHT] += tiles * cost[WEIGHT_WRITTEN]
+        if moved_input or at_start:
+            rows[r, INPUT_BEATS] = costs[shape, BEATS_IN]
+            moved_bits[r, 0] = costs[shape, INPUT_WORDS] * widths[0]
+            flags |= LOAD_INPUT if costs[shape, INPUT_WORDS] > 0 else 0
+            sums[LOADED_INPUT] += tiles * costs[shape, INPUT_WORDS]
+            sums[WRITTEN_INPUT] += tiles * costs[shape, INPUT_WRITTEN]
+        if moved_weight or at_start:
+            rows[r, WEIGHT_BEATS] = costs[shape, BEATS_WEIGHT]
+            moved_bits[r, 1] = costs[shape, WEIGHT_WORDS] * widths[1]
+            flags |= LOAD_WEIGHT if costs[shape, WEIGHT_WORDS] > 0 else 0
+            sums[LOADED_WEIGHT] += tiles * costs[shape, WEIGHT_WORDS]
+            sums[WRITTEN_WEIGHT] += tiles * costs[shape, WEIGHT_WRITTEN]
         if new_output:
             flags |= NEW_OUTPUT
         if psum_in:
-            rows[r, PSUM_BEATS] = cost[BEATS_PSUM]
-            moved_bits[r, 2] = cost[OUTPUT_WORDS] * widths[2]
-            sums[LOADED_PSUM] += tiles * cost[OUTPUT_WORDS]
+            rows[r, PSUM_BEATS] = costs[shape, BEATS_PSUM]
+            moved_bits[r, 2] = costs[shape, OUTPUT_WORDS] * widths[2]
+            sums[LOADED_PSUM] += tiles * costs[shape, OUTPUT_WORDS]
         if will_move:
             flags |= STORE
-            rows[r, STORE_BEATS] = cost[BEATS_STORED] if last else cost[BEATS_SPILLED]
-            moved_bits[r, 3] = cost[OUTPUT_WORDS] * (widths[3] if last else widths[2])
-            sums[STORED_ALL] += tiles * cost[OUTPUT_WORDS]
-            sums[STORED_LAST] += tiles * cost[OUTPUT_WORDS] if last else 0
-        sums[ACCUMULATED] += tiles * cost[OUTPUT_WORDS] if accumulates else 0
-        rows[r, ISSUE] = cost[LATER_ISSUE] if accumulates else cost[FIRST_ISSUE]
+            rows[r, STORE_BEATS] = costs[shape, BEATS_STORED] if last else costs[shape, BEATS_SPILLED]
+            moved_bits[r, 3] = costs[shape, OUTPUT_WORDS] * (widths[3] if last else widths[2])
+            sums[STORED_ALL] += tiles * costs[shape, OUTPUT_WORDS]
+            sums[STORED_LAST] += tiles * costs[shape, OUTPUT_WORDS] if last else 0
+        sums[ACCUMULATED] += tiles * costs[shape, OUTPUT_WORDS] if accumulates else 0
+        rows[r, ISSUE] = costs[shape, LATER_ISSUE] if accumulates else costs[shape, FIRST_ISSUE]
         sums[ISSUED] += tiles * rows[r, ISSUE]
-        rows[r, DRAIN] = cost[SHAPE_DRAIN]
+        rows[r, DRAIN] = costs[shape, SHAPE_DRAIN]
         rows[r, FLAGS] = flags
 
         level = depth - 1
         while level >= 0:
             piece[level] += 1
-            if piece[level] < counts[level_of[level]]:
+            if piece[level] < counts[k, level_of[level]]:
                 break
             piece[level] = 0
             level -= 1
-    rows[0, FLAGS] |= SWITCH
+    rows[first_row, FLAGS] |= SWITCH
     return depth
 
 
 @compiled
-def count(sums, computes, widths, buffer_widths, into):
-    """Counters of a mapping into `into`, (7,), from the words it moves; see lower_all."""
+def count(c, sums, computes, widths, buffer_widths, into):
+    """Counters of mapping `c` into `into`, (7, C), from the words it moves; see lower_all."""
     psum_bits = widths[2]
     spilled = sums[STORED_ALL] - sums[STORED_LAST]
-    into[DRAM_READ_BITS] = sums[LOADED_INPUT] * widths[0] + sums[LOADED_WEIGHT] * widths[1]
-    into[DRAM_READ_BITS] += sums[LOADED_PSUM] * psum_bits
-    into[DRAM_WRITE_BITS] = sums[STORED_LAST] * widths[3] + spilled * psum_bits
-    into[ISSUE_CYCLES] = sums[ISSUED]
-    into[INPUT_WRITE_BITS] = sums[WRITTEN_INPUT] * buffer_widths[0]
-    into[WEIGHT_WRITE_BITS] = sums[WRITTEN_WEIGHT] * buffer_widths[1]
+    into[DRAM_READ_BITS, c] = sums[LOADED_INPUT] * widths[0] + sums[LOADED_WEIGHT] * widths[1]
+    into[DRAM_READ_BITS, c] += sums[LOADED_PSUM] * psum_bits
+    into[DRAM_WRITE_BITS, c] = sums[STORED_LAST] * widths[3] + spilled * psum_bits
+    into[ISSUE_CYCLES, c] = sums[ISSUED]
+    into[INPUT_WRITE_BITS, c] = sums[WRITTEN_INPUT] * buffer_widths[0]
+    into[WEIGHT_WRITE_BITS, c] = sums[WRITTEN_WEIGHT] * buffer_widths[1]
     # Outputs are read where they are accumulated on, and to be stored; of a product without taps there are none.
-    into[OUTPUT_READ_BITS] = (sums[ACCUMULATED] + (sums[STORED_ALL] if computes else 0)) * psum_bits
-    into[OUTPUT_WRITE_BITS] = sums[LOADED_PSUM] * psum_bits
+    into[OUTPUT_READ_BITS, c] = (sums[ACCUMULATED] + (sums[STORED_ALL] if computes else 0)) * psum_bits
+    into[OUTPUT_WRITE_BITS, c] = sums[LOADED_PSUM] * psum_bits
 
 
 @compiled
@@ -223,23 +238,28 @@ def lower_all(
     sums = np.empty(SUMS, np.int64)
     for c in range(number):
         k = chosen[c]
-        sums[:] = 0
+        for i in range(SUMS):
+            sums[i] = 0
         depths[c] = lower_one(
-            pieces[k],
-            counts[k],
-            orders[c],
+            c,
+            pieces,
+            counts,
+            k,
+            orders,
             shape_starts[k],
             costs,
             touched,
             spilled,
             computes,
             widths,
-            rows[row_starts[c] : row_starts[c + 1]],
-            moved_bits[row_starts[c] : row_starts[c + 1]],
-            runs[c],
+            row_starts[c],
+            row_starts[c + 1],
+            rows,
+            moved_bits,
+            runs,
             sums,
         )
-        count(sums, computes, widths, buffer_widths, counters[:, c])
+        count(c, sums, computes, widths, buffer_widths, counters)
     return rows, moved_bits, runs, depths, counters
 
 
@@ -248,5 +268,5 @@ def collapsed_all(rows, row_starts, runs, depths, timing):
     """(C, 7) int64 cycles by class of each program of lower_all, each alone on the machine."""
     classes = np.zeros((depths.shape[0], 7), np.int64)
     for c in range(depths.shape[0]):
-        classes[c] = collapsed_cycles(rows[row_starts[c] : row_starts[c + 1]], runs[c, : depths[c]], timing)
+        run_nest(rows[row_starts[c] : row_starts[c + 1]], runs[c, : depths[c]], timing, classes[c])
     return classes

@@ -222,7 +222,8 @@ def best_orders(spots, table, whole, issue, costs, starts, refetched, distinct, 
     costs, starts: of kernels.cutting; refetched: (8, 6) see dram_bits, and distinct: (8, 6) bool, by pattern and order;
     most: (3,) lengths of the lists.  Returns (C,) places of the tilings times ORDERS plus the order, no two alike.
     """
-    estimates = np.full((spots.shape[0] * ORDERS, 2), np.inf)  # cycles and bits by name
+    estimates = np.empty((spots.shape[0] * ORDERS, 2))  # cycles and bits by name
+    fewest = np.inf
     for place in range(spots.shape[0]):
         positions, input_bits_once = spots[place, 0], spots[place, 1] * constants[INPUT_BITS]
         groups = float((whole[0] + table[place, 0] - 1) // table[place, 0])
@@ -236,15 +237,17 @@ def best_orders(spots, table, whole, issue, costs, starts, refetched, distinct, 
         all_issue = float(issue[place])
         pattern = pattern_of(positions, outputs, channels)
         for order in range(ORDERS):
+            name = place * ORDERS + order
+            estimates[name, 0] = np.inf
             if distinct[pattern, order]:
                 code = refetched[pattern, order]
                 steady = steady_cycles(code, outputs, weight, output, tiles, all_issue, input_bits_once, constants)
-                name = place * ORDERS + order
                 estimates[name, 0] = with_ends(steady, moved_at_ends, last_issue, constants)
                 estimates[name, 1] = dram_bits(code, outputs, weight, output, input_bits_once, constants)
-    fewest = estimates[:, 0].min()
-    keys = np.empty((3, 2, most.max()))
-    names = np.empty((3, most.max()), np.int64)
+                fewest = min(fewest, estimates[name, 0])
+    longest = max(most[0], most[1], most[2])
+    keys = np.empty((3, 2, longest))
+    names = np.empty((3, longest), np.int64)
     counts = np.zeros(3, np.int64)
     for name in range(estimates.shape[0]):
         cycles, bits = estimates[name, 0], estimates[name, 1]

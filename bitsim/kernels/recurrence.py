@@ -61,7 +61,8 @@ def store(state, done, turnaround):
 @compiled
 def start(state):
     """Set `state`, (STATE,) int64, to that before the first tile."""
-    state[:] = 0
+    for i in range(STATE):
+        state[i] = 0
     state[OWED] = state[OWED_BEFORE] = NOTHING
 
 

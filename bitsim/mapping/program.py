@@ -68,7 +68,7 @@ def beats(bits: np.ndarray, rate: Fraction, tiles: int) -> np.ndarray:
     Raises InputError if those of a program of `tiles` tiles could pass int64.
     """
     most = int(bits.max())
-    if most * tiles * rate.denominator < 2**62:
+    if most * tiles * rate.denominator < 2**62 and rate.numerator < 2**62:
         return -(-(bits * rate.denominator) // rate.numerator)
     if most * tiles * rate.denominator // rate.numerator >= 2**60:
         raise InputError(

@@ -54,6 +54,7 @@ def assert_same(product, machine, bits, orientation, tilings, picks):
         np.testing.assert_array_equal(nest.rows, one.nest.rows)
         starts = lowered.programs.row_starts
         np.testing.assert_array_equal(lowered.moved_bits[starts[c] : starts[c + 1]], one.moved_bits)
+        assert lowered.port_beats[c] == one.port_beats
         np.testing.assert_array_equal(nest.runs[:, : one.nest.runs.shape[1]], one.nest.runs)
         assert not nest.runs[:, one.nest.runs.shape[1] :].any()
         assert {key: int(values[c]) for key, values in lowered.counters.items()} == one.counters

@@ -44,7 +44,7 @@ from bitsim.kernels.program import (
     WEIGHT_BEATS,
 )
 
-# Words that a mapping moves, and its issue cycles: what `lower_one` sums up.
+# Words that a mapping moves, its issue cycles and beats of the port: what `lower_one` sums up.
 (
     LOADED_INPUT,
     LOADED_WEIGHT,
@@ -55,8 +55,9 @@ from bitsim.kernels.program import (
     WRITTEN_INPUT,
     WRITTEN_WEIGHT,
     ISSUED,
-) = range(9)
-SUMS = 9
+    BEATS,
+) = range(10)
+SUMS = 10
 # Counters of a mapping: rows of what `lower_all` returns.
 (
     DRAM_READ_BITS,
@@ -66,8 +67,9 @@ SUMS = 9
     WEIGHT_WRITE_BITS,
     OUTPUT_READ_BITS,
     OUTPUT_WRITE_BITS,
-) = range(7)
-COUNTERS = 7
+    PORT_BEATS,
+) = range(8)
+COUNTERS = 8
 
 
 @compiled
@@ -104,11 +106,11 @@ def lower_one(
 ):
     """Write the tile program of mapping `c`, of tiling `k`.
 
-    pieces (K, 6, most, 5) and counts (K, 6): of all tilings; orders: (C, 6) dimensions, outermost first; base: number of
-    its first shape in costs, (N, 13); touched: (3, 6) bool, dimensions the input, weight and output depend on.
+    pieces (K, 6, most, 5) and counts (K, 6): of all tilings; orders: (C, 6) dimensions, outermost first; base: number
+    of its first shape in costs, (N, 13); touched: (3, 6) bool, dimensions the input, weight and output depend on.
     widths: (4,) bits of a word of input, weight, partial sum and stored output in DRAM.
     Rows [first_row, end) of rows, (R, 7), and of moved_bits, (R, 4) as of mapping.program.Execution, and runs[c],
-    (6, most), are given as zeros and written; sums, (9,), too; returns the depth of the nest.
+    (6, most), are given as zeros and written; sums, (10,), too; returns the depth of the nest.
     """
     level_of = np.zeros(DIMENSIONS, np.int64)  # dimension of each level
     depth = 0
@@ -178,6 +180,8 @@ def lower_one(
         sums[ACCUMULATED] += tiles * costs[shape, OUTPUT_WORDS] if accumulates else 0
         rows[r, ISSUE] = costs[shape, LATER_ISSUE] if accumulates else costs[shape, FIRST_ISSUE]
         sums[ISSUED] += tiles * rows[r, ISSUE]
+        moved = rows[r, INPUT_BEATS] + rows[r, WEIGHT_BEATS] + rows[r, PSUM_BEATS] + rows[r, STORE_BEATS]
+        sums[BEATS] += tiles * moved
         rows[r, DRAIN] = costs[shape, SHAPE_DRAIN]
         rows[r, FLAGS] = flags
 
@@ -194,7 +198,7 @@ def lower_one(
 
 @compiled
 def count(c, sums, computes, widths, buffer_widths, into):
-    """Counters of mapping `c` into `into`, (7, C), from the words it moves; see lower_all."""
+    """Counters of mapping `c` into `into`, (8, C), from the words it moves; see lower_all."""
     psum_bits = widths[2]
     spilled = sums[STORED_ALL] - sums[STORED_LAST]
     into[DRAM_READ_BITS, c] = sums[LOADED_INPUT] * widths[0] + sums[LOADED_WEIGHT] * widths[1]
@@ -206,6 +210,7 @@ def count(c, sums, computes, widths, buffer_widths, into):
     # Outputs are read where they are accumulated on, and to be stored; of a product without taps there are none.
     into[OUTPUT_READ_BITS, c] = (sums[ACCUMULATED] + (sums[STORED_ALL] if computes else 0)) * psum_bits
     into[OUTPUT_WRITE_BITS, c] = sums[LOADED_PSUM] * psum_bits
+    into[PORT_BEATS, c] = sums[BEATS]
 
 
 @compiled
@@ -227,7 +232,7 @@ def lower_all(
 
     chosen: (C,) tiling and orders: (C, 6) order of each; buffer_widths: (2,) bits of a word of input and weight in
     their buffers; the rest as lower_one.
-    Returns rows and moved bits of all (row_starts[C], 7 and 4), runs (C, 6, most), depths (C,) and counters (7, C).
+    Returns rows and moved bits of all (row_starts[C], 7 and 4), runs (C, 6, most), depths (C,) and counters (8, C).
     """
     number = chosen.shape[0]
     rows = np.zeros((row_starts[number], COLUMNS), np.int64)

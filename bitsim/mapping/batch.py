@@ -6,7 +6,7 @@ of the accelerator once for the shapes of all tilings together.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -26,14 +26,15 @@ from bitsim.accelerators.seam import (
     TileCost,
 )
 from bitsim.kernels import cutting, lowering
-from bitsim.kernels.program import Programs
+from bitsim.kernels.program import Nest, Programs
 from bitsim.mapping.candidates import tiles_of
-from bitsim.mapping.program import beats
+from bitsim.mapping.program import Execution, beats
 from bitsim.mapping.record import dimension_sizes, touches
 from bitsim.mapping.spots import Spots
 from bitsim.workload import Product
 
 MOST_COUNT = 2**62
+TRANSFERS = 4  # that a tile makes
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,7 @@ def cut(
         costs[:, cutting.BEATS_SPILLED] = costs[:, cutting.BEATS_PSUM]
         largest_cost = int(costs.max())
     # No sum can pass int64, however coarsely bounded: the largest of anything, at every tile and tap.
-    widest = max(*datapath.dram_bits, *datapath.buffer_bits, datapath.accumulator_bits, datapath.output_bits, 1)
+    widest = max(*datapath.dram_bits, *datapath.buffer_bits, datapath.accumulator_bits, datapath.output_bits, TRANSFERS)
     exact = max(largest_cost * widest, largest_counter) * max(most_tiles, most_taps) < MOST_COUNT
     return Cut(
         pieces,
@@ -167,11 +168,35 @@ def rows_of(found: Cut, chosen: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Lowered:
-    """Tile programs of chosen mappings, counters {name: (C,)}, and moved_bits of Execution for every row."""
+    """Tile programs of chosen mappings, with the fields of Execution for all of them.
+
+    counters: {name: (C,)}; moved_bits: a row for each of programs.rows; port_beats: (C,).
+    """
 
     programs: Programs
     counters: dict[str, np.ndarray]
     moved_bits: np.ndarray
+    port_beats: np.ndarray
+
+    @classmethod
+    def of(cls, executions: Sequence[Execution]) -> Lowered:
+        """Those lowered one by one: their counters may pass int64."""
+        return cls(
+            Programs.of([one.nest for one in executions]),
+            {name: np.array([one.counters[name] for one in executions], object) for name in executions[0].counters},
+            np.concatenate([one.moved_bits for one in executions]),
+            np.array([one.port_beats for one in executions], object),
+        )
+
+    def execution(self, c: int) -> Execution:
+        """One of them, of copies, so that it does not keep all alive."""
+        nest, starts = self.programs.nest(c), self.programs.row_starts
+        return Execution(
+            Nest(nest.rows.copy(), nest.runs.copy()),
+            {name: int(values[c]) for name, values in self.counters.items()},
+            self.moved_bits[starts[c] : starts[c + 1]].copy(),
+            int(self.port_beats[c]),
+        )
 
 
 def lower(
@@ -188,7 +213,7 @@ def lower(
 
     chosen: (C,) numbers of tilings of `found`; orders: (C, 6) dimensions outermost first; row_starts: see rows_of.
     """
-    rows, moved, runs, depths, bits = lowering.lower_all(
+    rows, moved, runs, depths, counted = lowering.lower_all(
         found.pieces,
         found.counts,
         found.starts,
@@ -212,5 +237,6 @@ def lower(
         f"{held[OUTPUT]}_read_bits",
         f"{held[OUTPUT]}_write_bits",
     )
+    *bits, beats_of_all = counted
     counters = by_name((*names, *found.names), (*bits, *found.counted[:, chosen]))
-    return Lowered(Programs(rows, row_starts, runs, depths), counters, moved)
+    return Lowered(Programs(rows, row_starts, runs, depths), counters, moved, beats_of_all)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -45,21 +44,18 @@ class Execution:
     """A tile program and its counters {name: count}; bits where the name says so.
 
     moved_bits: (R, 4) int64, what each tile of `nest.rows` moves: input, weight and partial sums in, outputs out.
+    port_beats: of all transfers.
     """
 
     nest: Nest
     counters: dict[str, int]
     moved_bits: np.ndarray
+    port_beats: int
 
     @property
     def tiles(self) -> np.ndarray:
         """(T, 7) int64: the program laid out flat."""
         return self.nest.tiles
-
-    @cached_property
-    def port_beats(self) -> int:
-        """Beats of all transfers."""
-        return exact_sum(self.nest.rows[:, INPUT_BEATS : STORE_BEATS + 1].sum(axis=1), self.nest.counts)
 
 
 def beats(bits: np.ndarray, rate: Fraction, tiles: int) -> np.ndarray:
@@ -150,7 +146,13 @@ def execute(
     count(f"{held}_read_bits", visited, accumulates)  # read-modify-write
     count(f"{held}_read_bits", visited, ends_visit & computes)
     count(f"{held}_write_bits", visited, psum_in)
-    return Execution(Nest(rows, nest.runs), counters, moved_bits)
+    program = Nest(rows, nest.runs)
+    return Execution(program, counters, moved_bits, port_beats(program))
+
+
+def port_beats(nest: Nest) -> int:
+    """Beats of all transfers of a tile program."""
+    return exact_sum(nest.rows[:, INPUT_BEATS : STORE_BEATS + 1].sum(axis=1), nest.counts)
 
 
 def exact_sum(values: Any, counts: np.ndarray) -> int:

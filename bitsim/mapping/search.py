@@ -113,7 +113,7 @@ def ranked(found: tuple[Shortlist, ...], score: Score) -> list[Contender]:
 
 def _scores(found: tuple[Shortlist, ...], score: Score) -> tuple[np.ndarray, np.ndarray]:
     """(C,) what is minimised and (C,) energy of all mappings of the lists, one list after the other."""
-    parts = [score(one.cycles, one.counters) for one in found]
+    parts = [score(one.cycles, one.lowered.counters) for one in found]
     if len(parts) == 1:
         return parts[0]
     values, energies = zip(*parts, strict=True)

@@ -15,8 +15,9 @@ import numpy as np
 
 from bitsim.accelerators.seam import DIMENSIONS, Accelerator, Datapath, Orientation
 from bitsim.kernels import ranking as kernels
-from bitsim.kernels.program import CLASSES, Nest, PortTiming, Programs
+from bitsim.kernels.program import CLASSES, PortTiming, Programs
 from bitsim.mapping import batch
+from bitsim.mapping.batch import Lowered
 from bitsim.mapping.candidates import Tilings, beside, fitting, most_channels, tiles_of
 from bitsim.mapping.memo import Found, kept
 from bitsim.mapping.program import Execution, execute
@@ -61,17 +62,14 @@ class Shortlist:
     """Mappings of one orientation, timed.
 
     table: (C, 6) tile sizes; orders: (C, 6) dimensions, outermost first; classes: (C, 7) cycles;
-    counters: {name: (C,)}; moved_bits: of Execution, a row for each of programs.rows;
     least_issue_cycles: of everything as one tile.
     """
 
     orientation: Orientation
     table: np.ndarray
     orders: np.ndarray
-    programs: Programs
+    lowered: Lowered
     classes: np.ndarray
-    counters: dict[str, np.ndarray]
-    moved_bits: np.ndarray
     least_issue_cycles: float
     _made: dict[Hashable, Timed] = field(default_factory=dict)
 
@@ -90,17 +88,10 @@ class Shortlist:
         return kept(self._made, c, partial(self._record, c))
 
     def _record(self, c: int) -> Timed:
-        nest = self.programs.nest(c)
-        # Copies, so that the whole list is not kept alive.
-        execution = Execution(
-            Nest(nest.rows.copy(), nest.runs.copy()),
-            {name: int(values[c]) for name, values in self.counters.items()},
-            self.moved_bits[self.programs.row_starts[c] : self.programs.row_starts[c + 1]].copy(),
-        )
         order = tuple(DIMENSIONS[d] for d in self.orders[c].tolist())
         mapping = Mapping(self.orientation.name, tuple(self.table[c].tolist()), order)
         classes = dict(zip(CLASSES, self.classes[c].tolist(), strict=True))
-        return Timed(mapping, self.orientation, execution, classes)
+        return Timed(mapping, self.orientation, self.lowered.execution(c), classes)
 
 
 @dataclass(frozen=True)
@@ -170,10 +161,10 @@ def leaves_room(listed: Shortlist, setting: Setting, product: Product, least_cyc
 
     It may where lanes idle that need not; with several samples also where neither issue nor port is busy throughout.
     """
-    best = int(listed.cycles.argmin())
-    moved_bits = int(listed.counters["dram_read_bits"][best] + listed.counters["dram_write_bits"][best])
+    best, counters = int(listed.cycles.argmin()), listed.lowered.counters
+    moved_bits = int(counters["dram_read_bits"][best] + counters["dram_write_bits"][best])
     bound = max(listed.least_issue_cycles, moved_bits * setting.rate.denominator / setting.rate.numerator)
-    idle = listed.counters["issue_cycles"][best] > ROOM * listed.least_issue_cycles
+    idle = counters["issue_cycles"][best] > ROOM * listed.least_issue_cycles
     return bool(bound < least_cycles and (idle or (product.batch > 1 and listed.cycles[best] > ROOM * bound)))
 
 
@@ -195,16 +186,15 @@ def _timed_best(grid: Grid, table: np.ndarray, places: np.ndarray, effort: Effor
         row_starts = batch.rows_of(cut, chosen)
     if cut.exact and fewest <= MOST_ROWS:
         lowered = batch.lower(*what, cut, chosen, ORDER_DIMENSIONS[orders], row_starts)
-        programs, counters, moved = lowered.programs, lowered.counters, lowered.moved_bits
     else:
         mappings = [
             Mapping(orientation.name, tuple(tile), ORDERS[order])
             for tile, order in zip(table[chosen].tolist(), orders.tolist(), strict=True)
         ]
-        programs, counters, moved = _one_by_one([execute(*what, mapping, setting.rate) for mapping in mappings])
-    classes = setting.timer(programs, setting.port.array())
+        lowered = Lowered.of([execute(*what, mapping, setting.rate) for mapping in mappings])
+    classes = setting.timer(lowered.programs, setting.port.array())
     least = grid.ranking.least_issue_cycles
-    return Shortlist(orientation, table[chosen], ORDER_DIMENSIONS[orders], programs, classes, counters, moved, least)
+    return Shortlist(orientation, table[chosen], ORDER_DIMENSIONS[orders], lowered, classes, least)
 
 
 def _with_samples_inside(cut: batch.Cut, chosen: np.ndarray, orders: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -213,10 +203,3 @@ def _with_samples_inside(cut: batch.Cut, chosen: np.ndarray, orders: np.ndarray)
     samples, rows, cols = (several[:, DIMENSIONS.index(name)] for name in ("batch", "rows", "cols"))
     varied = np.flatnonzero(samples & (rows | cols))[:SAMPLES_INSIDE]
     return np.append(chosen, chosen[varied]), np.append(orders, orders[varied] + kernels.ORDERS)
-
-
-def _one_by_one(lowered: list[Execution]) -> tuple[Programs, dict[str, np.ndarray], np.ndarray]:
-    """Programs, counters and moved bits of mappings whose counters may pass int64, or whose programs are long."""
-    counters = {name: np.array([one.counters[name] for one in lowered], object) for name in lowered[0].counters}
-    moved = np.concatenate([one.moved_bits for one in lowered])
-    return Programs.of([one.nest for one in lowered]), counters, moved

@@ -21,10 +21,10 @@ from bitsim.accelerators.seam import INPUT, WEIGHT, Datapath
 from bitsim.energy import PriceList
 from bitsim.errors import InputError
 from bitsim.kernels.engines import ENGINES, each_alone
-from bitsim.kernels.program import CLASSES, INPUT_BEATS, STORE_BEATS, Nest
+from bitsim.kernels.program import CLASSES, Nest
 from bitsim.mapping import search
 from bitsim.mapping.memo import SearchMemo
-from bitsim.mapping.program import exact_sum
+from bitsim.mapping.program import port_beats
 from bitsim.mapping.reuse import tensor_words
 from bitsim.mapping.search import Contender, Score, contenders
 from bitsim.mapping.shortlist import Setting, Timed
@@ -188,7 +188,7 @@ class CostModel:
             "tiles": tiles,
         }
         values |= dict.fromkeys(("macs", "real_macs", "float_macs", "effective_macs", "bit_ops", "occupied_bit_ops"), 0)
-        work = Work(counters, 0, _port_beats(nest))
+        work = Work(counters, 0, port_beats(nest))
         values |= self._time_and_energy(work, classes)
         return PassCost(values, (nest,), work)
 
@@ -261,10 +261,6 @@ def mac_columns(macs: int, real_macs: int, bits: tuple[int, int], hw_products: i
         "bit_ops": bit_ops,
         "occupied_bit_ops": real_macs * hw_products,
     }
-
-
-def _port_beats(nest: Nest) -> int:
-    return exact_sum(nest.rows[:, INPUT_BEATS : STORE_BEATS + 1].sum(axis=1), nest.counts)
 
 
 def _total(parts: list[dict[str, int]]) -> dict[str, int]:

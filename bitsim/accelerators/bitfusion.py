@@ -179,7 +179,8 @@ class Accelerator(Seam):
         groups, flattened = tile.groups, self._flattened(product)
         column_dim, _ = self._columns(orientation, tile)
         column_groups = ceil_div(column_dim, self.cols)
-        column_steps = self._steps_of(column_dim, product, datapath, orientation, tile)
+        time = self.tile_time(product, datapath, orientation, tile)
+        column_steps = time.issue_cycles // column_groups * column_dim  # groups of columns step together
         # Reads for each real (position, tap): the streamed operand once a column group, the other once a
         # product; once more for each slice of the other operand, since every pass reads its slices anew.
         products = groups * tile.outputs * tile.channels
@@ -203,31 +204,25 @@ class Accelerator(Seam):
         if orientation.name == SWAPPED and not tile.writes_filter:
             per_tile[f"{held[WEIGHT]}_read_bits"] = products * column_groups * widths[1] * datapath.input_slices
         return TileCost(
-            **vars(self.tile_time(product, datapath, orientation, tile)),
+            **vars(time),
             per_tile=per_tile,
             per_tap=per_tap,
             load_words={INPUT: groups * tile.positions * tile.channels * tile.taps} if flattened else {},
         )
 
     def tile_time(self, product: Product, datapath: Datapath, orientation: Orientation, tile: Tile) -> TileTime:
-        column_dim, _ = self._columns(orientation, tile)
+        steps, (column_dim, stream) = self._steps(product, datapath, tile), self._columns(orientation, tile)
         column_groups = ceil_div(column_dim, self.cols)
-        issue_cycles = self._steps_of(column_groups, product, datapath, orientation, tile)
-        return TileTime(issue_cycles=issue_cycles, drain_cycles=self.drain_cycles)
-
-    def _steps_of(
-        self, columns: Any, product: Product, datapath: Datapath, orientation: Orientation, tile: Tile
-    ) -> Any:
-        """Issue steps of a tile, counted once for each of `columns`: columns, or groups of them that step together."""
-        steps, (_, stream) = self._steps(product, datapath, tile), self._columns(orientation, tile)
         # Where the tile stands and how deep it is, as in footprint_bits.
         if tile.writes_filter:
-            spots, depths = steps, columns * stream
+            spots, depths = steps, column_groups * stream
         elif orientation.name == NORMAL:
-            spots, depths = stream, columns * steps
+            spots, depths = stream, column_groups * steps
         else:
-            spots, depths = columns, stream * steps
-        return spots * (tile.groups * depths * datapath.passes)
+            spots, depths = column_groups, stream * steps
+        return TileTime(
+            issue_cycles=spots * (tile.groups * depths * datapath.passes), drain_cycles=self.drain_cycles
+        )
 
     def _steps(self, product: Product, datapath: Datapath, tile: Tile) -> Any:
         """Issue steps of one output in one pass: its reduction in whole lanes."""

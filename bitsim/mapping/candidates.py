@@ -5,6 +5,7 @@ Several groups share a tile only whole, with all their outputs and channels.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from bitsim.accelerators.seam import Accelerator, Datapath, Orientation, Tile
-from bitsim.mapping.spots import TILES, Spots, boxes_of, split_sizes, spots_of, with_small_ends
+from bitsim.mapping.spots import TILES, Spots, boxes_of, ceil_splits, split_sizes, spots_of, with_small_ends
 from bitsim.workload import Product
 
 # Sizes that differ less are near: as far as an uneven pair of outputs and channels was from the best on random layers.
@@ -106,14 +107,6 @@ def _sizes_of(whole: int, granule: int) -> np.ndarray:
     return np.stack((sizes, tiles, full, full - (tiles - 1)), axis=1)
 
 
-@lru_cache(maxsize=4096)
-def ceil_splits(size: int) -> np.ndarray:
-    """Every ceil(size / k), ascending."""
-    found = np.unique(-(-size // np.arange(1, size + 1)))
-    found.setflags(write=False)
-    return found
-
-
 def beside(product: Product, every: Tilings, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Tilings near those of `numbers` that the lists of sizes leave out: table (M, 6), and places (M,) of their boxes.
 
@@ -122,24 +115,22 @@ def beside(product: Product, every: Tilings, numbers: np.ndarray) -> tuple[np.nd
     """
     geometry = product.batch, product.rows, product.cols
     ends = with_small_ends(*geometry)
-    found = []
+    found: set[tuple[int, ...]] = set()
     for spot, i in zip(*np.divmod(numbers, len(every.inner)), strict=True):
         groups, outputs, channels = every.inner[i].tolist()
-        others = ends[int(every.spots.ranked[spot, TILES])]
-        found.append(np.column_stack((others, np.tile(every.inner[i], (len(others), 1)))))
+        found.update((place, groups, outputs, channels) for place in ends[int(every.spots.ranked[spot, TILES])])
         if groups == 1:
+            place = int(every.spots.places[spot])
             near = _near(product.outputs, outputs), _near(product.channels, channels)
-            pairs = np.stack(np.meshgrid(*near, indexing="ij"), axis=-1).reshape(-1, 2)
-            box = np.tile([every.spots.places[spot], 1], (len(pairs), 1))
-            found.append(np.column_stack((box, pairs)))
-    rows = np.unique(np.concatenate(found), axis=0)
+            found.update(itertools.product((place,), (1,), *near))
+    rows = np.array(sorted(found), np.int64)
     boxes = boxes_of(*geometry).table[rows[:, 0]]
     return np.concatenate((rows[:, 1:2], boxes, rows[:, 2:]), axis=1), rows[:, 0]
 
 
-def _near(whole: int, size: int) -> np.ndarray:
-    sizes = ceil_splits(whole)
-    return np.asarray(sizes[(sizes * NEAR_SIZES >= size) & (sizes <= size * NEAR_SIZES)])
+@lru_cache(maxsize=4096)
+def _near(whole: int, size: int) -> tuple[int, ...]:
+    return tuple(other for other in ceil_splits(whole) if size <= NEAR_SIZES * other and other <= NEAR_SIZES * size)
 
 
 def most_channels(table: np.ndarray) -> np.ndarray:

@@ -24,10 +24,16 @@ TILES, SWEEP_WORDS, FULL_TILES, LAST_SHARE = range(4)
 
 
 @lru_cache(maxsize=4096)
+def ceil_splits(size: int) -> tuple[int, ...]:
+    """Every ceil(size / k), ascending: up to the root of the size that is every number."""
+    root = math.isqrt(size)
+    return tuple(sorted({-(-size // k) for k in range(1, root + 2)} | set(range(1, root + 1))))
+
+
+@lru_cache(maxsize=4096)
 def split_sizes(size: int, granule: int = 1) -> tuple[int, ...]:
     """Distinct tile sizes of a dimension, ascending."""
-    root = math.isqrt(size)
-    sizes = {-(-size // k) for k in range(1, root + 2)} | set(range(1, root + 1))
+    sizes = set(ceil_splits(size))
     if granule > 1:
         whole = {min(size, -(-s // granule) * granule) for s in sizes if s > granule} | {min(size, granule)}
         # Below a granule lanes idle whatever the size: a few are enough.  Few tiles of equal size can save more
@@ -123,13 +129,13 @@ def _undominated(spots: Spots) -> np.ndarray:
 
 
 @lru_cache(maxsize=1024)
-def with_small_ends(batch: int, rows: Axis, cols: Axis) -> dict[int, np.ndarray]:
+def with_small_ends(batch: int, rows: Axis, cols: Axis) -> dict[int, list[int]]:
     """{tiles: places of boxes that make as many, those with the smallest last tile first}: few of each."""
     every = boxes_of(batch, rows, cols)
     tiles = every.ranked[:, TILES].astype(np.int64)
     order = np.lexsort((every.ranked[:, LAST_SHARE] * every.table.prod(axis=1), tiles))
     starts = np.flatnonzero(np.diff(tiles[order], prepend=0))
-    return {int(tiles[part[0]]): part[:SMALL_ENDS] for part in np.split(order, starts[1:])}
+    return {int(tiles[part[0]]): part[:SMALL_ENDS].tolist() for part in np.split(order, starts[1:])}
 
 
 def spots_from(table: np.ndarray, batch: int, rows: Axis, cols: Axis) -> Spots:

@@ -21,7 +21,7 @@ from bitsim.energy import PriceList
 from bitsim.kernels.cutting import SHAPE_DRAIN
 from bitsim.kernels.engines import each_alone
 from bitsim.kernels.program import PortTiming
-from bitsim.mapping.batch import Cut, by_name, cut, lower, rows_of, touched_table
+from bitsim.mapping.batch import Cut, Lowered, cut, lower, rows_of, touched_table
 from bitsim.mapping.candidates import Tilings, fitting
 from bitsim.mapping.record import Mapping, dimension_sizes
 from bitsim.mapping.spots import spots_from
@@ -41,9 +41,9 @@ class Question:
     port: PortTiming
     prices: PriceList | None = None
 
-    def value(self, cycles: np.ndarray, counters: dict[str, np.ndarray]) -> np.ndarray:
+    def value(self, cycles: np.ndarray, lowered: Lowered) -> np.ndarray:
         """(C,) what is to be least."""
-        return cycles if self.prices is None else self.prices.total_pj(counters, cycles)
+        return cycles if self.prices is None else self.prices.total_pj(lowered.names, lowered.counts, cycles)
 
 
 @dataclass
@@ -146,7 +146,7 @@ def _search_tilings(
             rows_of(parts, place[chosen]),
         )
         cycles = each_alone("collapsed", lowered.programs, question.port.array()).sum(axis=1)
-        values = question.value(cycles, lowered.counters)
+        values = question.value(cycles, lowered)
         assert (values >= bound[chosen] * (1 - 1e-12)).all(), "a mapping is better than its bound"
         answer.timed += len(chosen)
         if values.min() < answer.best:
@@ -194,9 +194,8 @@ def _bound(
     if question.prices is None:
         return cycles
     # Counters that follow from tiling and traffic; what loads and stores touch in the buffers is left out.
-    counters = by_name(parts.names, parts.counted[:, rows])
-    counters |= {"dram_read_bits": read, "dram_write_bits": written}
-    return question.prices.total_pj(counters, cycles)
+    names = ("dram_read_bits", "dram_write_bits", *parts.names)
+    return question.prices.total_pj(names, np.vstack((read, written, parts.counted[:, rows])), cycles)
 
 
 def _fetches(trips: np.ndarray, order: tuple[int, ...], touched: np.ndarray) -> np.ndarray:

@@ -11,8 +11,6 @@ Assumptions
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 
 from bitsim.accelerators.registry import Machine
@@ -73,6 +71,7 @@ class PriceList:
         self._leakage_mw = self.array.leakage_mw + sum(p.leakage_mw for p in self.buffers.values())
         self._pj_per_cycle = (self._leakage_mw + self.memory.static_mw) * PJ_PER_MW_S / float(machine.clock_hz)
         self._components = tuple(self.component_columns)
+        self._pj_of: dict[tuple[str, ...], np.ndarray] = {}
         self._pj_each: dict[str, tuple[str, float]] = {
             "dram_read_bits": ("dram_pj", self.memory.read_pj_per_bit),
             "dram_write_bits": ("dram_pj", self.memory.write_pj_per_bit),
@@ -126,13 +125,13 @@ class PriceList:
         pj["energy_pj"] = sum(pj.values())
         return pj
 
-    def total_pj(self, counters: Mapping[str, np.ndarray], cycles: np.ndarray) -> np.ndarray:
-        """(C,) energy_pj of many occurrences at once, to rounding; counters: {name: (C,)}, cycles: (C,)."""
-        total = cycles * self._pj_per_cycle
-        for name, values in counters.items():
-            if name not in NOT_PRICED:
-                total = total + values * self._pj_each[name][1]
-        return np.asarray(total, np.float64)
+    def total_pj(self, names: tuple[str, ...], counts: np.ndarray, cycles: np.ndarray) -> np.ndarray:
+        """(C,) energy_pj of many occurrences at once, to rounding; counts: (E, C) of `names`, cycles: (C,)."""
+        if names not in self._pj_of:
+            each = [0.0 if name in NOT_PRICED else self._pj_each[name][1] for name in names]
+            self._pj_of[names] = np.array(each)[:, None]
+        # Not a matrix product: that rounds a column by where it stands, and equal mappings are to tie.
+        return np.asarray((counts * self._pj_of[names]).sum(axis=0) + cycles * self._pj_per_cycle, np.float64)
 
     def notes(self) -> list[str]:
         """What a reader of the figures must know: estimates with their band, and buffers priced by an unusual table."""

@@ -220,9 +220,7 @@ class Accelerator(Seam):
             spots, depths = stream, column_groups * steps
         else:
             spots, depths = column_groups, stream * steps
-        return TileTime(
-            issue_cycles=spots * (tile.groups * depths * datapath.passes), drain_cycles=self.drain_cycles
-        )
+        return TileTime(issue_cycles=spots * (tile.groups * depths * datapath.passes), drain_cycles=self.drain_cycles)
 
     def _steps(self, product: Product, datapath: Datapath, tile: Tile) -> Any:
         """Issue steps of one output in one pass: its reduction in whole lanes."""

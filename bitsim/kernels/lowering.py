@@ -58,7 +58,7 @@ from bitsim.kernels.program import (
     BEATS,
 ) = range(10)
 SUMS = 10
-# Counters of a mapping: rows of what `lower_all` returns.
+# Counters that a loop order changes, before those it does not: rows of what `lower_all` returns.
 (
     DRAM_READ_BITS,
     DRAM_WRITE_BITS,
@@ -67,9 +67,8 @@ SUMS = 10
     WEIGHT_WRITE_BITS,
     OUTPUT_READ_BITS,
     OUTPUT_WRITE_BITS,
-    PORT_BEATS,
-) = range(8)
-COUNTERS = 8
+) = range(7)
+COUNTERS = 7
 
 
 @compiled
@@ -198,7 +197,7 @@ def lower_one(
 
 @compiled
 def count(c, sums, computes, widths, buffer_widths, into):
-    """Counters of mapping `c` into `into`, (8, C), from the words it moves; see lower_all."""
+    """Counters of mapping `c` into `into`, (any, C), from the words it moves; see lower_all."""
     psum_bits = widths[2]
     spilled = sums[STORED_ALL] - sums[STORED_LAST]
     into[DRAM_READ_BITS, c] = sums[LOADED_INPUT] * widths[0] + sums[LOADED_WEIGHT] * widths[1]
@@ -210,7 +209,6 @@ def count(c, sums, computes, widths, buffer_widths, into):
     # Outputs are read where they are accumulated on, and to be stored; of a product without taps there are none.
     into[OUTPUT_READ_BITS, c] = (sums[ACCUMULATED] + (sums[STORED_ALL] if computes else 0)) * psum_bits
     into[OUTPUT_WRITE_BITS, c] = sums[LOADED_PSUM] * psum_bits
-    into[PORT_BEATS, c] = sums[BEATS]
 
 
 @compiled
@@ -227,19 +225,22 @@ def lower_all(
     computes,
     widths,
     buffer_widths,
+    counted,
 ):
     """Tile programs of the chosen mappings.
 
     chosen: (C,) tiling and orders: (C, 6) order of each; buffer_widths: (2,) bits of a word of input and weight in
-    their buffers; the rest as lower_one.
-    Returns rows and moved bits of all (row_starts[C], 7 and 4), runs (C, 6, most), depths (C,) and counters (8, C).
+    their buffers; counted: (E, K) counters of tilings that no order changes; the rest as lower_one.
+    Returns rows and moved bits of all (row_starts[C], 7 and 4), runs (C, 6, most), depths (C,), counters (7 + E, C)
+    and beats of the port (C,).
     """
     number = chosen.shape[0]
     rows = np.zeros((row_starts[number], COLUMNS), np.int64)
     moved_bits = np.zeros((row_starts[number], 4), np.int64)
     runs = np.zeros((number, DIMENSIONS, pieces.shape[2]), np.int64)
     depths = np.zeros(number, np.int64)
-    counters = np.empty((COUNTERS, number), np.int64)
+    counters = np.empty((COUNTERS + counted.shape[0], number), np.int64)
+    port_beats = np.empty(number, np.int64)
     sums = np.empty(SUMS, np.int64)
     for c in range(number):
         k = chosen[c]
@@ -265,7 +266,10 @@ def lower_all(
             sums,
         )
         count(c, sums, computes, widths, buffer_widths, counters)
-    return rows, moved_bits, runs, depths, counters
+        for row in range(counted.shape[0]):
+            counters[COUNTERS + row, c] = counted[row, k]
+        port_beats[c] = sums[BEATS]
+    return rows, moved_bits, runs, depths, counters, port_beats
 
 
 @compiled

@@ -6,7 +6,7 @@ of the accelerator once for the shapes of all tilings together.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -153,14 +153,6 @@ def _each(cost: TileCost, shapes: int, computes: bool) -> np.ndarray:
     return each
 
 
-def by_name(names: Iterable[str], counted: Iterable[np.ndarray]) -> dict[str, np.ndarray]:
-    """Counters of one name added up."""
-    counters: dict[str, np.ndarray] = {}
-    for name, values in zip(names, counted, strict=True):
-        counters[name] = counters[name] + values if name in counters else values
-    return counters
-
-
 def rows_of(found: Cut, chosen: np.ndarray) -> np.ndarray:
     """(C + 1,) int64: where the rows of each mapping start in one table; chosen: (C,) numbers of tilings of `found`."""
     return np.asarray(lowering.rows_of(found.counts, chosen))
@@ -170,30 +162,41 @@ def rows_of(found: Cut, chosen: np.ndarray) -> np.ndarray:
 class Lowered:
     """Tile programs of chosen mappings, with the fields of Execution for all of them.
 
-    counters: {name: (C,)}; moved_bits: a row for each of programs.rows; port_beats: (C,).
+    names, counts: of counters, (E, C), of some names two that add up; moved_bits: a row for each of programs.rows;
+    port_beats: (C,).
     """
 
     programs: Programs
-    counters: dict[str, np.ndarray]
+    names: tuple[str, ...]
+    counts: np.ndarray
     moved_bits: np.ndarray
     port_beats: np.ndarray
 
     @classmethod
     def of(cls, executions: Sequence[Execution]) -> Lowered:
         """Those lowered one by one: their counters may pass int64."""
+        names = tuple(executions[0].counters)
         return cls(
             Programs.of([one.nest for one in executions]),
-            {name: np.array([one.counters[name] for one in executions], object) for name in executions[0].counters},
+            names,
+            np.array([[one.counters[name] for one in executions] for name in names], object),
             np.concatenate([one.moved_bits for one in executions]),
             np.array([one.port_beats for one in executions], object),
         )
+
+    def counters(self, c: int) -> dict[str, int]:
+        """Those of one of them."""
+        found = dict.fromkeys(self.names, 0)
+        for name, count in zip(self.names, self.counts[:, c].tolist(), strict=True):
+            found[name] += count
+        return found
 
     def execution(self, c: int) -> Execution:
         """One of them, of copies, so that it does not keep all alive."""
         nest, starts = self.programs.nest(c), self.programs.row_starts
         return Execution(
             Nest(nest.rows.copy(), nest.runs.copy()),
-            {name: int(values[c]) for name, values in self.counters.items()},
+            self.counters(c),
             self.moved_bits[starts[c] : starts[c + 1]].copy(),
             int(self.port_beats[c]),
         )
@@ -213,7 +216,7 @@ def lower(
 
     chosen: (C,) numbers of tilings of `found`; orders: (C, 6) dimensions outermost first; row_starts: see rows_of.
     """
-    rows, moved, runs, depths, counted = lowering.lower_all(
+    rows, moved, runs, depths, counts, beats_of_all = lowering.lower_all(
         found.pieces,
         found.counts,
         found.starts,
@@ -226,6 +229,7 @@ def lower(
         product.taps > 0,
         word_widths(datapath),
         np.array(datapath.buffer_bits),
+        found.counted,
     )
     held = orientation.holds
     names = (
@@ -237,6 +241,5 @@ def lower(
         f"{held[OUTPUT]}_read_bits",
         f"{held[OUTPUT]}_write_bits",
     )
-    *bits, beats_of_all = counted
-    counters = by_name((*names, *found.names), (*bits, *found.counted[:, chosen]))
-    return Lowered(Programs(rows, row_starts, runs, depths), counters, moved, beats_of_all)
+    programs = Programs(rows, row_starts, runs, depths)
+    return Lowered(programs, (*names, *found.names), counts, moved, beats_of_all)

@@ -78,21 +78,20 @@ def _inner(
 ) -> tuple[np.ndarray, ...]:
     """Fields inner to full_outputs of Tilings."""
     of_outputs, of_channels = _sizes_of(outputs, output_granule), _sizes_of(channels, channel_granule)
-    pairs = len(of_outputs) * len(of_channels)
     several = [size for size in split_sizes(groups) if size > 1]
+    pairs = len(of_outputs) * len(of_channels)
     table = np.ones((pairs + len(several), 3), np.int64)
     ranked = np.ones((pairs + len(several), 7))
+    # Outputs vary slowest.
+    grid = len(of_outputs), len(of_channels)
+    table_grid, ranked_grid = table[:pairs].reshape(*grid, 3), ranked[:pairs].reshape(*grid, 7)
+    table_grid[:, :, 1], table_grid[:, :, 2] = of_outputs[:, :1], of_channels[:, 0]
+    ranked_grid[:, :, 1::2], ranked_grid[:, :, 2::2] = of_outputs[:, None, 1:], of_channels[:, 1:]
     ranked[:pairs, 0] = groups
-    for column, (sizes, repeated) in enumerate(((of_outputs, of_channels), (of_channels, of_outputs)), start=1):
-        # Outputs vary slowest.
-        each = np.repeat(sizes, len(repeated), axis=0) if column == 1 else np.tile(sizes, (len(repeated), 1))
-        table[:pairs, column] = each[:, 0]
-        ranked[:pairs, [column, column + 2, column + 4]] = each[:, 1:]
     for row, size in enumerate(several, start=pairs):
         table[row] = size, outputs, channels
         ranked[row, 0] = -(-groups // size)
-    of_groups = groups / table[:, 0]
-    full_outputs = of_groups * ranked[:, 3]
+    full_outputs = groups / table[:, 0] * ranked[:, 3]
     found = table, ranked, full_outputs * ranked[:, 4], full_outputs
     for array in found:
         array.setflags(write=False)

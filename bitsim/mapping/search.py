@@ -22,8 +22,8 @@ from bitsim.workload import Product
 
 NEAR = 1e-3
 
-# ((C,) cycles, {name: (C,)} counters) -> (C,) what the objective minimises, (C,) energy.
-Score = Callable[[np.ndarray, dict[str, np.ndarray]], tuple[np.ndarray, np.ndarray]]
+# (names of counters, (E, C) counts, (C,) cycles) -> (C,) what the objective minimises, (C,) energy.
+Score = Callable[[tuple[str, ...], np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ def ranked(found: tuple[Shortlist, ...], score: Score) -> list[Contender]:
 
 def _scores(found: tuple[Shortlist, ...], score: Score) -> tuple[np.ndarray, np.ndarray]:
     """(C,) what is minimised and (C,) energy of all mappings of the lists, one list after the other."""
-    parts = [score(one.cycles, one.lowered.counters) for one in found]
+    parts = [score(one.lowered.names, one.lowered.counts, one.cycles) for one in found]
     if len(parts) == 1:
         return parts[0]
     values, energies = zip(*parts, strict=True)

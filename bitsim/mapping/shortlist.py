@@ -161,10 +161,11 @@ def leaves_room(listed: Shortlist, setting: Setting, product: Product, least_cyc
 
     It may where lanes idle that need not; with several samples also where neither issue nor port is busy throughout.
     """
-    best, counters = int(listed.cycles.argmin()), listed.lowered.counters
-    moved_bits = int(counters["dram_read_bits"][best] + counters["dram_write_bits"][best])
+    best = int(listed.cycles.argmin())
+    counters = listed.lowered.counters(best)
+    moved_bits = counters["dram_read_bits"] + counters["dram_write_bits"]
     bound = max(listed.least_issue_cycles, moved_bits * setting.rate.denominator / setting.rate.numerator)
-    idle = counters["issue_cycles"][best] > ROOM * listed.least_issue_cycles
+    idle = counters["issue_cycles"] > ROOM * listed.least_issue_cycles
     return bool(bound < least_cycles and (idle or (product.batch > 1 and listed.cycles[best] > ROOM * bound)))
 
 

@@ -223,9 +223,9 @@ class CostModel:
         return setting, partial(self._score, fixed_pj)
 
     def _score(
-        self, fixed_pj: float, cycles: np.ndarray, counters: dict[str, np.ndarray]
+        self, fixed_pj: float, names: tuple[str, ...], counts: np.ndarray, cycles: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        energy_pj = self.prices.total_pj(counters, cycles) + fixed_pj
+        energy_pj = self.prices.total_pj(names, counts, cycles) + fixed_pj
         value = {"cycles": cycles, "energy": energy_pj, "edp": energy_pj * cycles}[self.objective]
         return value, energy_pj
 

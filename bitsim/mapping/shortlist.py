@@ -27,11 +27,12 @@ from bitsim.mapping.spots import boxes_of
 from bitsim.workload import Product
 
 # Measured on random layers (python -m bench --quality): the lists from which on longer ones find little.
-QUICK, THOROUGH = Effort(18, (20, 10, 5)), Effort(48, (64, 24, 12))
+QUICK, THOROUGH = Effort(36, (24, 10, 5)), Effort(48, (64, 24, 12))
 BESIDE = 3  # tilings that others are sought beside
 SAMPLES_INSIDE = 24  # mappings also timed with the loop over samples inside
-# Cycles, or issue cycles, this far above what bounds them leave room for a better mapping.
-ROOM = 1.03
+# Cycles, or issue cycles, this far above what bounds them leave room for a better mapping; of one sample, where few
+# tilings differ, more is asked.  Lists further behind the best orientation do not catch up.
+ROOM, ROOM_OF_ONE, CLOSE = 1.03, 1.2, 1.1
 # A mapping of more different tiles is only timed where every one of the shortlist has as many.
 MOST_ROWS = 20_000
 
@@ -159,14 +160,15 @@ def thorough(grid: Grid) -> Shortlist:
 def leaves_room(listed: Shortlist, setting: Setting, product: Product, least_cycles: int) -> bool:
     """Whether a thorough list may find fewer than `least_cycles`, the best of all orientations.
 
-    It may where lanes idle that need not; with several samples also where neither issue nor port is busy throughout.
+    It may where lanes idle that need not, and where neither issue nor port is busy throughout.
     """
     best = int(listed.cycles.argmin())
-    counters = listed.lowered.counters(best)
+    cycles, counters = int(listed.cycles[best]), listed.lowered.counters(best)
     moved_bits = counters["dram_read_bits"] + counters["dram_write_bits"]
     bound = max(listed.least_issue_cycles, moved_bits * setting.rate.denominator / setting.rate.numerator)
     idle = counters["issue_cycles"] > ROOM * listed.least_issue_cycles
-    return bool(bound < least_cycles and (idle or (product.batch > 1 and listed.cycles[best] > ROOM * bound)))
+    waits = cycles > (ROOM if product.batch > 1 else ROOM_OF_ONE) * bound
+    return bound < least_cycles and cycles < CLOSE * least_cycles and (idle or waits)
 
 
 def _timed_best(grid: Grid, table: np.ndarray, places: np.ndarray, effort: Effort) -> Shortlist:

@@ -63,7 +63,7 @@ class Shortlist:
     """Mappings of one orientation, timed.
 
     table: (C, 6) tile sizes; orders: (C, 6) dimensions, outermost first; classes: (C, 7) cycles;
-    least_issue_cycles: of everything as one tile.
+    least_issue_cycles: as estimated for any tiling, whether it fits or not.
     """
 
     orientation: Orientation

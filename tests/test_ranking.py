@@ -1,13 +1,15 @@
 """The kernels that rank equal their slow twins: numpy, order by order, and sorting everything."""
 
 import itertools
+from dataclasses import fields
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bitsim import load_hardware
+from bitsim import data, load_hardware
+from bitsim.accelerators.seam import TileTime
 from bitsim.kernels import ranking as kernels
 from bitsim.kernels.cutting import BEATS_IN, BEATS_STORED, BEATS_WEIGHT
 from bitsim.mapping import ranking
@@ -34,10 +36,26 @@ def ranked(data, layer, samples, name, outputs):
     orientation = data.draw(st.sampled_from(accelerator.orientations(product)))
     every = tilings(product, accelerator.granules(product, datapath, orientation), accelerator.axes_alike)
     grid = every.grid(product)
-    cost = accelerator.tile_cost(product, datapath, orientation, grid)
-    found = ranking.Ranking(product, accelerator, datapath, every, cost, machine.rate, machine.port)
+    time = accelerator.tile_time(product, datapath, orientation, grid)
+    found = ranking.Ranking(product, accelerator, datapath, every, time, machine.rate, machine.port)
     fits = np.broadcast_to(fitting(product, accelerator, datapath, orientation, grid), every.shape)
     return machine, product, datapath, orientation, every, found, fits
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.data(), conv_layers(), st.integers(1, 3), st.sampled_from(data.names("hw_configs", ".yaml")))
+def test_time_of_a_tile_is_that_of_its_cost(draws, layer, samples, name):
+    """Every machine may tell the cycles of a tile without its counters: the same cycles."""
+    accelerator = load_hardware(name).accelerator
+    product = draws.draw(st.sampled_from(lower(layer, draws.draw(st.sampled_from(layer.passes())), samples)))
+    bits = draws.draw(st.tuples(*[st.sampled_from([2, 4, 8])] * 2))
+    datapath = accelerator.datapath(product, *bits, None if product.writes_filter else 8)
+    for orientation in accelerator.orientations(product):
+        every = tilings(product, accelerator.granules(product, datapath, orientation), accelerator.axes_alike)
+        what = product, datapath, orientation, every.grid(product)
+        time, cost = accelerator.tile_time(*what), accelerator.tile_cost(*what)
+        for field in fields(TileTime):
+            assert np.array_equal(getattr(time, field.name), getattr(cost, field.name)), field.name
 
 
 def one_by_one(found, every, writes_filter, number, issue, order):

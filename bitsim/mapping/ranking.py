@@ -110,8 +110,8 @@ class Ranking:
         self.constants[kernels.CYCLES_A_BIT] = rate.denominator / rate.numerator
         self.constants[kernels.SPILLED] = spilled
         self.issue_of_full = _issue_of_full(product, every, time, spilled)
-        # Of any tiling, whether it fits or not: where an array is filled in turns that is not always one tile.
-        self.least_issue_cycles = float(self.issue_of_full.min())
+        # Of everything as one tile, whether it fits or not.
+        self.whole_issue_cycles = float(self.issue_of_full[-1, -1])
 
     def best_tilings(self, fits: np.ndarray, effort: Effort) -> np.ndarray:
         """Numbers of the tilings that lead among those that fit, (S, I), best first; edges charged by their share."""

@@ -63,7 +63,7 @@ class Shortlist:
     """Mappings of one orientation, timed.
 
     table: (C, 6) tile sizes; orders: (C, 6) dimensions, outermost first; classes: (C, 7) cycles;
-    least_issue_cycles: as estimated for any tiling, whether it fits or not.
+    whole_issue_cycles: of everything as one tile.
     """
 
     orientation: Orientation
@@ -71,7 +71,7 @@ class Shortlist:
     orders: np.ndarray
     lowered: Lowered
     classes: np.ndarray
-    least_issue_cycles: float
+    whole_issue_cycles: float
     _made: dict[Hashable, Timed] = field(default_factory=dict)
 
     @cached_property
@@ -160,13 +160,17 @@ def thorough(grid: Grid) -> Shortlist:
 def leaves_room(listed: Shortlist, setting: Setting, product: Product, least_cycles: int) -> bool:
     """Whether a thorough list may find fewer than `least_cycles`, the best of all orientations.
 
-    It may where lanes idle that need not, and where neither issue nor port is busy throughout.
+    It may where lanes idle that need not, and where neither issue nor port is busy throughout.  How few issue cycles
+    there can be one tile of everything tells; where smaller tiles need fewer, an array filled in turns, nothing does.
     """
     best = int(listed.cycles.argmin())
     cycles, counters = int(listed.cycles[best]), listed.lowered.counters(best)
     moved_bits = counters["dram_read_bits"] + counters["dram_write_bits"]
-    bound = max(listed.least_issue_cycles, moved_bits * setting.rate.denominator / setting.rate.numerator)
-    idle = counters["issue_cycles"] > ROOM * listed.least_issue_cycles
+    issue, least_issue = counters["issue_cycles"], listed.whole_issue_cycles
+    if issue < least_issue:
+        return True
+    bound = max(least_issue, moved_bits * setting.rate.denominator / setting.rate.numerator)
+    idle = issue > ROOM * least_issue
     waits = cycles > (ROOM if product.batch > 1 else ROOM_OF_ONE) * bound
     return bound < least_cycles and cycles < CLOSE * least_cycles and (idle or waits)
 
@@ -196,8 +200,8 @@ def _timed_best(grid: Grid, table: np.ndarray, places: np.ndarray, effort: Effor
         ]
         lowered = Lowered.of([execute(*what, mapping, setting.rate) for mapping in mappings])
     classes = setting.timer(lowered.programs, setting.port.array())
-    least = grid.ranking.least_issue_cycles
-    return Shortlist(orientation, table[chosen], ORDER_DIMENSIONS[orders], lowered, classes, least)
+    whole_issue_cycles = grid.ranking.whole_issue_cycles
+    return Shortlist(orientation, table[chosen], ORDER_DIMENSIONS[orders], lowered, classes, whole_issue_cycles)
 
 
 def _with_samples_inside(cut: batch.Cut, chosen: np.ndarray, orders: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -10,6 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import bitsim
+from bitsim.accelerators.registry import accelerator_class
+from bitsim.errors import InputError
 from bitsim.mapping.candidates import shapes
 from bitsim.mapping.record import DIMENSIONS, dimension_sizes
 from bitsim.workload import lower
@@ -108,3 +110,23 @@ def test_without_its_folder_on_the_path_it_is_named(bitsim_command):
     status, out, err = bitsim_command("hw", "check", MACHINE)
     assert (status, out) == (2, "") and "my_machines.output_stationary: no such machine" in err
     assert str(Path(MACHINE)) in err
+
+
+@pytest.mark.parametrize("name", ["seam", "registry", "operand_buffers", "row_stationary"])
+def test_what_machines_are_made_of_is_no_machine(name):
+    with pytest.raises(
+        InputError, match=rf"accelerator: {name}: no such machine, allowed: bit_serial, bitfusion, eyer"
+    ):
+        accelerator_class(name)
+
+
+def test_a_machine_that_leaves_a_question_open_is_told_which(tmp_path, monkeypatch):
+    source = Path(EXAMPLES, "my_machines", "output_stationary.py").read_text()
+    for question in ("def granules(", "def slices("):
+        assert question in source
+        source = source.replace(question, question.replace("def ", "def not_"))
+    (tmp_path / "my_drafts").mkdir()
+    (tmp_path / "my_drafts" / "unfinished.py").write_text(source)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(InputError, match=r"my_drafts\.unfinished: its class Accelerator lacks granules, slices"):
+        accelerator_class("my_drafts.unfinished")

@@ -37,6 +37,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from bitsim.accelerators.operand_buffers import HOLDS, NORMAL, OperandBufferArray, OperandBuffers
 from bitsim.accelerators.seam import (
     INPUT,
     OUTPUT,
@@ -52,8 +53,7 @@ from bitsim.accelerators.seam import (
     UnitEvent,
     ceil_div,
 )
-from bitsim.accelerators.seam import Accelerator as Seam
-from bitsim.hardware.schema import MachineConfig, Section, SizeBits, WidthOrError
+from bitsim.hardware.schema import MachineConfig, Section, WidthOrError
 from bitsim.technology import logic
 from bitsim.technology.logic import LogicPrice
 from bitsim.workload import Product
@@ -85,23 +85,17 @@ class Precision(Section):
         return self
 
 
-class Config(MachineConfig):
+class Config(OperandBuffers):
     """Keys of a bit-serial machine file.  array: rows of windows, cols of filters."""
 
     precision: Precision
     lanes: Annotated[int, Field(strict=True, ge=1, le=256)] = 16
-    weight_buffer: SizeBits
-    input_buffer: SizeBits
-    output_buffer: SizeBits
-    buffer_access_bits: Literal[8, 16, 32, 64, 128, 256] = 32
 
 
-class Accelerator(Seam):
+class Accelerator(OperandBufferArray):
     """W x M serial units of L lanes, an input bank a row, a weight bank and an output bank a column."""
 
     config_model: ClassVar[type[MachineConfig]] = Config
-    price_keys = ("technology", "buffer_access_bits")
-    size_keys = ("weight_buffer", "input_buffer", "output_buffer")
     config: Config
 
     def __init__(self, config: Any) -> None:
@@ -110,12 +104,7 @@ class Accelerator(Seam):
         self.precision = config.precision
 
     def buffers(self) -> tuple[Buffer, ...]:
-        access = self.config.buffer_access_bits
-        return (
-            Buffer("weight_buffer", self.config.weight_buffer, 2, self.cols, access),
-            Buffer("input_buffer", self.config.input_buffer, 2, self.windows, access),
-            Buffer("output_buffer", self.config.output_buffer, 2, self.cols, access, extra_ports=1),
-        )
+        return self.operand_buffers(self.cols, self.windows, self.cols)
 
     @property
     def peak_bit_products_per_cycle(self) -> int:
@@ -140,8 +129,7 @@ class Accelerator(Seam):
         return ceil_div(bits, at_once) * at_once, 1
 
     def orientations(self, product: Product) -> tuple[Orientation, ...]:
-        holds = {INPUT: "input_buffer", WEIGHT: "weight_buffer", OUTPUT: "output_buffer"}
-        return (Orientation("normal", holds),)
+        return (Orientation(NORMAL, HOLDS[NORMAL]),)
 
     def granules(self, product: Product, datapath: Datapath, orientation: Orientation) -> dict[str, int]:
         return {"outputs": self.cols} if product.writes_filter else {"channels": self.lanes, "outputs": self.cols}

@@ -25,11 +25,11 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from bitsim.accelerators.operand_buffers import NORMAL, SWAPPED, ColumnArray, OperandBuffers
 from bitsim.accelerators.seam import (
     INPUT,
     OUTPUT,
     WEIGHT,
-    ArrayPrices,
     Buffer,
     Datapath,
     Logic,
@@ -37,19 +37,14 @@ from bitsim.accelerators.seam import (
     Tile,
     TileCost,
     TileTime,
-    UnitEvent,
     ceil_div,
 )
-from bitsim.accelerators.seam import Accelerator as Seam
 from bitsim.analytical import bitfusion_isca18, isca18_row
 from bitsim.analytical.cost import AnalyticalCost, unsaid
 from bitsim.errors import InputError
-from bitsim.hardware.schema import MachineConfig, Section, SizeBits, WidthOrError
+from bitsim.hardware.schema import MachineConfig, Section, WidthOrError
 from bitsim.technology import logic
-from bitsim.technology.arithmetic import column_prices
 from bitsim.workload import FORWARD, Layer, Product, Widths
-
-NORMAL, SWAPPED = "normal", "swapped"
 
 
 class Precision(Section):
@@ -71,40 +66,28 @@ class Precision(Section):
         return self
 
 
-class Config(MachineConfig):
+class Config(OperandBuffers):
     """Keys of a bit-flexible machine file."""
 
     precision: Precision
-    weight_buffer: SizeBits
-    input_buffer: SizeBits
-    output_buffer: SizeBits
-    buffer_access_bits: Literal[8, 16, 32, 64, 128, 256] = 32
     lane_packing: Literal["per-tap", "flattened"] = "per-tap"
 
 
-class Accelerator(Seam):
+class Accelerator(ColumnArray):
     """N x M fusion units with a weight bank each, an input bank a row, an output bank a column."""
 
     config_model: ClassVar[type[MachineConfig]] = Config
     analytical_passes = (FORWARD,)
-    price_keys = ("technology", "buffer_access_bits")
-    size_keys = ("weight_buffer", "input_buffer", "output_buffer")
     axes_alike = True
     config: Config
 
     def __init__(self, config: Any) -> None:
         super().__init__(config)
-        self.rows, self.cols = config.array.rows, config.array.cols
-        self.max_bits, self.min_bits = config.precision.max_bits, config.precision.min_bits
+        self.max_bits, self.min_bits = self.unit_widths = config.precision.max_bits, config.precision.min_bits
         self.fusion = config.precision.fusion
 
     def buffers(self) -> tuple[Buffer, ...]:
-        access = self.config.buffer_access_bits
-        return (
-            Buffer("weight_buffer", self.config.weight_buffer, 2, self.rows * self.cols, access),
-            Buffer("input_buffer", self.config.input_buffer, 2, self.rows, access),
-            Buffer("output_buffer", self.config.output_buffer, 2, self.cols, access, extra_ports=1),
-        )
+        return self.operand_buffers(self.rows * self.cols, self.rows, self.cols)
 
     @property
     def peak_bit_products_per_cycle(self) -> int:
@@ -123,15 +106,6 @@ class Accelerator(Seam):
         if self.fusion == "shared-bricks":
             return self.rows * self.max_bits**2 // (input_bits * weight_bits)
         return self.rows * (self.max_bits // _power_of_two(input_bits)) * (self.max_bits // _power_of_two(weight_bits))
-
-    def orientations(self, product: Product) -> tuple[Orientation, ...]:
-        normal = {INPUT: "input_buffer", WEIGHT: "weight_buffer", OUTPUT: "output_buffer"}
-        swapped = {INPUT: "weight_buffer", WEIGHT: "input_buffer", OUTPUT: "output_buffer"}
-        # A window cannot stand in columns: neighbours would each need a copy of the pixels they share.
-        windowless = product.taps == 1 and product.rows.stride == product.cols.stride == 1
-        if product.writes_filter or (windowless and product.rows.taps == (0,) and product.cols.taps == (0,)):
-            return Orientation(NORMAL, normal), Orientation(SWAPPED, swapped)
-        return (Orientation(NORMAL, normal),)
 
     def granules(self, product: Product, datapath: Datapath, orientation: Orientation) -> dict[str, int]:
         lanes = self.lanes(datapath)
@@ -307,26 +281,6 @@ class Accelerator(Seam):
             counters=moved | {"tiles": int(found["tiles"])},
             energy_pj=energy_pj,
             source="released simulator of BitFusion (ISCA 2018)",
-        )
-
-    @property
-    def drain_cycles(self) -> int:
-        """Cycles from the last issue until the last column is visible: N + M + 1 at the default depths."""
-        depth = self.config.microarchitecture
-        return self.rows * (1 + depth.unit_pipeline_cycles) + self.cols + depth.sram_read_cycles
-
-    def array_prices(self) -> ArrayPrices:
-        unit = logic.unit_price(self.max_bits, self.min_bits)
-        count = self.rows * self.cols
-        column = column_prices(self.max_bits, self.min_bits, self.rows)
-        return ArrayPrices(
-            events=(
-                UnitEvent("bit_products", column.bit_product_pj, unit.source),
-                UnitEvent("column_steps", column.step_pj, column.source),
-                UnitEvent("accumulated_bits", column.accumulated_bit_pj, column.source),
-            ),
-            leakage_mw=unit.leakage_mw * count,
-            source=unit.source,
         )
 
     def logic(self) -> tuple[Logic, ...]:

@@ -18,8 +18,6 @@ from bitsim.errors import InputError
 from bitsim.hardware.machine_file import MachineSource, read_machine
 from bitsim.kernels.program import PortTiming
 
-_NOT_MACHINES = {"seam", "registry", "row_stationary", "row_stationary_beats"}
-
 
 @dataclass(frozen=True)
 class Machine:
@@ -68,23 +66,32 @@ class Machine:
 
 def accelerator_class(name: str) -> type[Accelerator]:
     """The class `Accelerator` of bitsim.accelerators.NAME, or of package.module."""
-    if not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", name) or name in _NOT_MACHINES:
+    if not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", name):
         raise InputError(f"accelerator: {name!r} is not the name of a machine, allowed: {_known()}")
     module = name if "." in name else f"bitsim.accelerators.{name}"
     try:
-        found = getattr(importlib.import_module(module), "Accelerator", None)
+        found = _machine_of(module)
     except ModuleNotFoundError as error:
         if error.name is None or not module.startswith(error.name):
             raise
         found = None
-    if not (isinstance(found, type) and issubclass(found, Accelerator)):
+    if found is None:
         raise InputError(f"accelerator: {name}: no such machine, allowed: {_known()}, or package.module of your own")
+    if lacking := sorted(found.__abstractmethods__):
+        raise InputError(f"accelerator: {name}: its class Accelerator lacks {', '.join(lacking)}")
     return found
 
 
+def _machine_of(module: str) -> type[Accelerator] | None:
+    """Its class `Accelerator`, if it has one of its own that derives from the seam's."""
+    found = getattr(importlib.import_module(module), "Accelerator", None)
+    derived = isinstance(found, type) and issubclass(found, Accelerator) and found is not Accelerator
+    return found if derived else None
+
+
 def _known() -> str:
-    names = [m.name for m in pkgutil.iter_modules(accelerators.__path__) if m.name not in _NOT_MACHINES]
-    return ", ".join(sorted(names))
+    modules = (m.name for m in pkgutil.iter_modules(accelerators.__path__))
+    return ", ".join(sorted(name for name in modules if _machine_of(f"{accelerators.__name__}.{name}")))
 
 
 def load_hardware(name_or_path: str | Path, overrides: Mapping[str, Any] | None = None) -> Machine:

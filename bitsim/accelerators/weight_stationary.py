@@ -46,11 +46,11 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
+from bitsim.accelerators.operand_buffers import NORMAL, ColumnArray, OperandBuffers
 from bitsim.accelerators.seam import (
     INPUT,
     OUTPUT,
     WEIGHT,
-    ArrayPrices,
     Buffer,
     Datapath,
     Int,
@@ -58,27 +58,18 @@ from bitsim.accelerators.seam import (
     Orientation,
     Tile,
     TileCost,
-    UnitEvent,
     ceil_div,
 )
-from bitsim.accelerators.seam import Accelerator as Seam
-from bitsim.hardware.schema import FixedPrecision, MachineConfig, SizeBits, Storage
+from bitsim.hardware.schema import FixedPrecision, MachineConfig, Storage
 from bitsim.technology import logic
-from bitsim.technology.arithmetic import column_prices
 from bitsim.workload import Product
 
-NORMAL, SWAPPED = "normal", "swapped"
 
-
-class Config(MachineConfig):
+class Config(OperandBuffers):
     """Keys of a weight-stationary machine file."""
 
     storage: Storage = Storage(dram="unit", buffers="unit")
     precision: FixedPrecision
-    weight_buffer: SizeBits
-    input_buffer: SizeBits
-    output_buffer: SizeBits
-    buffer_access_bits: Literal[8, 16, 32, 64, 128, 256] = 32
     weight_planes: Literal[1, 2] = 2
 
 
@@ -97,29 +88,25 @@ class Folds:
     column_steps: Int
 
 
-class Accelerator(Seam):
-    """N x M multipliers, a weight bank and an accumulator bank a column, an input bank a row."""
+class Accelerator(ColumnArray):
+    """N x M multipliers, a weight bank and an accumulator bank a column, an input bank a row.
+
+    The buffer of weights feeds the chains: normal holds the weight operand, swapped the input operand.
+    """
 
     config_model: ClassVar[type[MachineConfig]] = Config
-    price_keys = ("technology", "buffer_access_bits")
-    size_keys = ("weight_buffer", "input_buffer", "output_buffer")
     config: Config
 
     def __init__(self, config: Any) -> None:
         super().__init__(config)
-        self.rows, self.cols = config.array.rows, config.array.cols
         self.bits = config.precision.bits
+        self.unit_widths = self.bits, self.bits
 
     def buffers(self) -> tuple[Buffer, ...]:
-        config, units = self.config, self.rows * self.cols
-        access = config.buffer_access_bits
-        registers_bits = config.weight_planes * units * self.bits
-        return (
-            Buffer("weight_buffer", config.weight_buffer, 2, self.cols, access),
-            Buffer("input_buffer", config.input_buffer, 2, self.rows, access),
-            Buffer("output_buffer", config.output_buffer, 2, self.cols, access, extra_ports=1),
-            Buffer("weight_planes", registers_bits, 0, units, self.bits, register_file=True),
-        )
+        units = self.rows * self.cols
+        registers_bits = self.config.weight_planes * units * self.bits
+        planes = Buffer("weight_planes", registers_bits, 0, units, self.bits, register_file=True)
+        return (*self.operand_buffers(self.cols, self.rows, self.cols), planes)
 
     @property
     def peak_bit_products_per_cycle(self) -> int:
@@ -127,16 +114,6 @@ class Accelerator(Seam):
 
     def slices(self, bits: int) -> tuple[int, int]:
         return self.in_passes(bits, self.bits)
-
-    def orientations(self, product: Product) -> tuple[Orientation, ...]:
-        """The buffer of weights feeds the chains: normal holds the weight operand, swapped the input operand."""
-        normal = {INPUT: "input_buffer", WEIGHT: "weight_buffer", OUTPUT: "output_buffer"}
-        swapped = {INPUT: "weight_buffer", WEIGHT: "input_buffer", OUTPUT: "output_buffer"}
-        # A held window would be a copy of pixels its neighbours hold too.
-        windowless = product.rows.taps == product.cols.taps == (0,)
-        if product.writes_filter or (windowless and product.rows.stride == product.cols.stride == 1):
-            return Orientation(NORMAL, normal), Orientation(SWAPPED, swapped)
-        return (Orientation(NORMAL, normal),)
 
     def granules(self, product: Product, datapath: Datapath, orientation: Orientation) -> dict[str, int]:
         normal = orientation.name == NORMAL
@@ -203,9 +180,8 @@ class Accelerator(Seam):
         issue_cycles, since_last_input = self.issue_cycles(folds)
         computes = int(tile.taps > 0)
         outputs_bits = tile.words(OUTPUT) * datapath.accumulator_bits
-        moves = (
-            self.rows + self.config.weight_planes - 1
-        )  # of each register in a fill: along the chain, then into the plane
+        # Of each register in a fill: along the chain, then into the plane.
+        moves = self.rows + self.config.weight_planes - 1
         products = tile.groups * tile.outputs * tile.channels
         per_tile, per_tap = self._reads(datapath, orientation, tile, folds)
         per_tile |= {
@@ -250,25 +226,6 @@ class Accelerator(Seam):
             return rows + (folds.count - 1) * (rows + stream + way - 1) + stream + after, after
         last = np.maximum(stream, way)
         return rows + (folds.count - 1) * np.maximum(stream, way + rows) + last, last - stream
-
-    @property
-    def drain_cycles(self) -> int:
-        """Cycles from the last input until the last column's sum is in its accumulators and visible."""
-        depth = self.config.microarchitecture
-        return self.rows * (1 + depth.unit_pipeline_cycles) + self.cols + depth.sram_read_cycles
-
-    def array_prices(self) -> ArrayPrices:
-        unit = logic.unit_price(self.bits, self.bits)
-        units, column = self.rows * self.cols, column_prices(self.bits, self.bits, self.rows)
-        return ArrayPrices(
-            events=(
-                UnitEvent("bit_products", column.bit_product_pj, unit.source),
-                UnitEvent("column_steps", column.step_pj, column.source),
-                UnitEvent("accumulated_bits", column.accumulated_bit_pj, column.source),
-            ),
-            leakage_mw=unit.leakage_mw * units,
-            source=unit.source,
-        )
 
     def logic(self) -> tuple[Logic, ...]:
         unit = logic.unit_price(self.bits, self.bits)

@@ -24,13 +24,11 @@ from pydantic import Field
 
 from bitsim.accelerators.row_stationary import (
     Blocking,
-    Fold,
     Shape,
     Spads,
     blocking,
     cut,
     fold_and_replicate,
-    sets_at_once,
     shape_of,
 )
 from bitsim.accelerators.row_stationary_beats import Rates, input_words, issue_cycles, slots, traffic
@@ -261,15 +259,6 @@ class Accelerator(Seam):
     def _time_of(self, datapath: Datapath, tile: Tile, block: Blocking) -> TileTime:
         first, later = (self._issue_cycles(datapath, shape_of(tile), block, again) for again in (False, True))
         return TileTime(issue_cycles=first, drain_cycles=self.rows + 2, accumulating_issue_cycles=later)
-
-    def mac_cycles(self, shape: Shape, fold: Fold, groups: Any, channel_sets: Any) -> Any:
-        """Cycles the PEs need: ceil(C/ifm)·ceil(M/ofm)·N·fw·fh·S·F (the published fold-and-replicate count).
-
-        channel_sets: vertical replicas given to input channels, a divisor of all of them.
-        """
-        channels, outputs, beside = sets_at_once(shape, fold, channel_sets)
-        passes = ceil_div(groups, beside) * ceil_div(shape.channels, channels) * ceil_div(shape.outputs, outputs)
-        return passes * shape.images * fold.segments * fold.height_folds * shape.filter_cols * shape.output_cols
 
     def analytical_cost(self, layer: Layer, pass_name: str, samples: int, widths: Widths) -> AnalyticalCost:
         """The blocking behind the Eyeriss rows of ISCA 2018, for least energy: spads as one file, buffers as one."""

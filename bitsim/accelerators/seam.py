@@ -20,6 +20,9 @@ DIMENSIONS = ("groups", "batch", "rows", "cols", "outputs", "channels")
 INPUT, WEIGHT, OUTPUT = "input", "weight", "output"
 ROLES = (INPUT, WEIGHT, OUTPUT)
 
+# Sums of operands wider than this are held at the wide width of an accumulator, however few there are.
+NARROW_OPERAND_BITS, WIDE_SUM_BITS = 8, 48
+
 Int = Any  # int, or numpy int64 array: one value a candidate
 
 
@@ -303,9 +306,9 @@ class Accelerator(ABC):
         hw = [unit * count for unit, count in units]
         # What a sum needs follows from the values, not from the container they run in.
         required = required_accumulator_bits(raw[0], raw[1], product.reduction)
-        least = 0 if max(raw) <= 8 else 48
         config = self.config
-        accumulator = config.accumulator.width(required, min(least, config.accumulator.wide_bits))
+        least = 0 if max(raw) <= NARROW_OPERAND_BITS else min(WIDE_SUM_BITS, config.accumulator.wide_bits)
+        accumulator = config.accumulator.width(required, least)
         if output_bits is None or config.outputs == "accumulator":
             output = accumulator
         else:

@@ -25,7 +25,7 @@ LOAD = LOAD_INPUT | LOAD_WEIGHT
 # A flat program of more tiles than this would take gigabytes.
 MOST_FLAT_TILES = 2_000_000
 
-# Cycle classes, in the order both engines return them.
+# Cycle classes, in the order the engines return them.
 CLASSES = ("issue", "fill_drain", "wait_load", "wait_store", "hazard", "switch", "setup")
 C_ISSUE, C_FILL_DRAIN, C_WAIT_LOAD, C_WAIT_STORE, C_HAZARD, C_SWITCH, C_SETUP = range(7)
 

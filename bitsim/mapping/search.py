@@ -131,17 +131,16 @@ def _timed(found: tuple[Shortlist, ...], number: int) -> Timed:
 
 def least_sizes(product: Product, accelerator: Accelerator, datapath: Datapath) -> list[str]:
     """For a product that fits nowhere: each buffer too small for the smallest tile, with the least size."""
+    # Whatever is enough for one orientation is enough.
+    orientation = accelerator.orientations(product)[0]
+    footprint = accelerator.footprint_bits(product, datapath, orientation, shapes(product, np.ones((1, 6), np.int64)))
+    need = occupied_bits(accelerator, orientation, footprint)
     faults = []
-    for orientation in accelerator.orientations(product):
-        one = np.ones((1, 6), np.int64)
-        footprint = accelerator.footprint_bits(product, datapath, orientation, shapes(product, one))
-        need = occupied_bits(accelerator, orientation, footprint)
-        for buffer in accelerator.buffers():
-            bits = int(np.max(need.get(buffer.name, 0)))
-            if bits > buffer.capacity_bits:
-                faults.append(
-                    f"{buffer.name}: {show_size(buffer.capacity_bits)} is too small for any tile, "
-                    f"the smallest needs {show_size(-(-bits // 8) * 8)}"
-                )
-        break
+    for buffer in accelerator.buffers():
+        bits = int(np.max(need.get(buffer.name, 0)))
+        if bits > buffer.capacity_bits:
+            faults.append(
+                f"{buffer.name}: {show_size(buffer.capacity_bits)} is too small for any tile, "
+                f"the smallest needs {show_size(-(-bits // 8) * 8)}"
+            )
     return faults

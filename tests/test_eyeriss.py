@@ -52,7 +52,6 @@ def test_published_cycles(row):
     """ceil(C/ifm)·ceil(M/ofm)·N·fw·fh·S·F, for the split of replicas the published search chose (least energy)."""
     layer, batch = published_layer(row), int(row["batch"])
     (product,) = lower(layer, "forward", batch)
-    accelerator = MACHINE.accelerator
     tile = _tile(product)
     shape = shape_of(tile)
     fold = fold_and_replicate(shape.filter_rows, shape.output_rows, 16, 16)

@@ -15,25 +15,25 @@ from bitsim.trace.spans import small_or_compiled
 class IterationSums:
     """Ranges of iterations over which nothing changes, in order, and what one iteration of each costs.
 
-    start, end, cycles: (ranges,) int64; energies_pj: (ranges, columns).
+    start, end, cycles: (ranges,) int64; values: (ranges, columns), sums of the columns asked for.
     """
 
     start: np.ndarray
     end: np.ndarray
     cycles: np.ndarray
-    energies_pj: np.ndarray
+    values: np.ndarray
 
 
 @dataclass(frozen=True)
 class CostTable:
-    """cycles: (costs + 1,) int64; energies_pj: (costs + 1, columns); the last of both is 0, which -1 stands for."""
+    """cycles: (costs + 1,) int64; values: (costs + 1, columns); the last of both is 0, which -1 stands for."""
 
     cycles: np.ndarray
-    energies_pj: np.ndarray
+    values: np.ndarray
 
     def take(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(cycles, energies) of costs by number."""
-        return self.cycles[numbers], self.energies_pj[numbers]
+        """(cycles, values) of costs by number."""
+        return self.cycles[numbers], self.values[numbers]
 
 
 class RunningSums:
@@ -44,30 +44,30 @@ class RunningSums:
     """
 
     def __init__(self, layers: int, columns: int) -> None:
-        self._cycles, self._energies_pj = np.zeros(layers, np.int64), np.zeros((layers, columns))
+        self._cycles, self._values = np.zeros(layers, np.int64), np.zeros((layers, columns))
         self._last: IterationSums | None = None
 
     def add(
-        self, start: np.ndarray, layer: np.ndarray, cycles: np.ndarray, energies_pj: np.ndarray
+        self, start: np.ndarray, layer: np.ndarray, cycles: np.ndarray, values: np.ndarray
     ) -> Iterator[IterationSums]:
         """Ranges that are complete after these spans."""
         starts = np.empty(len(start), np.int64)
         blocks = int(np.count_nonzero(np.diff(start))) + 1
-        total_cycles, total_pj = np.empty(blocks, np.int64), np.zeros((blocks, energies_pj.shape[1]))
+        total_cycles, total_values = np.empty(blocks, np.int64), np.zeros((blocks, values.shape[1]))
         small_or_compiled(sum_blocks, len(start))(
-            start, layer, cycles, energies_pj, self._cycles, self._energies_pj, starts, total_cycles, total_pj
+            start, layer, cycles, values, self._cycles, self._values, starts, total_cycles, total_values
         )
         yield from self.finish(int(start[0]))
         starts = starts[:blocks]
         if blocks > 1:
-            yield IterationSums(starts[:-1], starts[1:], total_cycles[:-1], total_pj[:-1])
-        self._last = IterationSums(starts[-1:], starts[-1:], total_cycles[-1:], total_pj[-1:])
+            yield IterationSums(starts[:-1], starts[1:], total_cycles[:-1], total_values[:-1])
+        self._last = IterationSums(starts[-1:], starts[-1:], total_cycles[-1:], total_values[-1:])
 
     def finish(self, end: int) -> Iterator[IterationSums]:
         """The range still open, which ends at `end`."""
         if self._last is not None:
             last = self._last
-            yield IterationSums(last.start, np.array([end]), last.cycles, last.energies_pj)
+            yield IterationSums(last.start, np.array([end]), last.cycles, last.values)
             self._last = None
 
 

@@ -176,9 +176,9 @@ def over_training(result: Result) -> OverTraining | None:
     """How far a run's precision moves its cost on a machine; None if every iteration does the same."""
     least = most = None
     for run in result.run_rows.iterations(["effective_macs", "energy_pj"]):
-        effective = run.energies_pj[:, 0]
+        effective = run.values[:, 0]
         for place in (int(effective.argmin()), int(effective.argmax())):
-            one = (float(effective[place]), int(run.cycles[place]), float(run.energies_pj[place, 1]))
+            one = (float(effective[place]), int(run.cycles[place]), float(run.values[place, 1]))
             least = one if least is None or one[0] < least[0] else least
             most = one if most is None or one[0] > most[0] else most
     if least is None or most is None or least[0] == most[0]:

@@ -132,7 +132,7 @@ class Result:
             frame = pd.DataFrame({"iteration_start": run.start, "iteration_end": run.end, "cycles": run.cycles})
             frame["latency_s"] = frame["cycles"] / float(self.machine.clock_hz)
             for place, name in enumerate(names):
-                frame[name] = run.energies_pj[:, place]
+                frame[name] = run.values[:, place]
             frame["energy_j"] = frame["energy_pj"] * 1e-12
             yield frame
 

@@ -1,6 +1,7 @@
 """The kernels that rank equal their slow twins: numpy, order by order, and sorting everything."""
 
 import itertools
+import tracemalloc
 from dataclasses import fields
 
 import numpy as np
@@ -18,7 +19,7 @@ from bitsim.mapping.candidates import fitting, most_channels, tilings
 from bitsim.mapping.record import ORDERS, POSITIONS
 from bitsim.mapping.search import search, shortlists
 from bitsim.mapping.shortlist import QUICK
-from bitsim.mapping.spots import SWEEP_WORDS, TILES
+from bitsim.mapping.spots import SWEEP_WORDS, TILES, ceil_splits
 from bitsim.simulation.cost import CostModel
 from bitsim.workload import Layer, lower
 from tests.test_workload import conv_layers
@@ -231,3 +232,18 @@ def test_tilings_with_the_most_channels():
     table = np.array([[1, 1, 4, 4, 8, 2], [1, 1, 4, 4, 8, 3], [1, 1, 4, 4, 9, 1], [1, 2, 4, 4, 9, 1]])
     assert most_channels(table).tolist() == [False, True, True, True]
     assert most_channels(table[:0]).tolist() == []
+
+
+@pytest.mark.parametrize("size", [1, 2, 12, 144, 145, 999])
+def test_ceil_splits_are_all_of_them(size):
+    assert ceil_splits(size) == tuple(sorted({-(-size // parts) for parts in range(1, size + 1)}))
+
+
+def test_ceil_splits_need_no_memory_for_each_channel():
+    """They are about twice the root of a size; they were sought among as many numbers as the size."""
+    tracemalloc.start()
+    try:
+        assert len(ceil_splits(10_000_000)) == 6324
+        assert tracemalloc.get_traced_memory()[1] < 5_000_000
+    finally:
+        tracemalloc.stop()

@@ -251,6 +251,18 @@ def test_the_headline_says_who_is_better(folder):
     apart = with_costs((2.0, 8.0), (3.0, 2.0)).headline
     assert apart == f"{first} trains 1.50× faster, {second} spends 4.00× less energy on small."
     assert "cost the same" in with_costs((2.0, 2.0), (2.0, 2.0)).headline
+    # Who is faster by less than what counts as equal is not called faster, wherever it stands in the list.
+    for costs, better, other in (
+        (((2.0, 2.3), (2.0, 2.0)), second, first),
+        (((2.0, 2.0), (2.0, 2.3)), first, second),
+        (((2.0, 2.3), (2.005, 2.0)), second, first),
+    ):
+        assert (
+            with_costs(*costs).headline == f"{better} spends 1.15× less energy than {other} in the same time on small."
+        )
+    assert with_costs((2.0, 2.005), (3.0, 2.0)).headline == (
+        f"{first} trains 1.50× faster than {second} at the same energy on small."
+    )
 
 
 def test_facts_and_cautions(folder, trace_folder, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,8 +55,7 @@ def _alone(run: RunSummary) -> str:
 
 def _against(folder: ResultFolder) -> str:
     """The best machine against the next one, or the fastest against the thriftiest where they differ."""
-    fastest = min(folder.runs, key=lambda run: run.latency_s)
-    thriftiest = min(folder.runs, key=lambda run: run.energy_j)
+    fastest, thriftiest = _fastest(folder.runs), _thriftiest(folder.runs)
     if fastest is not thriftiest:
         faster, dearer = thriftiest.latency_s / fastest.latency_s, fastest.energy_j / thriftiest.energy_j
         return (
@@ -63,15 +63,30 @@ def _against(folder: ResultFolder) -> str:
             f"{thriftiest.hardware} spends {dearer:.2f}× less energy on {fastest.trace}."
         )
     others = [run for run in folder.runs if run is not fastest]
-    next_best = min(others, key=lambda run: run.latency_s)
+    next_best = _fastest(others)
+    than = f"than {next_best.hardware}{'' if len(others) == 1 else ', the next best,'}"
     faster, dearer = next_best.latency_s / fastest.latency_s, next_best.energy_j / fastest.energy_j
     if max(faster, dearer) < EQUAL:
         return f"{fastest.hardware} and {next_best.hardware} cost the same on {fastest.trace}."
-    rank = "" if len(others) == 1 else ", the next best,"
-    return (
-        f"{fastest.hardware} trains {faster:.2f}× faster and spends {dearer:.2f}× less energy "
-        f"than {next_best.hardware}{rank} on {fastest.trace}."
-    )
+    if dearer < EQUAL:
+        said = f"trains {faster:.2f}× faster {than} at the same energy"
+    elif faster < EQUAL:
+        said = f"spends {dearer:.2f}× less energy {than} in the same time"
+    else:
+        said = f"trains {faster:.2f}× faster and spends {dearer:.2f}× less energy {than}"
+    return f"{fastest.hardware} {said} on {fastest.trace}."
+
+
+def _fastest(runs: Sequence[RunSummary]) -> RunSummary:
+    """Of those that are fastest as far as is told apart the one of least energy."""
+    least = min(run.latency_s for run in runs)
+    return min((run for run in runs if run.latency_s <= EQUAL * least), key=lambda run: run.energy_j)
+
+
+def _thriftiest(runs: Sequence[RunSummary]) -> RunSummary:
+    """Of those of least energy as far as is told apart the fastest."""
+    least = min(run.energy_j for run in runs)
+    return min((run for run in runs if run.energy_j <= EQUAL * least), key=lambda run: run.latency_s)
 
 
 def _spends(folder: ResultFolder, run: RunSummary) -> str:

@@ -166,3 +166,10 @@ def test_the_least_size_named_is_enough(trace_folder, bitsim_command):
         err.splitlines()
     )
     assert bitsim_command(*command, "--set", "output_buffer=256 B")[0] == 0
+
+
+def test_keys_that_say_the_same_are_not_both_set(trace_folder, bitsim_command):
+    settings = "--set", "memory.bits_per_cycle=64", "--set", "memory.bandwidth=24Gbit/s"
+    status, out, err = bitsim_command("run", trace_folder(), "--hw", "bitfusion_16x32_192b", *settings)
+    assert (status, out) == (2, "")
+    assert "--set: memory.bits_per_cycle and memory.bandwidth say the same, allowed: one of them" in err

@@ -226,6 +226,12 @@ def test_a_point_that_fails_stops_no_other(trace_folder):
         ({"array.rows": "8:9"}, {}, "a range is"),
         ({"array.rows": [8], "bitfusion_16x32_192b:array.rows": [16]}, {}, "set twice"),
         ({"array.rows": "1:4000:+1", "array.cols": "1:4000:+1"}, {}, "allowed 10,000,000"),
+        (
+            {"memory.bandwidth": ["24 Gbit/s"], "bitfusion_16x32_192b:memory.bits_per_cycle": [64]},
+            {},
+            "memory.bandwidth and memory.bits_per_cycle say the same, allowed: one of them",
+        ),
+        ({"memory.latency": ["60 ns"], "memory.latency_cycles": [30, 40]}, {}, "say the same, allowed: one of them"),
         ({}, {"where": "are_mm2 < 5"}, "did you mean area_mm2"),
         ({}, {"minimise": ["energy"]}, "--pareto: energy"),
         ({}, {"search": 0}, "--search: 0"),

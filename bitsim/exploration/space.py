@@ -21,7 +21,7 @@ from bitsim import __version__
 from bitsim.accelerators.registry import build
 from bitsim.errors import InputError
 from bitsim.exploration.ranges import check_distinct, values
-from bitsim.hardware.machine_file import MachineSource
+from bitsim.hardware.machine_file import MachineSource, check_no_key_replaces_another
 from bitsim.technology.dram import dram_price
 from bitsim.trace import Trace
 
@@ -109,6 +109,11 @@ def make_space(
     faults = [f"--hw: two machines are named {name}, allowed: different names" for name in _twice(machines)]
     faults += [f"two traces are named {name}, allowed: different names" for name in _twice(traces)]
     faults += [f"--set: {key} is set twice, allowed: once" for key in _set_twice(axes, machines)]
+    for machine in machines:
+        try:
+            check_no_key_replaces_another([axis.key for axis in axes if axis.machine in (None, machine.name)])
+        except InputError as error:
+            faults += error.faults
     space = Space(tuple(traces), tuple(machines), tuple(axes), choices)
     if not faults and len(space) > MOST_POINTS:
         faults.append(f"{len(space):,} points, allowed {MOST_POINTS:,}: take fewer values, or --search N")

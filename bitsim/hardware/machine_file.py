@@ -6,7 +6,7 @@ import copy
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -25,6 +25,13 @@ _REPLACES = {
     "memory.latency_cycles": "memory.latency",
     "memory.latency": "memory.latency_cycles",
 }
+
+
+def check_no_key_replaces_another(keys: Collection[str]) -> None:
+    """Raise InputError where two of `keys` say the same and the one set last would win."""
+    for key in keys:
+        if (other := _REPLACES.get(key)) in keys:
+            raise InputError(f"--set: {key} and {other} say the same, allowed: one of them")
 
 
 @dataclass(frozen=True)
@@ -52,6 +59,7 @@ class MachineSource:
 
     def overridden(self, overrides: Mapping[str, Any]) -> MachineSource:
         """This machine with ``{"array.cols": 24}`` set on top of what it has; InputError for what is no key path."""
+        check_no_key_replaces_another(overrides)
         content = copy.deepcopy(self.content)
         for key, value in overrides.items():
             _set(content, key, value)

@@ -122,12 +122,62 @@ def test_on_the_command_line(trace_folder, bitsim_command):
         ("SGD, momentum 0", "sgd"),
         ({"name": "SGD", "momentum": 0.0}, "sgd"),
         ({"name": "SGD", "momentum": 0.9}, "momentum"),
+        ("sgd, no momentum", "sgd"),
+        ("SGD without momentum", "sgd"),
+        ("SGD without Nesterov momentum, rate 0.1", "sgd"),
+        ("plain SGD (momentum-free), weight decay 0.1", "sgd"),
+        ("sgd_no_momentum", "sgd"),
+        ("SGD w/o weight decay and momentum", "sgd"),
+        ("SGD, momentum=None, nesterov=False", "sgd"),
+        ("SGD, momentum coefficient of 0, weight decay 0.9", "sgd"),
+        ("SGD (0.0 momentum)", "sgd"),
+        ("SGD, not Adam", "sgd"),
+        ("SGD without weight decay, momentum 0.9", "momentum"),
+        ("SGD, momentum 0.9, without Nesterov", "momentum"),
+        ("SGD momentum without weight decay", "momentum"),
+        ("SGD, no weight decay but momentum", "momentum"),
+        ("SGD, no weight decay and momentum 0.9", "momentum"),
+        ("stochastic gradient descent, momentum (0.9)", "momentum"),
+        ("momentum 0.9", "momentum"),
+        ("momentum=0, nesterov=True", "momentum"),
         ("Adam", "adam"),
+        ("Adam without weight decay", "adam"),
+        ("Adam instead of SGD with momentum", "adam"),
+        ("torch.optim.NAdam", "adam"),
+        ({"momentum": None}, "sgd"),
+        ({"momentum": 0}, "sgd"),
+        ({"nesterov": False}, "sgd"),
+        ({"type": "SGD", "Momentum": "none", "nesterov": False}, "sgd"),
+        ({"name": "SGD", "momentum": None, "weight_decay": 0.9}, "sgd"),
+        ({"name": "sgd", "rates": {"momentum": 0.9}}, "sgd"),
+        ({"name": "SGD with momentum"}, "momentum"),
+        ({"name": "SGD with momentum", "nesterov": False}, "momentum"),
+        ({"name": "SGD", "nesterov": True}, "momentum"),
+        ({"optimizer": "SGD", "momentum": "0.9"}, "momentum"),
+        ({"name": "adam", "comment": "not SGD, momentum 0.9"}, "adam"),
         ({"name": "AdamW", "betas": [0.9, 0.999]}, "adam"),
     ],
 )
 def test_optimizers_by_what_runs_say(described, name):
     assert optimizer_of(described, "run.yaml") == OPTIMIZERS[name]
+
+
+@pytest.mark.parametrize(
+    "described",
+    [
+        "RMSprop, momentum 0.9",
+        "not SGD",
+        "no momentum",
+        "SGD, Adam for the gates",
+        {"name": "RMSprop", "momentum": 0.9},
+        {"name": "SGD", "momentum": [0.9]},
+        {"betas": [0.9, 0.999], "comment": "adam"},
+        {},
+    ],
+)
+def test_an_optimizer_is_not_guessed(described):
+    with pytest.raises(InputError, match=r"run\.yaml: optimizer: .* allowed for --passes update: "):
+        optimizer_of(described, "run.yaml")
 
 
 def test_an_optimizer_nobody_knows(trace_folder, bitsim_command):

@@ -6,6 +6,8 @@ import pytest
 import bitsim
 from bitsim.simulation.overlap import in_order
 from bitsim.simulation.rows import Row
+from bitsim.simulation.run import passes_of
+from bitsim.workload import Layer
 
 TRAFFIC = ("dram_read_bits", "dram_write_bits", "weight_buffer_read_bits", "array_pj", "issue_cycles")
 
@@ -72,4 +74,25 @@ def test_a_recomputation_runs_before_the_gradients_of_its_layer():
         (1, "dgrad", 3),
         (1, "wgrad", 3),
         (0, "wgrad", 6),
+    ]
+
+
+def test_what_stands_behind_a_layer_runs_again_right_after_its_recomputation():
+    layers = [Layer("layer0", "linear", 1, 8, 8, needs_dgrad="false"), Layer("layer1", "linear", 1, 8, 8, recomputes=2)]
+    chosen = frozenset({"forward", "recompute", "dgrad", "wgrad", "elementwise"})
+    rows = [row(i, name, times) for i, layer in enumerate(layers) for name, times in passes_of(layer, chosen)]
+    assert [(s.row.layer_index, s.row.pass_name, s.reads) for s in in_order(rows)] == [
+        (0, "forward", -1),
+        (0, "elementwise", 0),
+        (1, "forward", 1),
+        (1, "elementwise", 2),
+        (1, "recompute", 1),
+        (1, "recompute", 1),
+        (1, "elementwise_recompute", 5),
+        (1, "elementwise_recompute", 5),
+        (1, "elementwise_backward", 3),
+        (1, "dgrad", 8),
+        (1, "wgrad", 8),
+        (0, "elementwise_backward", 9),
+        (0, "wgrad", 11),
     ]

@@ -459,10 +459,16 @@ def test_large_products_are_quick():
         CostModel(model.machine, timing="event").pass_cost(layer, "dgrad", 64, Widths(8, 8, 8, 8, 8))
 
 
-def test_recomputed_products_are_rows_that_cost_what_forward_costs(trace_folder):
+@pytest.fixture
+def recomputing(trace_folder):
+    """The small trace with its convolution run twice more in the backward pass."""
     header, conv, *rest = LAYERS.splitlines()
     layers = "\n".join([header + ",recomputes", conv + ",2", *(line + "," for line in rest)]) + "\n"
-    trace, machine = bitsim.open_trace(trace_folder(layers=layers)), bitsim.load_hardware("bitfusion_16x32_192b")
+    return bitsim.open_trace(trace_folder(layers=layers))
+
+
+def test_recomputed_products_are_rows_that_cost_what_forward_costs(recomputing, trace_folder):
+    trace, machine = recomputing, bitsim.load_hardware("bitfusion_16x32_192b")
     plain = bitsim.simulate(bitsim.open_trace(trace_folder(name="plain")), machine).totals
     whole, forward = bitsim.simulate(trace, machine), bitsim.simulate(trace, machine, passes=["forward"])
     rows = whole.rows.set_index(["layer", "pass"])
@@ -477,3 +483,19 @@ def test_recomputed_products_are_rows_that_cost_what_forward_costs(trace_folder)
         bitsim.simulate(trace, machine, passes=["forward"], timing="analytical")
     barrier, overlap = (bitsim.simulate(trace, machine, overlap=o).totals for o in ("barrier", "overlap"))
     assert overlap["macs"] == barrier["macs"] and overlap["cycles"] <= barrier["cycles"]
+
+
+def test_recomputed_elementwise_work_is_rows_of_the_backward_pass(recomputing):
+    machine = bitsim.load_hardware("bitfusion_16x32_192b")
+    passes = ["forward", "wgrad", "elementwise"]
+    result = bitsim.simulate(recomputing, machine, passes=passes)
+    conv = result.rows[result.rows["layer"] == "conv"].set_index("pass")
+    order = ["forward", "elementwise", "recompute", "elementwise_recompute", "elementwise_backward", "wgrad"]
+    assert conv.index.to_list() == order
+    assert conv["occurrences"].to_list() == [1, 1, 2, 2, 1, 1]
+    assert conv.loc["elementwise_recompute", "energy_pj"] == conv.loc["elementwise", "energy_pj"]
+    barrier, overlap = (bitsim.simulate(recomputing, machine, passes=passes, overlap=o) for o in ("barrier", "overlap"))
+    assert overlap.totals["dram_read_bits"] == barrier.totals["dram_read_bits"]
+    assert overlap.totals["cycles"] <= barrier.totals["cycles"]
+    alone = bitsim.simulate(recomputing, machine, passes=["wgrad", "elementwise"]).rows
+    assert "elementwise_recompute" not in set(alone["pass"])

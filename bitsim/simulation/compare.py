@@ -38,6 +38,7 @@ PASS_ORDER = (
     "forward",
     "elementwise",
     "recompute",
+    "elementwise_recompute",
     "elementwise_backward",
     "dgrad",
     "dgrad_second",

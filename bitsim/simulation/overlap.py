@@ -2,8 +2,8 @@
 
 Assumptions (docs/microarchitecture.md, between rows)
     - Order: forward from the first layer to the last, what stands behind a layer right after it; then for each layer
-      from the last to the first its other passes, its recomputation before its gradients, its update
-      last.  Iterations are barriers: the weights change between them.
+      from the last to the first its other passes: its recomputation, what stands behind it again, its gradients, its
+      update last.  Iterations are barriers: the weights change between them.
     - Layers form a chain in the order of the trace: forward reads what the forward before wrote, the
       backward passes of a layer read the gradient that the layer after it wrote.  Where that was written by
       the row just before, or with less than two tiles in between, the first load waits for its stores.

@@ -21,6 +21,7 @@ from bitsim.simulation.streams import (
     ACCUMULATE,
     ELEMENTWISE,
     ELEMENTWISE_BACKWARD,
+    ELEMENTWISE_RECOMPUTE,
     UPDATE,
     Stream,
     accumulation,
@@ -41,6 +42,7 @@ ALLOWED = {
 CHOOSABLE_PASSES = (FORWARD, DGRAD, WGRAD)
 OPTIONAL_PASSES = (UPDATE, ELEMENTWISE)
 PRODUCTS = frozenset({FORWARD, DGRAD, DGRAD_SECOND, WGRAD})
+RUN_AGAIN = {RECOMPUTE: FORWARD, ELEMENTWISE_RECOMPUTE: ELEMENTWISE}
 
 
 def simulate(
@@ -131,7 +133,7 @@ class _RowMaker:
 
     def _row(self, index: int, pass_name: str, occurrences: int, together: SampleGroup) -> list[Row]:
         layer, count, widths = self._trace.layers[index], together.samples, together.widths
-        costed = FORWARD if pass_name == RECOMPUTE else pass_name  # the same product once more
+        costed = RUN_AGAIN.get(pass_name, pass_name)
         key = (index, costed, count, _relevant(costed, widths))
         if key not in self._costs:
             try:
@@ -167,13 +169,16 @@ def passes_of(layer: Layer, chosen: frozenset[str]) -> list[tuple[str, int]]:
     listed = [(name, layer.times(name)) for name in layer.passes() if name in chosen]
     if ELEMENTWISE not in chosen:
         return listed
-    products = [name for name, _ in listed if name not in (FORWARD, RECOMPUTE)]
-    backward = next((at for at, (name, _) in enumerate(listed) if name in products), len(listed))
-    if products:
-        listed.insert(backward, (ELEMENTWISE_BACKWARD, 1))
-    forward = 1 + (layer.recomputes if RECOMPUTE in chosen else 0)
-    listed.insert(1 if listed and listed[0][0] == FORWARD else 0, (ELEMENTWISE, forward))
-    return listed
+    forward, again = ([pair for pair in listed if pair[0] == name] for name in (FORWARD, RECOMPUTE))
+    gradients = [pair for pair in listed if pair not in forward + again]
+    return [
+        *forward,
+        (ELEMENTWISE, 1),
+        *again,
+        *((ELEMENTWISE_RECOMPUTE, times) for _, times in again),
+        *([(ELEMENTWISE_BACKWARD, 1)] if gradients else []),
+        *gradients,
+    ]
 
 
 def _check_analytical(machine: Machine, chosen: frozenset[str], objective: str, overlap: str) -> None:

@@ -12,6 +12,8 @@ Assumptions (docs/energy.md)
       writes the gradient.  Every `elementwise.convolutions_per_residual` of them share an addition, which reads
       one tensor more each way.  A linear layer or attention product is followed by a function of each word:
       one read and one write forward, two reads and one write backward.  Pooling and losses are left out.
+    - elementwise_recompute: where activation checkpointing runs a forward product again, in the backward pass, it
+      runs what stands behind it again too: the same words.
 """
 
 from __future__ import annotations
@@ -41,6 +43,7 @@ from bitsim.workload import FORWARD, WGRAD, Layer, Widths, lower
 
 ACCUMULATE, UPDATE = "wgrad_accumulate", "update"
 ELEMENTWISE, ELEMENTWISE_BACKWARD = "elementwise", "elementwise_backward"
+ELEMENTWISE_RECOMPUTE = "elementwise_recompute"
 
 
 @dataclass(frozen=True)

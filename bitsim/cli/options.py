@@ -22,7 +22,7 @@ TraceArgument = Annotated[str, typer.Argument(help="Trace folder, or the name of
 Machines = Annotated[
     list[str], typer.Option("--hw", help="Machine file, or the name of a shipped one; may be repeated.")
 ]
-Objective = Annotated[Literal["cycles", "energy", "edp"], typer.Option(help="What each mapping minimises.")]
+Objective = Annotated[Literal["cycles", "energy", "edp"], typer.Option(help="What each product's mapping minimises.")]
 Passes = Annotated[str, typer.Option(help="Training products, separated by commas; also: update, elementwise.")]
 Iterations = Annotated[str | None, typer.Option(metavar="A:B", help="Half-open range of iterations.")]
 Settings = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key.")]

@@ -1,6 +1,9 @@
 """Find the best mapping of a product: rank all tilings by closed form, time the best few exactly.
 
-Every objective chooses from the same shortlist, so none can miss what another finds.
+Every objective chooses from the same shortlist of a product, so for one product none misses what another finds by more
+than NEAR.  In a pass of several products (phases of a strided dgrad, parts of a split kernel) each is chosen alone:
+that minimises sums, its cycles or its energy, but not the product of both sums, so `edp` can be beaten there by the
+mappings of another objective.
 """
 
 from __future__ import annotations

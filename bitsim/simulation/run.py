@@ -59,9 +59,10 @@ def simulate(
 ) -> Result:
     """Cycles and energy of `trace` on `machine`.
 
-    objective: cycles, energy or edp, what each mapping minimises.  passes: of forward (with
-    its recomputations), dgrad (attention: both gradients), wgrad; and of update (weights, once a batch) and
-    elementwise (what stands between products, see simulation.streams).  iterations: half-open range, default all.
+    objective: cycles, energy or edp, what the mapping of each product minimises, which for edp does not minimise that
+    of a pass of several products or of the run.  passes: of forward (with its recomputations), dgrad (attention: both
+    gradients), wgrad; and of update (weights, once a batch) and elementwise (what stands
+    between products, see simulation.streams).  iterations: half-open range, default all.
     samples: batch-max, group or one-by-one, how samples of one layer with different widths run.
     timing: collapsed, event or stepped, equal engines; or analytical, the published closed-form model of a
     machine that has one (see simulation.analytical).  overlap: barrier, or overlap, where the rows of an

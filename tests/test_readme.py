@@ -28,6 +28,15 @@ def test_its_python_runs():
     assert len(names["found"].frame) == 3
 
 
+def test_runs_by_the_published_model_are_possible(bitsim_command):
+    named = [" ".join(code.split()) for code in re.findall(r"`([^`]*--timing analytical[^`]*)`", README.read_text())]
+    assert named
+    for command in named:
+        program, *arguments = shlex.split(command)
+        status, _, err = bitsim_command(*arguments)
+        assert (program, status) == ("bitsim", 0), err
+
+
 @pytest.mark.slow
 def test_pictures_are_made_by_the_commands_it_names(tmp_path, monkeypatch, bitsim_command):
     """By the commands, not to the pixel: that is up to the version of matplotlib."""

@@ -1,6 +1,7 @@
 """The accelerator of docs/own_accelerator.md, used as anybody would: a file outside bitsim, named package.module."""
 
 import itertools
+import re
 import shlex
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from bitsim.errors import InputError
 from bitsim.mapping.candidates import shapes
 from bitsim.mapping.record import DIMENSIONS, dimension_sizes
 from bitsim.workload import lower
-from tests.pages import DOCS, fences
+from tests.pages import COLUMNS, DOCS, checked, fences
 from tests.test_counters import conv_layers
 
 EXAMPLES = DOCS / "examples"
@@ -91,15 +92,22 @@ def test_the_page_shows_the_files_and_its_commands_run(monkeypatch, bitsim_comma
         assert f'--8<-- "{file.relative_to(DOCS)}"' in text
     monkeypatch.chdir(DOCS.parent)
     monkeypatch.syspath_prepend(EXAMPLES)  # what PYTHONPATH=docs/examples does
+    monkeypatch.setenv("COLUMNS", COLUMNS)
     ran = []
-    for kind, _, commands in fences(page):
-        for line in commands.splitlines() if kind == "bash" else ():
+    for kind, _, content in fences(page):
+        for line in content.splitlines() if kind == "bash" else ():
             path, program, *arguments = shlex.split(line)
             assert (path, program) == ("PYTHONPATH=docs/examples", "bitsim")
             status, out, err = bitsim_command(*arguments)
             assert status == 0, err
             ran.append(out)
+        if kind == "text":
+            checked(page, ran[-1], content)
+            shown = content
     assert len(ran) == 2 and "output_stationary_16x32, by pass" in ran[1]
+    said = text.partition("The two arrays")[2].partition("## ")[0]
+    figures = re.findall(r"\d+\.\d+(?: times| m?J\b| s\b|)", said)
+    assert figures and [f for f in figures if f.replace(" times", "x") not in shown] == []
 
 
 def test_without_its_folder_on_the_path_it_is_named(bitsim_command):

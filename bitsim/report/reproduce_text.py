@@ -108,7 +108,8 @@ def write_section(console: Any, path: Path, name: str, title: str) -> None:
     begin, end = _markers(name)
     lines = [line.rstrip() for line in console.export_text().splitlines()]
     text = "\n".join(lines).strip("\n")
-    command = f"bitsim reproduce {name} --markdown {path.name}"
+    shown = path.name if path.is_absolute() else path.as_posix()  # where a page lies on one machine is none of its text
+    command = f"bitsim reproduce {name} --markdown {shown}"
     section = f"{begin}\n## {title}\n\nWritten by `{command}`.\n\n```text\n{text}\n```\n{end}"
     write_text(path, before + section + after)
 

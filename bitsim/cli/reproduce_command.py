@@ -104,9 +104,9 @@ def fractrain(
     console = page_console(markdown)
     listed = published.rows(layers)
     missed = published.differences(listed)
-    exact = len(listed) - len({difference.row for difference in missed})
+    within = len(listed) - len({difference.row for difference in missed})
     factors = fitted(listed) if scaled else None
-    text.print_published(console, listed)
+    text.print_published(console, listed, shipped=layers is None)
     text.print_savings(console, listed)
     if layers is None:
         missed += published.network_differences()
@@ -119,7 +119,7 @@ def fractrain(
             text.print_claims(console, network, ratios[0], stages[-1])
     if factors is not None:
         text.print_scaled(console, factors)
-    print_held(console, missed, f"{exact} of {len(listed)} rows exact")
+    print_held(console, missed, text.held_of_rows(within, len(listed)))
     if markdown is not None:
         write_section(console, markdown, "fractrain", "FracTrain (NeurIPS 2020)")
     if missed:

@@ -94,7 +94,7 @@ def differences(found: list[PublishedRun]) -> list[Difference]:
         least, _ = row.iterations
         if least > row.network.iterations * (1 + TOLERANCE):
             most = row.effective_macs * row.network.iterations / least
-            missed.append(Difference(row.name, "effective_macs", most, row.effective_macs))
+            missed.append(Difference(row.name, "effective_macs of a whole run", most, row.effective_macs))
     return missed
 
 

@@ -26,9 +26,8 @@ CHIP_ERRORS = {"CONV1": -0.062, "CONV2": -0.044, "CONV3": -0.006, "CONV4": 0.015
 
 
 def test_all_published_rows():
-    found = eyeriss.rows()
+    found, pooling = eyeriss.rows()
     assert (found.exact, len(found.names), found.differences) == (37, 37, [])
-    pooling = eyeriss.pooling_rows()
     assert (pooling.exact, len(pooling.names), pooling.differences) == (14, 14, [])
 
 
@@ -98,7 +97,7 @@ def test_the_chip():
 
 def test_networks_on_chip_are_why_the_exact_engine_is_slower():
     """With networks and memory without limits it is within a sixth of the published cycles, or below them."""
-    for row in eyeriss.exact_beside(eyeriss.rows()):
+    for row in eyeriss.exact_beside(eyeriss.rows()[0]):
         free, memory_too = row.as_published.values()
         assert memory_too <= free <= row.exact_cycles
         assert memory_too / row.published_cycles < 7 / 6
@@ -160,7 +159,28 @@ def test_a_value_altered_by_one_is_named(tmp_path, bitsim_command, column):
     write(path, rows)
     status, out, _ = bitsim_command("reproduce", "eyeriss", "--layers", path)
     assert status == 1 and f"{path}:6 AlexNet conv2_a: {column}: ours" in out
-    assert out.splitlines()[-1] == "2 of 3 rows exact"
+    assert "2 pooling rows at dimensions not published" in out and out.splitlines()[-1] == "4 of 5 rows exact"
+
+
+def test_rows_without_dimensions_are_no_rows_held(tmp_path, bitsim_command):
+    """Only the published pooling rows may leave them out: theirs are known."""
+    path = tmp_path / "rows.csv"
+    convolution, pooling = (dict(row) for row in shipped("eyeriss_256pe_layers.csv")[1:3])
+    unknown = pooling | {"layer": "pool9"}
+    blank = convolution | dict.fromkeys(("in_channels", "out_channels", "kernel", "out_size", "stride"), " ")
+    write(path, [unknown, pooling, blank, convolution | {"kernel": ""}])
+    status, out, err = bitsim_command("reproduce", "eyeriss", "--layers", path)
+    assert (status, out) == (2, "")
+    dimensions = "in_channels, out_channels, kernel, out_size, stride"
+    assert [line.partition(": blank")[0] for line in err.splitlines()[:2]] == [
+        f"{path}:2: {dimensions}",
+        f"{path}:4: {dimensions}",
+    ]
+    assert err.splitlines()[2].startswith(f"{path}:5: kernel: '', allowed: a whole number")
+    write(path, [pooling | {"cycles": str(int(pooling["cycles"]) + 1)}])
+    status, out, _ = bitsim_command("reproduce", "eyeriss", "--layers", path)
+    assert status == 1 and f"{path}:2 AlexNet pool1_a: cycles: ours" in out
+    assert out.splitlines()[-1] == "0 of 1 rows exact"
 
 
 def test_other_machines_by_optional_columns(tmp_path, bitsim_command):

@@ -122,6 +122,7 @@ def test_a_value_altered_by_one_is_named(tmp_path, bitsim_command, column):
     ("column", "text", "message"),
     [
         ("kernel", "0", "2: kernel: '0', allowed"),
+        ("kernel", "", ":2: kernel: '', allowed"),
         ("batch", "x", "2: batch: 'x', allowed"),
         ("input_bits", "16", ":2: input_bits: 16, allowed: up to max_bits, 8"),
         ("cycles", "many", "cycles: 'many' is not a number"),

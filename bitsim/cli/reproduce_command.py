@@ -65,8 +65,9 @@ def eyeriss(layers: LayersFile = None, markdown: MarkdownPage = None) -> None:
 
     _check_page("eyeriss", layers, markdown)
     console = text.page_console(markdown)
-    found = published.rows(layers)
+    found, pooling = published.rows(layers)
     missed = list(found.differences)
+    exact_rows, count = found.exact, len(found.names)
     if layers is None:
         exact = published.exact_beside(found)
         text.print_beside(console, exact, "published", published.AS_PUBLISHED)
@@ -74,12 +75,12 @@ def eyeriss(layers: LayersFile = None, markdown: MarkdownPage = None) -> None:
         listed = eyeriss_chip.alexnet()
         missed += eyeriss_chip.chip_differences(listed)
         text.print_chip(console, listed, eyeriss_chip.vgg16())
-        pooling = published.pooling_rows()
-        missed += pooling.differences
         text.note(console, f"{pooling.exact} of {len(pooling.names)} pooling rows exact, at dimensions not published")
-    elif found.left_out:
-        text.note(console, f"{found.left_out} pooling rows have no dimensions and are left out")
-    text.print_held(console, missed, f"{found.exact} of {len(found.names)} rows exact")
+    elif pooling.names:
+        text.note(console, f"{len(pooling.names)} pooling rows at dimensions not published")
+        exact_rows, count = exact_rows + pooling.exact, count + len(pooling.names)
+    missed += pooling.differences
+    text.print_held(console, missed, f"{exact_rows} of {count} rows exact")
     if markdown is not None:
         text.write_section(console, markdown, "eyeriss", "Eyeriss (256 PEs, and the chip of JSSC 2017)")
     if missed:

@@ -1,6 +1,7 @@
 """`bitsim reproduce eyeriss`: the published 256-PE rows, and the exact engine beside them.
 
-Held: every column of every row, exactly.  Reported: the exact engine.  The chip is in eyeriss_chip.py.
+Held: every column of every row, exactly; of a user's file those that are not blank.
+Reported: the exact engine.  The chip is in eyeriss_chip.py.
 
 Assumption: pooling rows were published without dimensions.  Those of POOLING follow from the layers around
 them; for VGG-7 and ResNet-18, of which no row was published, they are the ones at which the cycles of the
@@ -9,8 +10,8 @@ headline are met exactly and its energy to 1e-9.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
@@ -25,10 +26,11 @@ from bitsim.workload import Widths
 
 LAYERS_FILE = "eyeriss_256pe_layers.csv"
 MACHINE = "eyeriss_16x16_128k"
-DIMENSIONS = ("in_channels", "out_channels", "kernel", "out_size", "stride", "batch")
+SHAPE = ("in_channels", "out_channels", "kernel", "out_size", "stride")
+DIMENSIONS = (*SHAPE, "batch")
 MOST = 2**24 - 1  # of any dimension
 OPTIONAL = {"array_rows": 16, "array_cols": 16, "register_words": 256, "buffer_words": 65536}
-# Pooling: channels, kernel, output side, stride.
+POOLING_SHAPE = ("channels", "kernel", "out_size", "stride")
 POOLING = {
     ("AlexNet", "pool1_a"): (48, 3, 27, 2),
     ("AlexNet", "pool1_b"): (48, 3, 27, 2),
@@ -65,13 +67,12 @@ FREE_MEMORY = {"memory.bits_per_cycle": 10**6, "memory.latency_cycles": 0}
 
 @dataclass(frozen=True)
 class Rows:
-    """Ours beside the published.  left_out: pooling rows of a user's file, which have no dimensions."""
+    """Ours beside the published, a row each; differences: of any of them."""
 
-    names: list[str]
-    dimensions: list[dict[str, int]]
-    ours: list[Blocking]
-    differences: list[Difference]
-    left_out: int
+    names: list[str] = field(default_factory=list)
+    dimensions: list[dict[str, int]] = field(default_factory=list)
+    ours: list[Blocking] = field(default_factory=list)
+    differences: list[Difference] = field(default_factory=list)
 
     @property
     def exact(self) -> int:
@@ -79,46 +80,50 @@ class Rows:
         return len(self.names) - len({d.row for d in self.differences})
 
 
-def rows(path: Path | None = None) -> Rows:
-    """Every non-pooling row of the shipped file, or of a user's file in its format.
+def rows(path: Path | None = None) -> tuple[Rows, Rows]:
+    """(convolutions, pooling) of the shipped file, or of a user's file in its format.
 
-    A user's file may have the columns of OPTIONAL; rows without dimensions are pooling and left out.
+    A user's file may have the columns of OPTIONAL.  InputError naming line and column, also for a row without
+    dimensions that is not in POOLING.
     """
     listed = given(path, (*DIMENSIONS, "cycles")) if path else [(LAYERS_FILE, c) for c in shipped(LAYERS_FILE)]
-    convolutions = [
-        (where, cells) for where, cells in listed if any((cells.get(d) or "").strip() for d in DIMENSIONS[:4])
-    ]
-    least = dict.fromkeys((*DIMENSIONS, *OPTIONAL), 1)
-    names: list[str] = []
-    dimensions, ours, found, faults = [], [], [], []
-    for where, cells in convolutions:
-        names.append(" ".join(filter(None, (where if path else "", cells.get("network"), cells.get("layer")))))
-        values, wrong = whole_numbers(where, cells, least, MOST, OPTIONAL)
-        faults += wrong
-        if wrong:
-            continue
+    convolutions, pooling = Rows(), Rows()
+    faults: list[str] = []
+    for where, cells in listed:
+        pools = not any((cells.get(name) or "").strip() for name in SHAPE)
         try:
-            ours.append(best_blocking(**values))
-            dimensions.append(values)
-            found += differences(names[-1], counters(ours[-1]), cells, COUNTERS)
+            _add(pooling if pools else convolutions, where if path else "", where, cells, pools)
         except InputError as error:
             faults += [fault if fault.startswith(where) else f"{where}: {fault}" for fault in error.faults]
     raise_faults(path or LAYERS_FILE, faults)
-    return Rows(names, dimensions, ours, found, len(listed) - len(convolutions))
+    return convolutions, pooling
 
 
-def pooling_rows() -> Rows:
-    """The pooling rows of the shipped file."""
-    listed = [cells for cells in shipped(LAYERS_FILE) if not cells["in_channels"]]
-    names = [f"{cells['network']} {cells['layer']}" for cells in listed]
-    names_of = ("channels", "kernel", "out_size", "stride")
-    dimensions, ours, found = [], [], []
-    for name, cells in zip(names, listed, strict=True):
-        shape = POOLING[cells["network"], cells["layer"]]
-        dimensions.append(dict(zip(names_of, shape, strict=True)) | {"batch": int(cells["batch"])})
-        ours.append(best_pooling(**dimensions[-1]))
-        found += differences(name, counters(ours[-1]), cells, COUNTERS)
-    return Rows(names, dimensions, ours, found, 0)
+def _add(found: Rows, name: str, where: str, cells: Mapping[str, str], pools: bool) -> None:
+    """Block a row anew and hold it."""
+    values = _pooling_dimensions(where, cells) if pools else _dimensions(where, cells, DIMENSIONS)
+    ours = best_pooling(**values) if pools else best_blocking(**values)
+    found.names.append(" ".join(filter(None, (name, cells.get("network"), cells.get("layer")))))
+    found.dimensions.append(values)
+    found.ours.append(ours)
+    found.differences.extend(differences(found.names[-1], counters(ours), cells, COUNTERS))
+
+
+def _dimensions(where: str, cells: Mapping[str, str], names: Iterable[str]) -> dict[str, int]:
+    values, faults = whole_numbers(where, cells, dict.fromkeys((*names, *OPTIONAL), 1), MOST, OPTIONAL)
+    if faults:
+        raise InputError(faults)
+    return values
+
+
+def _pooling_dimensions(where: str, cells: Mapping[str, str]) -> dict[str, int]:
+    key = ((cells.get("network") or "").strip(), (cells.get("layer") or "").strip())
+    if key not in POOLING:
+        raise InputError(
+            f"{where}: {', '.join(SHAPE)}: blank, allowed: whole numbers; blank only in the published pooling rows, "
+            "by their network and layer"
+        )
+    return dict(zip(POOLING_SHAPE, POOLING[key], strict=True)) | _dimensions(where, cells, ("batch",))
 
 
 def counters(blocking: Blocking) -> Mapping[str, int | float]:

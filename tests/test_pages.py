@@ -27,6 +27,20 @@ def test_every_column_and_key_of_a_trace_is_explained():
     assert columns | keys <= named
 
 
+def test_every_column_of_published_rows_is_explained():
+    from bitsim.reproduce import bitfusion, eyeriss, fractrain
+    from bitsim.reproduce.published_rows import shipped
+
+    page = (REFERENCE / "published_rows.md").read_text()
+    for title, module in (("bitfusion", bitfusion), ("eyeriss", eyeriss), ("fractrain", fractrain)):
+        section = page.partition(f"## `bitsim reproduce {title}`")[2].partition("\n## ")[0]
+        file = fractrain.TABLE_FILE if module is fractrain else module.LAYERS_FILE
+        named = set(re.findall(r"`(\w+)`", section))
+        assert set(shipped(file)[0]) <= named, title
+        if module is eyeriss:
+            assert all(f"`{name}` [{default}]" in section for name, default in eyeriss.OPTIONAL.items())
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("page", "commands"), [("own_machine.md", 4), ("fair_comparison.md", 3), ("figures.md", 4)])
 def test_commands_of_the_page_run_and_print_what_it_shows(page, commands, tmp_path, monkeypatch, bitsim_command):

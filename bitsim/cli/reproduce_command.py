@@ -13,7 +13,10 @@ app = typer.Typer(help="Published numbers beside ours, error per row.", no_args_
 
 MISSED = 1
 
-LayersFile = Annotated[Path | None, typer.Option(help="Rows to check, in the format of the shipped ones.")]
+LayersFile = Annotated[
+    Path | None,
+    typer.Option(help="Rows to check, in the format of the shipped ones (docs/reference/published_rows.md)."),
+]
 MarkdownPage = Annotated[
     Path | None, typer.Option(help="Also put the report into this Markdown page, in a section of its own.")
 ]

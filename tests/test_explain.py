@@ -11,11 +11,12 @@ import pytest
 
 import bitsim
 from bitsim.accelerators.registry import load_hardware
-from bitsim.accelerators.seam import Tile
+from bitsim.accelerators.seam import DIMENSIONS, Tile
 from bitsim.explain.choice import at_widths, in_iteration
 from bitsim.explain.explanation import explain
-from bitsim.explain.rival import runner_up
+from bitsim.explain.rival import distinct, runner_up
 from bitsim.kernels.program import CLASSES
+from bitsim.mapping.record import dimension_sizes
 from bitsim.mapping.search import NEAR
 from bitsim.report.explain_text import explain_document, explain_text
 from bitsim.simulation.cost import CostModel
@@ -127,10 +128,44 @@ def test_the_next_best_lost(layer, pass_name, objective):
         near = min(c.value for c in part.contenders) * (1 + NEAR)
         for other in part.contenders[1:]:
             assert other.value > near or other.energy_pj >= first.energy_pj
-        rival = runner_up(part.contenders, objective)
+        listed = distinct(part.product, part.contenders)
+        rival = runner_up(listed, objective)
         assert rival in rivals
         assert rival.cycles - timed.cycles == sum(rival.more_cycles.values())
-        assert (f"more {objective}" in rival.why) == (part.contenders[1].value > near)
+        assert (f"more {objective}" in rival.why) == (listed[1].value > near)
+
+
+@pytest.mark.parametrize(("layer", "pass_name"), [*CASES, ("layer2.0.downsample", "dgrad")])
+@pytest.mark.parametrize("machine", ["bitfusion_16x32_192b", "eyeriss_12x14_108k"])
+def test_no_mapping_is_its_own_rival(machine, layer, pass_name):
+    """A loop of one trip runs nothing: without it, neither orientation, tile nor order of loops may be the same."""
+    model, choice = CostModel(load_hardware(machine)), in_iteration(trace(), layer, pass_name, 0)
+    shown = [(part.rivals, part.next_best) for part in explained(machine, layer, pass_name).parts]
+    for part in model.contenders(choice.layer, pass_name, choice.samples, choice.widths):
+        sizes, runs = dimension_sizes(part.product), []
+        for timed in (one.timed for one in part.contenders):
+            tile = dict(zip(DIMENSIONS, timed.mapping.tile, strict=True))
+            loops = tuple(d for d in timed.mapping.order if tile[d] < sizes[d])
+            runs.append((timed.orientation.name, timed.mapping.tile, loops))
+        rival = runner_up(distinct(part.product, part.contenders), "cycles")
+        assert (len(set(runs)) - 1, rival) in shown
+        order = tuple(d for d in rival.order if rival.tile[d] < sizes[d])
+        assert (rival.orientation, tuple(rival.tile.values()), order) != runs[0]
+
+
+@pytest.mark.parametrize("machine", ["bitfusion_16x32_192b", "eyeriss_12x14_108k"])
+def test_a_phase_without_taps_loads_nothing(machine):
+    """1 x 1 at stride 2: three of four phases of the dgrad only store zeros."""
+    found = explained(machine, "layer2.0.downsample", "dgrad")
+    product, zeros = found.parts
+    assert (product.count, product.taps, zeros.count, zeros.taps) == (1, 1, 3, 0)
+    assert [one.role for one in product.occupation] == ["input", "weight", "output"]
+    assert [one.role for one in zeros.occupation] == ["output"] and set(zeros.moves_with) == {"output"}
+    _, _, text = explain_text(found).partition("3 products alike")
+    text = text.partition("reuse:")[0]
+    assert "no tap meets this phase: zeros are stored" in text and "store output" in text
+    assert not any(line.strip().startswith(("load", "input", "weight")) for line in text.splitlines())
+    assert not any(line.strip().endswith(": 0") for line in text.splitlines())
 
 
 def test_array_loops_of_the_flexible_array_multiply_to_issue_cycles():
@@ -265,6 +300,6 @@ def test_a_layer_that_did_not_run_in_an_iteration(bitsim_command, trace_folder):
 def test_the_examples_of_the_page_are_what_the_command_prints():
     """If not, and numbers had to move: python -m tests.page_examples docs/explain.md."""
     examples = EXAMPLE.findall(PAGE.read_text())
-    assert len(examples) == 3
+    assert len(examples) == 3 and f"within {100 * NEAR:g} % of the best" in PAGE.read_text()
     for command, shown in examples:
         assert printed(command) == shown, command

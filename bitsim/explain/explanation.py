@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from bitsim.accelerators.seam import DIMENSIONS, ROLES, Accelerator, Tile
+from bitsim.accelerators.seam import DIMENSIONS, OUTPUT, ROLES, Accelerator, Tile
 from bitsim.explain.choice import Choice
-from bitsim.explain.rival import Rival, runner_up
+from bitsim.explain.rival import Rival, distinct, runner_up
 from bitsim.explain.sums import Sum, beat_sums, issue_sum
 from bitsim.kernels.event_log import event_log
 from bitsim.kernels.program import (
@@ -80,7 +80,8 @@ class TileKind:
 class PartExplanation:
     """One product as it was mapped, and `count` - 1 others that are alike in everything here.
 
-    moves_with: the innermost loop over tiles that each operand changes with, None where it is moved once.
+    moves_with: the innermost loop over tiles that each operand changes with, None where it is moved once; without those
+    that are never moved, as is occupation.
     array_loops: loops inside a full tile as far as the machine says them, (name, trips), outermost first.
     tail: cycles by class after the last tile.  sums: issue and beats worked out.  transfers: loads and stores, each
     with one cycle of grant.  rivals: how many mappings were timed beside the chosen one.
@@ -160,6 +161,7 @@ def _explain_parts(model: CostModel, parts: list[Part]) -> tuple[PartExplanation
 
 def _explain_part(model: CostModel, part: Part) -> PartExplanation:
     machine, timed = model.machine, part.contenders[0].timed
+    listed = distinct(part.product, part.contenders)
     product, mapping, nest = part.product, timed.mapping, timed.execution.nest
     sizes, trips = dimension_sizes(product), mapping.trips(product)
     tile = dict(zip(DIMENSIONS, mapping.tile, strict=True))
@@ -175,16 +177,16 @@ def _explain_part(model: CostModel, part: Part) -> PartExplanation:
         timed.orientation.name,
         loops,
         tile,
-        {role: _moves_with(loops, dims) for role, dims in touches(product.writes_filter).items()},
-        machine.accelerator.array_loops(product, part.datapath, timed.orientation, full),
+        {role: _moves_with(loops, touches(product.writes_filter)[role]) for role in _moved(product)},
+        machine.accelerator.array_loops(product, part.datapath, timed.orientation, full) if product.taps else (),
         _occupation(machine.accelerator, part, full),
         _kinds(product, walk(product, mapping), timed, log.classes[0]),
         _named(log.tail),
         timed.cycles,
         (issue_sum(nest), *beat_sums(timed.execution, machine.rate)),
         _transfers(nest),
-        len(part.contenders) - 1,
-        runner_up(part.contenders, model.objective),
+        len(listed) - 1,
+        runner_up(listed, model.objective),
     )
 
 
@@ -217,6 +219,11 @@ def _full_tile(product: Product, timed: Timed) -> Tile:
     )
 
 
+def _moved(product: Product) -> tuple[str, ...]:
+    """Roles of the operands that are moved: a phase of a dgrad that meets no tap reads nothing and stores zeros."""
+    return ROLES if product.taps else (OUTPUT,)
+
+
 def _moves_with(loops: tuple[Loop, ...], dims: frozenset[str]) -> str | None:
     return next((loop.dimension for loop in reversed(loops) if loop.dimension in dims), None)
 
@@ -226,7 +233,8 @@ def _occupation(accelerator: Accelerator, part: Part, full: Tile) -> tuple[Occup
     used = accelerator.footprint_bits(part.product, part.datapath, orientation, full)
     halves = {buffer.name: buffer.capacity_bits // buffer.halves for buffer in accelerator.buffers() if buffer.halves}
     return tuple(
-        Occupation(role, orientation.holds[role], int(used[role]), halves[orientation.holds[role]]) for role in ROLES
+        Occupation(role, orientation.holds[role], int(used[role]), halves[orientation.holds[role]])
+        for role in _moved(part.product)
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from bitsim.accelerators.seam import DIMENSIONS
 from bitsim.mapping.search import NEAR, Contender
+from bitsim.workload import Product
 
 MOVED = ("dram_read_bits", "dram_write_bits")
 
@@ -29,8 +30,20 @@ class Rival:
     why: str
 
 
+def distinct(product: Product, contenders: Sequence[Contender]) -> list[Contender]:
+    """Those of `contenders` that run differently, in their order: a shortlist may hold a mapping more than once, also
+    with loops of one trip in other places."""
+    found: dict[tuple, Contender] = {}
+    for one in contenders:
+        mapping = one.timed.mapping
+        trips = mapping.trips(product)
+        loops = tuple(dimension for dimension in mapping.order if trips[dimension] > 1)
+        found.setdefault((one.timed.orientation.name, mapping.tile, loops), one)
+    return list(found.values())
+
+
 def runner_up(contenders: Sequence[Contender], objective: str) -> Rival | None:
-    """The second of `contenders`, which stand in order of rank; None if there is one only."""
+    """The second of `contenders`, which differ and stand in order of rank; None if there is one only."""
     if len(contenders) < 2:
         return None
     chosen, second = contenders[0], contenders[1]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-from bitsim.accelerators.seam import OUTPUT, ROLES
+from bitsim.accelerators.seam import OUTPUT
 from bitsim.explain.explanation import Explanation, PartExplanation, TileKind
 from bitsim.kernels.program import CLASSES
 from bitsim.report.text import si
@@ -59,14 +59,16 @@ def _nest(part: PartExplanation) -> Iterator[str]:
     """Loops over tiles, with each operand where it moves; then the tile; then the array's own loops."""
     sizes = ", ".join(f"{name} {size}" for name, size in part.sizes.items() if size > 1) or "one of everything"
     yield f"loop nest ({part.orientation}; whole: {sizes}, taps {part.taps})"
-    yield from (f"  {_moved(part, role)}" for role in ROLES if part.moves_with[role] is None)
+    if not part.taps:
+        yield "  no tap meets this phase: zeros are stored"
+    yield from (f"  {_moved(part, role)}" for role, loop in part.moves_with.items() if loop is None)
     depth = 1
     for loop in part.loops:
         rest = f", the last {loop.last_size}" if loop.last_size != loop.size else ""
         yield f"{'  ' * depth}for {loop.dimension}: {loop.trips} x {loop.size}{rest}"
         depth += 1
-        for role in ROLES:
-            if part.moves_with[role] == loop.dimension:
+        for role, moves_with in part.moves_with.items():
+            if moves_with == loop.dimension:
                 yield f"{'  ' * depth}{_moved(part, role)}"
     tile = ", ".join(f"{name} {size}" for name, size in part.tile.items() if size > 1) or "one of everything"
     yield f"{'  ' * depth}tile: {tile}"
@@ -142,7 +144,7 @@ def _sums(part: PartExplanation) -> Iterator[str]:
 def _rival(part: PartExplanation) -> Iterator[str]:
     rival = part.next_best
     if rival is None:
-        yield "next best: none, this is the only mapping that fits"
+        yield "next best: none, this is the only mapping that was timed"
         return
     tile = ", ".join(f"{name} {size}" for name, size in rival.tile.items() if size > 1) or "one of everything"
     loops = " > ".join(name for name in rival.order if rival.tile[name] < part.sizes[name]) or "one tile"

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from bitsim.analytical.eyeriss_blocking import COUNTERS, best_blocking
 from bitsim.errors import InputError
+from bitsim.mapping.search import NEAR
 from bitsim.reproduce import eyeriss, eyeriss_chip
 from bitsim.reproduce.published_rows import shipped
 
@@ -99,7 +100,8 @@ def test_networks_on_chip_are_why_the_exact_engine_is_slower():
     """With networks and memory without limits it is within a sixth of the published cycles, or below them."""
     for row in eyeriss.exact_beside(eyeriss.rows()[0]):
         free, memory_too = row.as_published.values()
-        assert memory_too <= free <= row.exact_cycles
+        # Of mappings within NEAR of the fewest cycles the search takes the least energy.
+        assert memory_too <= free * (1 + NEAR) and free <= row.exact_cycles * (1 + NEAR)
         assert memory_too / row.published_cycles < 7 / 6
 
 

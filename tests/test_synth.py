@@ -345,3 +345,19 @@ def test_faults_of_stages(tmp_path, bitsim_command, monkeypatch, arguments, expe
     status, out, err = bitsim_command("trace", "stages", "--loss", "loss.csv", *arguments)
     assert (status, out) == (2, "") and expected in err, err
     assert [path.name for path in tmp_path.iterdir()] == ["loss.csv"]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ((), "batch 128 and 64,000 iterations as in FracTrain (NeurIPS 2020)"),
+        (("--iterations", 100), "batch 128 and 100 iterations as asked for"),
+        (("--batch", 16, "--iterations", 2000), "batch 16 and 2,000 iterations as asked for"),
+    ],
+)
+def test_the_source_claims_published_settings_only_where_they_are(tmp_path, bitsim_command, given, said):
+    words = "trace", "synth", "static", "--bits", "4/4/8", "--model", "resnet38", *given, "--out", tmp_path / "made"
+    status, _, err = bitsim_command(*words)
+    assert status == 0, err
+    source = yaml.safe_load((tmp_path / "made" / "run.yaml").read_text())["source"]
+    assert source.endswith(said)

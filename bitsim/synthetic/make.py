@@ -25,6 +25,8 @@ def make_trace(
     command: what makes the trace again, kept in run.yaml.  InputError, and nothing written, if the trace does not
     pass its own checks.
     """
+    as_published = (batch, iterations) == (network.batch, network.iterations)
+    settings = network.settings if as_published else f"batch {batch:,} and {iterations:,} iterations as asked for"
     run: dict[str, Any] = {
         "schema": 1,
         "name": folder.name,
@@ -32,7 +34,7 @@ def make_trace(
         "dataset": network.dataset,
         "batch": batch,
         "iterations": iterations,
-        "source": f"layers of {network.title}, not trained; {plan.described}; {network.settings}",
+        "source": f"layers of {network.title}, not trained; {plan.described}; {settings}",
         "synthetic": True,
     }
     if iterations_per_epoch is not None:

@@ -14,7 +14,7 @@ from bitsim.area import area_of
 from bitsim.errors import InputError
 from bitsim.exploration import constraint
 from bitsim.exploration.ranges import values
-from bitsim.exploration.result import effects, front
+from bitsim.exploration.result import Sweep, effects, front
 from bitsim.mapping.memo import SearchMemo
 from tests.sweep_tools import GRID, small
 
@@ -234,6 +234,9 @@ def test_a_point_that_fails_stops_no_other(trace_folder):
         ({"memory.latency": ["60 ns"], "memory.latency_cycles": [30, 40]}, {}, "say the same, allowed: one of them"),
         ({}, {"where": "are_mm2 < 5"}, "did you mean area_mm2"),
         ({}, {"minimise": ["energy"]}, "--pareto: energy"),
+        ({}, {"minimise": ["latency_s", "latency_s"]}, "--pareto: latency_s stands twice"),
+        ({}, {"where": "energy_j < 1/0"}, "divides by zero"),
+        ({}, {"where": "energy_j + hardware < 3"}, "compares text with a number"),
         ({}, {"search": 0}, "--search: 0"),
         ({}, {"jobs": 0}, "--jobs: 0"),
         ({}, {"backend": "mpi"}, "allowed: local, dask"),
@@ -273,6 +276,19 @@ def test_front_is_what_nothing_beats(records):
     expected = {i for i, r in enumerate(records) if not any(beats(other, r) for other in records)}
     found = front(records, ["x", "y"])
     assert set(found) == expected and len(found) == len(expected)
+
+
+def test_points_that_lack_a_column_are_in_no_front():
+    """Utilisation of a trace of which no layer ran."""
+    record = {"trace": "t", "hardware": "h", "rows": 8, "energy_j": 1.0}
+    records = [record | {"utilisation": value, "rows": rows} for rows, value in ((8, None), (16, 0.5), (32, 0.2))]
+    assert front(records, ["utilisation"]) == [2]
+    assert front(records[:1], ["utilisation", "energy_j"]) == []
+    sweep = Sweep(records, ("rows",), (), 0, {})
+    assert sweep.order("utilisation") == [2, 1]
+    assert [row["utilisation"] for row in effects(records[1:], ["rows"], ["utilisation"])] == [1.0, pytest.approx(0.4)]
+    (nothing, *_) = effects(records, ["rows"], ["utilisation"])
+    assert np.isnan(nothing["utilisation"])
 
 
 def test_effects_are_ratios_of_pairs_alike_in_all_else():

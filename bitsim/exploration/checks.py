@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from inspect import signature
+from typing import Any
 
 from bitsim.accelerators.registry import accelerator_class
 from bitsim.errors import InputError, unknown_key
@@ -14,6 +14,9 @@ from bitsim.exploration.space import Space
 from bitsim.exploration.task import columns_of
 from bitsim.hardware.machine_file import key_paths
 from bitsim.simulation.run import check_choices, simulate
+
+# Of a column that no point has yet: no constraint is likely to divide by what makes it zero.
+SOME_NUMBER = 0.6180339887
 
 
 def check(space: Space, constraints: Sequence[Constraint], minimise: Sequence[str], search: int | None) -> None:
@@ -31,6 +34,9 @@ def check(space: Space, constraints: Sequence[Constraint], minimise: Sequence[st
     for constraint in constraints:
         unknown = sorted(constraint.names - known)
         faults += [f"--where {constraint.text}: {unknown_key(name, sorted(known))}" for name in unknown]
+    faults += [
+        f"--pareto: {name} stands twice, allowed: once" for name in dict.fromkeys(minimise) if minimise.count(name) > 1
+    ]
     faults += [f"--pareto: {unknown_key(name, sorted(columns))}" for name in minimise if name not in columns]
     if not minimise:
         faults.append("--pareto: empty, allowed: one or more columns, e.g. latency_s,energy_j")
@@ -48,13 +54,16 @@ def check(space: Space, constraints: Sequence[Constraint], minimise: Sequence[st
 
 
 def _undecidable(space: Space, constraints: Sequence[Constraint]) -> list[str]:
-    """Faults of constraints that compare what does not compare, at the first point."""
+    """Faults of constraints that compare what does not compare, at the first point, some number in each column."""
     faults: list[str] = []
     columns = columns_of(space)
+
+    def value_of(name: str) -> Any:
+        return SOME_NUMBER if name in columns else known_value(space, next(space.points()), name)
+
     for constraint in constraints:
         try:
-            if not constraint.names & columns:
-                constraint.holds(partial(known_value, space, next(space.points())))
+            constraint.holds(value_of)
         except NotBuiltError:
             continue
         except InputError as error:

@@ -68,9 +68,10 @@ class Sweep:
         return self.frame.iloc[self.order(column)[:count]].reset_index(drop=True)
 
     def order(self, column: str) -> list[int]:
-        """Places of all points by `column`, least first."""
+        """Places of all points that have a `column`, least first."""
         check_columns(self.records, [column])
-        return sorted(range(len(self.records)), key=lambda place: self.records[place][column])
+        places = [place for place, record in enumerate(self.records) if record[column] is not None]
+        return sorted(places, key=lambda place: self.records[place][column])
 
     def effects(self, *columns: str) -> pd.DataFrame:
         """What each parameter does to each of `columns` on its own.
@@ -94,10 +95,10 @@ class Sweep:
 
 
 def check_columns(records: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
-    """Raise InputError for columns that are none, or hold no numbers."""
+    """Raise InputError for columns that are none, or hold no numbers; where nothing ran a point lacks some (None)."""
     if not records:
         return
-    numbers = [name for name, value in records[0].items() if isinstance(value, int | float)]
+    numbers = [name for name in records[0] if all(isinstance(record[name], int | float | None) for record in records)]
     faults = [unknown_key(name, numbers).replace("unknown key", "not a column of numbers") for name in columns]
     faults = [fault for name, fault in zip(columns, faults, strict=True) if name not in numbers]
     if faults:
@@ -105,13 +106,17 @@ def check_columns(records: Sequence[Mapping[str, Any]], columns: Sequence[str]) 
 
 
 def front(records: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> list[int]:
-    """Places of the records no other of the same trace dominates, by the first column, then the next, then place."""
+    """Places of the records no other of the same trace dominates, by the first column, then the next, then place.
+
+    Those that lack one of the columns are left out.
+    """
     check_columns(records, columns)
     found: list[int] = []
     traces = dict.fromkeys(record["trace"] for record in records)
     for trace in traces:
-        places = [i for i, record in enumerate(records) if record["trace"] == trace]
-        costs = np.array([[float(records[i][c]) for c in columns] for i in places])
+        of_trace = [i for i, record in enumerate(records) if record["trace"] == trace]
+        places = [i for i in of_trace if all(records[i][c] is not None for c in columns)]
+        costs = np.array([[float(records[i][c]) for c in columns] for i in places]).reshape(-1, len(columns))
         order = np.lexsort(costs.T[::-1])  # stable: what ties in all columns stays in order of place
         kept: list[int] = []
         for at in order.tolist():  # whoever dominates a point comes before it
@@ -140,7 +145,8 @@ def effects(
             pairs = [(points[rest], first[rest]) for rest in points if rest in first]
             row = {"parameter": key, "value": value, "pairs": len(pairs)}
             for column in columns:
-                ratios = [float(one[column]) / float(base[column]) for one, base in pairs if base[column]]
+                both = [(one[column], base[column]) for one, base in pairs if base[column] and one[column] is not None]
+                ratios = [float(one) / float(base) for one, base in both]
                 row[column] = float(np.exp(np.mean(np.log(ratios)))) if ratios and min(ratios) > 0 else float("nan")
             rows.append(row)
     return rows

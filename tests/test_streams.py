@@ -58,6 +58,20 @@ def test_an_update_by_hand(trace_folder, optimizer, states):
         assert row["dram_pj"] == 8 * (row["dram_read_bits"] + row["dram_write_bits"])
 
 
+def test_widths_of_adders(opened):
+    """An update changes master copies, elementwise is priced at accumulator.bits; neither says how much it sums."""
+    machine = bitsim.load_hardware(FLEXIBLE, {"update.master_bits": 24, "accumulator.bits": 40})
+    rows = rows_of(bitsim.simulate(opened, machine, passes=ALL.split(",")))
+    for (layer, name), row in rows.items():
+        if row["orientation"] != "stream":
+            continue
+        assert row["accumulator_bits"] == (24 if name == "update" else 40), name
+        assert row["required_accumulator_bits"] == 0
+        if name == "update":
+            assert (row["input_bits"], row["weight_bits"]) == (rows[layer, "wgrad"]["output_bits"], 24)
+            assert row["output_bits"] == rows[layer, "forward"]["weight_bits"]
+
+
 @pytest.mark.parametrize("policy", ["group", "one-by-one"])
 def test_weights_are_updated_once_a_batch(opened, policy):
     rows = bitsim.simulate(opened, bitsim.load_hardware(FLEXIBLE), passes=["update"], samples=policy).distinct()

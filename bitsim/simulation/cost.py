@@ -174,14 +174,13 @@ class CostModel:
             made = stream()
             nest, tiles, counters = made.program(self.machine)
         classes = dict(zip(CLASSES, self.time([nest])[0].tolist(), strict=True))
-        width = made.output_bits
         values: dict[str, int | float | str] = {
-            "input_bits": width,
-            "weight_bits": width,
-            "output_bits": width,
-            "input_hw_bits": width,
-            "weight_hw_bits": width,
-            "accumulator_bits": width,
+            "input_bits": made.input_bits,
+            "weight_bits": made.weight_bits,
+            "output_bits": made.output_bits,
+            "input_hw_bits": made.input_bits,
+            "weight_hw_bits": made.weight_bits,
+            "accumulator_bits": made.accumulator_bits,
             "required_accumulator_bits": made.required_accumulator_bits,
             "passes": 1,
             "orientation": "stream",

@@ -62,7 +62,7 @@ def _iterations(barrier: RowsByDemand) -> Iterator[tuple[int, int, dict[int, lis
         # Every iteration of every layer lies in one span, so a span that begins replaces the one before.
         begun, running[layer] = start, rows
     if begun is not None:
-        yield begun, barrier.tally.range[1], dict(running)
+        yield begun, barrier.iteration_range[1], dict(running)
 
 
 def in_order(rows: list[Row]) -> list[Step]:

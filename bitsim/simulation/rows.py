@@ -10,7 +10,8 @@ import numpy as np
 
 from bitsim.simulation.cost import PassCost
 from bitsim.simulation.iterations import CostTable, IterationSums, RunningSums
-from bitsim.trace import Tally, Trace
+from bitsim.simulation.summed_batches import SummedBatches
+from bitsim.trace import Trace
 from bitsim.trace.spans import group_order
 from bitsim.workload import Widths
 
@@ -53,19 +54,19 @@ class RunRows(Protocol):
 class RowsByDemand:
     """Rows that follow from what the trace asks of their layer alone: a barrier between any two.
 
-    of_batches, of_groups: rows of each of ``tally.batches()`` and ``tally.groups()``; the second is empty where
+    of_batches, of_groups: rows of each of ``batches.listed`` and ``batches.tally.groups()``; the second is empty where
     batches run whole.
     """
 
     trace: Trace
-    tally: Tally
+    batches: SummedBatches
     of_batches: list[list[Row]]
     of_groups: list[list[Row]]
 
     def counts(self) -> Iterator[tuple[Row, int]]:
         """See RunRows."""
-        found = [*zip(self.tally.groups(), self.of_groups, strict=False)]
-        found += zip(self.tally.batches(), self.of_batches, strict=True)  # type: ignore[arg-type]  # batches and groups mixed
+        found = [*zip(self.batches.tally.groups(), self.of_groups, strict=False)]
+        found += zip(self.batches.listed, self.of_batches, strict=True)  # type: ignore[arg-type]  # batches and groups mixed
         for demand, rows in sorted(found, key=lambda pair: pair[0].layer_index):
             for row in rows:
                 yield row, demand.iterations
@@ -75,10 +76,15 @@ class RowsByDemand:
         for start, end, _, rows in self.layer_spans():
             yield start, end, rows
 
+    @property
+    def iteration_range(self) -> tuple[int, int]:
+        """Half-open."""
+        return self.batches.tally.range
+
     def layer_spans(self) -> Iterator[tuple[int, int, int, list[Row]]]:
         """(iteration_start, iteration_end, layer index, rows) by start, then layer order; the trace is read again."""
-        for run in self.trace.span_runs(*self.tally.range):
-            batches, groups = (numbers.tolist() for numbers in self.tally.find(run))
+        for run in self.trace.span_runs(*self.iteration_range):
+            batches, groups = (numbers.tolist() for numbers in self.batches.find(run))
             columns = (column.tolist() for column in run[:5])
             for (start, end, layer, first, count), batch in zip(zip(*columns, strict=True), batches, strict=True):
                 rows: list[Row] = self.of_batches[batch] if batch >= 0 else []
@@ -91,14 +97,14 @@ class RowsByDemand:
         """See RunRows; the trace is read again."""
         of_batches, of_groups = (cost_table(rows, names) for rows in (self.of_batches, self.of_groups))
         sums = RunningSums(len(self.trace.layers), len(names))
-        for run in self.trace.span_runs(*self.tally.range):
-            batches, groups = self.tally.find(run)
+        for run in self.trace.span_runs(*self.iteration_range):
+            batches, groups = self.batches.find(run)
             cycles, energies = of_batches.take(batches)
             if self.of_groups:
                 for total, part in zip((cycles, energies), of_groups.take(groups), strict=True):
                     np.add.at(total, np.repeat(np.arange(len(run.start)), run.groups), part[group_order(run)])
             yield from sums.add(run.start, run.layer, cycles, energies)
-        yield from sums.finish(self.tally.range[1])
+        yield from sums.finish(self.iteration_range[1])
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,19 @@ from bitsim.errors import InputError
 from bitsim.kernels.engines import ENGINES
 from bitsim.mapping.memo import SearchMemo
 from bitsim.simulation.analytical import AnalyticalModel
-from bitsim.simulation.cost import OBJECTIVES, CostModel, PassCost
+from bitsim.simulation.cost import OBJECTIVES, CostModel, PassCost, located
 from bitsim.simulation.optimizer import optimizer_of
 from bitsim.simulation.overlap import overlapped
 from bitsim.simulation.result import Result
 from bitsim.simulation.rows import Row, RowsByDemand, RunRows
-from bitsim.simulation.samples import BATCH_MAX, SAMPLE_POLICIES, accumulations, of_batch, of_group
+from bitsim.simulation.samples import (
+    BATCH_MAX,
+    SAMPLE_POLICIES,
+    accumulations,
+    of_batch,
+    of_group,
+    weight_gradients,
+)
 from bitsim.simulation.streams import (
     ACCUMULATE,
     ELEMENTWISE,
@@ -26,9 +33,11 @@ from bitsim.simulation.streams import (
     Stream,
     accumulation,
     elementwise,
+    sum_bits,
     update,
 )
-from bitsim.trace import BatchDemand, GroupDemand, SampleGroup, Trace
+from bitsim.simulation.summed_batches import SummedBatch, SummedBatches
+from bitsim.trace import GroupDemand, SampleGroup, Trace
 from bitsim.workload import DGRAD, DGRAD_SECOND, FORWARD, RECOMPUTE, WGRAD, Layer, Widths
 
 ANALYTICAL = "analytical"
@@ -83,11 +92,13 @@ def simulate(
     else:
         model = CostModel(machine, objective, timing, memo)
     rows = _RowMaker(trace, model, chosen, samples)
-    of_batches = [rows.of_batch(demand) for demand in tally.batches()]
     of_groups = [rows.of_group(demand) for demand in tally.groups()] if samples != BATCH_MAX else []
+    written = [weight_gradients(demand, samples) for demand in tally.batches()]
+    batches = SummedBatches(trace, tally, written, [_weight_gradients_of(listed) for listed in of_groups])
+    of_batches = [rows.of_batch(batch) for batch in batches.listed]
     if rows.faults:
         raise InputError(list(dict.fromkeys(rows.faults)))
-    barrier = RowsByDemand(trace, tally, of_batches, of_groups)
+    barrier = RowsByDemand(trace, batches, of_batches, of_groups)
     run_rows: RunRows = barrier
     if overlap == "overlap":
         assert isinstance(model, CostModel)
@@ -106,19 +117,33 @@ class _RowMaker:
         run = trace.run
         self._optimizer = optimizer_of(run.optimizer, f"{trace.path / 'run.yaml'}") if UPDATE in chosen else None
 
-    def of_batch(self, demand: BatchDemand) -> list[Row]:
+    def of_batch(self, batch: SummedBatch) -> list[Row]:
         """Rows of a batch as a whole: all of them, or the accumulations between its groups."""
-        layer = demand.layer_index
-        together = of_batch(demand, self._policy)
-        rows = self._passes(layer, 1, together) if together is not None else []
-        if WGRAD not in self._trace.layers[layer].passes():
+        together = of_batch(batch.whole, self._policy)
+        rows = self._passes(batch.layer_index, 1, together) if together is not None else []
+        if WGRAD not in self._trace.layers[batch.layer_index].passes():
             return rows
-        count, sized_by = accumulations(demand, self._policy)
-        if count and WGRAD in self._chosen:
-            rows += self._row(layer, ACCUMULATE, count, sized_by)
+        if WGRAD in self._chosen and sum(batch.partials.values()) > 1:
+            rows += self._of_sum(ACCUMULATE, batch)
         if UPDATE in self._chosen:
-            rows += self._row(layer, UPDATE, 1, demand.whole)
+            rows += self._of_sum(UPDATE, batch)
         return rows
+
+    def _of_sum(self, pass_name: str, batch: SummedBatch) -> list[Row]:
+        """Rows of a pass that reads the weight gradient of a whole batch."""
+        machine, layer, whole = self._model.machine, self._trace.layers[batch.layer_index], batch.whole
+        try:
+            with located(machine, f"layer {layer.name}, {pass_name}"):
+                bits = sum_bits(machine.accelerator, layer, whole.samples, whole.widths, batch.partials)
+        except InputError as error:
+            self.faults += error.faults
+            return []
+        reads = accumulations(batch.partials, bits) if pass_name == ACCUMULATE else {(bits,): 1}
+        return [
+            row
+            for read, times in reads.items()
+            for row in self._row(batch.layer_index, pass_name, times, whole, (*read, bits))
+        ]
 
     def of_group(self, demand: GroupDemand) -> list[Row]:
         """Rows of one group of a batch, one a pass."""
@@ -132,20 +157,23 @@ class _RowMaker:
         listed = passes_of(self._trace.layers[layer], self._chosen)
         return [row for name, times in listed for row in self._row(layer, name, occurrences * times, together)]
 
-    def _row(self, index: int, pass_name: str, occurrences: int, together: SampleGroup) -> list[Row]:
+    def _row(
+        self, index: int, pass_name: str, occurrences: int, together: SampleGroup, sum_widths: tuple[int, ...] = ()
+    ) -> list[Row]:
+        """sum_widths: bits of what a pass on the weight gradient of a batch reads of it, then of the sum."""
         layer, count, widths = self._trace.layers[index], together.samples, together.widths
         costed = RUN_AGAIN.get(pass_name, pass_name)
-        key = (index, costed, count, _relevant(costed, widths))
+        key = (index, costed, count, _relevant(costed, widths), sum_widths)
         if key not in self._costs:
             try:
-                self._costs[key] = self._cost(layer, costed, count, widths)
+                self._costs[key] = self._cost(layer, costed, count, widths, sum_widths)
             except InputError as error:
                 self.faults += error.faults
                 self._costs[key] = None
         cost = self._costs[key]
         return [Row(index, layer.name, pass_name, count, occurrences, None, cost)] if cost is not None else []
 
-    def _cost(self, layer: Layer, pass_name: str, count: int, widths: Widths) -> PassCost:
+    def _cost(self, layer: Layer, pass_name: str, count: int, widths: Widths, sum_widths: tuple[int, ...]) -> PassCost:
         if pass_name in PRODUCTS:
             return self._model.pass_cost(layer, pass_name, count, widths)
         accelerator, optimizer = self._model.machine.accelerator, self._optimizer
@@ -154,12 +182,19 @@ class _RowMaker:
             """The words this pass streams."""
             if pass_name == UPDATE:
                 assert optimizer is not None
-                return update(accelerator, layer, count, widths, optimizer)
+                return update(accelerator, layer, count, widths, sum_widths[0], optimizer)
             if pass_name == ACCUMULATE:
-                return accumulation(accelerator, layer, count, widths)
+                so_far, added, bits = sum_widths
+                return accumulation(accelerator, layer, count, widths, (so_far, added), bits)
             return elementwise(accelerator, layer, count, widths, backward=pass_name == ELEMENTWISE_BACKWARD)
 
         return self._model.stream_cost(layer, pass_name, stream)
+
+
+def _weight_gradients_of(rows: list[Row]) -> tuple[int, int]:
+    """(bits, how many) of the weight gradients a group writes; (0, 0) where there are none."""
+    written = (row for row in rows if row.pass_name == WGRAD)
+    return next(((int(row.cost.values["output_bits"]), row.occurrences) for row in written), (0, 0))
 
 
 def passes_of(layer: Layer, chosen: frozenset[str]) -> list[tuple[str, int]]:

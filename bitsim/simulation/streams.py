@@ -4,7 +4,9 @@ Assumptions (docs/energy.md)
     - A tile is as many words as fit half the output buffer with all that is read for them; its load, its words
       through the unit (one a cycle and accumulator, `Accelerator.accumulators`) and its store go through the same
       port, ping-pong and classes as those of any product.
-    - update: for each weight its gradient at accumulator width, its master copy and the states of the optimiser
+    - wgrad_accumulate: both weight gradients are read at the widths they were written at, added, and their sum
+      is written (simulation.samples).
+    - update: for each weight its gradient as it was written, its master copy and the states of the optimiser
       are read; master copy and states are written, and the weight once more as the products read it.
     - elementwise, elementwise_backward: no trace lists what stands between products, so it is estimated from a
       layer's output.  A convolution is followed by BatchNorm with ReLU: forward reads it for the statistics, then
@@ -18,12 +20,13 @@ Assumptions (docs/energy.md)
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
 from bitsim.accelerators.registry import Machine
-from bitsim.accelerators.seam import OUTPUT, Accelerator
+from bitsim.accelerators.seam import OUTPUT, Accelerator, Datapath
 from bitsim.kernels.program import (
     COLUMNS,
     DRAIN,
@@ -39,7 +42,7 @@ from bitsim.kernels.program import (
 )
 from bitsim.mapping.program import beats
 from bitsim.simulation.optimizer import Optimizer
-from bitsim.workload import FORWARD, WGRAD, Layer, Widths, lower
+from bitsim.workload import FORWARD, WGRAD, Layer, Product, Widths, lower
 
 ACCUMULATE, UPDATE = "wgrad_accumulate", "update"
 ELEMENTWISE, ELEMENTWISE_BACKWARD = "elementwise", "elementwise_backward"
@@ -50,13 +53,17 @@ ELEMENTWISE_RECOMPUTE = "elementwise_recompute"
 class Stream:
     """Words that stream: bits read and written for all of them, spread evenly, and what is done to them.
 
-    output_bits: width of a word as it is kept, for the result; required_accumulator_bits: of the sums in it.
+    For the result: input_bits, weight_bits, output_bits: widths of a word of both operands and of what is kept;
+    accumulator_bits: of the adder; required_accumulator_bits: of sums whose number of products is known, else 0.
     """
 
     words: int
     read_bits: int
     write_bits: int
+    input_bits: int
+    weight_bits: int
     output_bits: int
+    accumulator_bits: int
     required_accumulator_bits: int
     vector_counters: dict[str, int]
     buffer: str
@@ -93,32 +100,68 @@ class Stream:
         return np.array([-(-bits * size // self.words) for size in sizes.tolist()], np.int64)
 
 
-def accumulation(accelerator: Accelerator, layer: Layer, samples: int, widths: Widths) -> Stream:
-    """One group's weight gradient added to the sum of the groups before: both at accumulator width."""
-    words, bits, required, buffer = _weight_gradient(accelerator, layer, samples, widths)
-    return Stream(words, 2 * words * bits, words * bits, bits, required, {"vector_add_bits": words * bits}, buffer)
+def sum_bits(accelerator: Accelerator, layer: Layer, samples: int, widths: Widths, partials: Iterable[int]) -> int:
+    """Bits at which the weight gradient of a batch of `samples` is kept, its greatest widths given.
+
+    partials: of the weight gradients it is summed from, none where it is written by one product.  The sum has more
+    bits than any, but where a batch holds floats, which run narrower than some of its integers.
+    Raises InputError where it fits no accumulator.
+    """
+    return max([_weight_gradient(accelerator, layer, samples, widths)[1].accumulator_bits, *partials])
 
 
-def update(accelerator: Accelerator, layer: Layer, samples: int, widths: Widths, optimizer: Optimizer) -> Stream:
-    """The weights of `layer` updated once, after a batch of `samples`."""
-    words, gradient_bits, required, buffer = _weight_gradient(accelerator, layer, samples, widths)
-    kept = accelerator.config.update
+def accumulation(
+    accelerator: Accelerator, layer: Layer, samples: int, widths: Widths, read_bits: tuple[int, int], bits: int
+) -> Stream:
+    """A weight gradient added to the sum over a batch of `samples`.
+
+    read_bits: of the sum so far and of what is added, as they were written; bits: of the sum, as it is written.
+    """
+    product, datapath, buffer = _weight_gradient(accelerator, layer, samples, widths)
+    words = product.output_words
+    return Stream(
+        words,
+        words * sum(read_bits),
+        words * bits,
+        *read_bits,
+        output_bits=bits,
+        accumulator_bits=bits,
+        required_accumulator_bits=datapath.required_accumulator_bits,
+        vector_counters={"vector_add_bits": words * bits},
+        buffer=buffer,
+    )
+
+
+def update(
+    accelerator: Accelerator, layer: Layer, samples: int, widths: Widths, gradient_bits: int, optimizer: Optimizer
+) -> Stream:
+    """The weights of `layer` updated once, after a batch of `samples`; gradient_bits: of dW, as it was written."""
+    gradient, _, buffer = _weight_gradient(accelerator, layer, samples, widths)
+    kept, words = accelerator.config.update, gradient.output_words
     (product,) = lower(layer, FORWARD, samples)
     weight_bits = accelerator.datapath(product, widths.activation_bits, widths.weight_bits, None).dram_bits[1]
     state_bits = kept.master_bits + optimizer.states * kept.state_bits
-    counters = {
-        "vector_multiply_bits": words * optimizer.multiply_adds * kept.master_bits,
-        "requantised_bits": words * kept.master_bits,
-    }
-    read_bits, write_bits = words * (gradient_bits + state_bits), words * (state_bits + weight_bits)
-    return Stream(words, read_bits, write_bits, weight_bits, required, counters, buffer)
+    return Stream(
+        words,
+        words * (gradient_bits + state_bits),
+        words * (state_bits + weight_bits),
+        input_bits=gradient_bits,
+        weight_bits=kept.master_bits,
+        output_bits=weight_bits,
+        accumulator_bits=kept.master_bits,
+        required_accumulator_bits=0,
+        vector_counters={
+            "vector_multiply_bits": words * optimizer.multiply_adds * kept.master_bits,
+            "requantised_bits": words * kept.master_bits,
+        },
+        buffer=buffer,
+    )
 
 
 def elementwise(accelerator: Accelerator, layer: Layer, samples: int, widths: Widths, backward: bool) -> Stream:
     """What stands between the products of `layer` and the next: estimated, see the module."""
     config = accelerator.config
     (product,) = lower(layer, FORWARD, samples)
-    datapath = accelerator.datapath(product, widths.activation_bits, widths.weight_bits, widths.output_bits)
     words, value_bits = product.output_words, accelerator.stored_bits(widths.output_bits)
     gradient_bits = accelerator.stored_bits(widths.gradient_bits)
     normalised = layer.kind == "conv"
@@ -135,15 +178,24 @@ def elementwise(accelerator: Accelerator, layer: Layer, samples: int, widths: Wi
         "vector_add_bits": adds * config.accumulator.bits,
         "requantised_bits": words * config.accumulator.bits,
     }
-    buffer = accelerator.orientations(product)[0].holds[OUTPUT]
-    required = datapath.required_accumulator_bits
-    return Stream(words, read_bits, words * kept_bits, kept_bits, required, counters, buffer)
+    return Stream(
+        words,
+        read_bits,
+        words * kept_bits,
+        input_bits=kept_bits,
+        weight_bits=kept_bits,
+        output_bits=kept_bits,
+        accumulator_bits=config.accumulator.bits,
+        required_accumulator_bits=0,
+        vector_counters=counters,
+        buffer=accelerator.orientations(product)[0].holds[OUTPUT],
+    )
 
 
-def _weight_gradient(accelerator: Accelerator, layer: Layer, samples: int, widths: Widths) -> tuple[int, int, int, str]:
-    """(words, bits of a word, bits it needs, buffer of its sums) of a layer's weight gradient."""
+def _weight_gradient(
+    accelerator: Accelerator, layer: Layer, samples: int, widths: Widths
+) -> tuple[Product, Datapath, str]:
+    """(product, what it runs at, buffer of its sums) of a layer's weight gradient."""
     (product,) = lower(layer, WGRAD, samples)
-    input_bits, weight_bits, _ = widths.operands(WGRAD)
-    datapath = accelerator.datapath(product, input_bits, weight_bits, None)
     buffer = accelerator.orientations(product)[0].holds[OUTPUT]
-    return product.output_words, datapath.accumulator_bits, datapath.required_accumulator_bits, buffer
+    return product, accelerator.datapath(product, *widths.operands(WGRAD)), buffer

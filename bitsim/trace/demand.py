@@ -43,13 +43,12 @@ class GroupDemand:
 class BatchDemand:
     """A distinct way a batch runs a layer, seen as a whole; iterations, first_start: as of a GroupDemand.
 
-    whole: all samples at the greatest of each width; groups: in the histogram; largest: samples of the largest group.
+    whole: all samples at the greatest of each width; groups: in the histogram.
     """
 
     layer_index: int
     whole: SampleGroup
     groups: int
-    largest: int
     iterations: int
     first_start: int
 

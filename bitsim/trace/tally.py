@@ -1,8 +1,8 @@
 """Iterations of a trace counted by what runs in them: marginals of its histograms, few even where those never repeat.
 
 Two tables hold all that any policy of running samples asks: how often a group of so many samples at such widths
-stands in a layer, and how often a batch of so many samples, in so many groups, the largest so large, with such
-greatest widths.  Both are hash tables with open addressing, so that a run of rows costs no more than a look-up each.
+stands in a layer, and how often a batch of so many samples, in so many groups, with such greatest widths.  Both are
+hash tables with open addressing, so that a run of rows costs no more than a look-up each.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from bitsim.trace.precision_file import WIDTH_BITS, unpacked
 from bitsim.trace.spans import Spans, small_or_compiled
 
 # groups: in the batch, 0 for an entry of one group; iterations 0: a free slot.
-ENTRY = np.dtype([(n, "i8") for n in ("layer", "samples", "groups", "largest", "widths", "iterations", "first_start")])
+ENTRY = np.dtype([(n, "i8") for n in ("layer", "samples", "groups", "widths", "iterations", "first_start")])
 _FIRST_SLOTS = 2**10
 
 
@@ -46,14 +46,14 @@ class Tally:
         """Distinct groups in layer order, then by first use."""
         return [
             GroupDemand(layer, SampleGroup(samples, unpacked(widths)), iterations, start)
-            for layer, samples, _, _, widths, iterations, start in self._entries(self._groups)
+            for layer, samples, _, widths, iterations, start in self._entries(self._groups)
         ]
 
     def batches(self) -> list[BatchDemand]:
         """Distinct batches in layer order, then by first use."""
         return [
-            BatchDemand(layer, SampleGroup(samples, unpacked(widths)), groups, largest, iterations, start)
-            for layer, samples, groups, largest, widths, iterations, start in self._entries(self._batches)
+            BatchDemand(layer, SampleGroup(samples, unpacked(widths)), groups, iterations, start)
+            for layer, samples, groups, widths, iterations, start in self._entries(self._batches)
         ]
 
     def find(self, run: Spans) -> tuple[np.ndarray, np.ndarray]:
@@ -75,7 +75,7 @@ def _order(table: np.ndarray) -> np.ndarray:
     """Used slots in layer order, then by first use, then by what they hold."""
     used = np.flatnonzero(table["iterations"])
     found = table[used]
-    return used[np.lexsort([found[n] for n in ("widths", "largest", "groups", "samples", "first_start", "layer")])]
+    return used[np.lexsort([found[n] for n in ("widths", "groups", "samples", "first_start", "layer")])]
 
 
 def _ranks(table: np.ndarray) -> np.ndarray:
@@ -111,11 +111,11 @@ def count_spans(spans, at, first, last, group_table, batch_table, used):  # type
         start, end, layer = max(starts[at], first), min(ends[at], last), layers[at]
         if start < end and groups[at] > 0:
             place, stop = first_group[at], first_group[at] + groups[at]
-            batch, largest, widths = merged(group_samples, group_widths, place, stop)
-            used[1] += add(batch_table, layer, batch, groups[at], largest, widths, end - start, start)
+            batch, widths = merged(group_samples, group_widths, place, stop)
+            used[1] += add(batch_table, layer, batch, groups[at], widths, end - start, start)
             for group in range(place, stop):
                 samples, widths = int(group_samples[group]), int(group_widths[group])
-                used[0] += add(group_table, layer, samples, 0, 0, widths, end - start, start)
+                used[0] += add(group_table, layer, samples, 0, widths, end - start, start)
         at += 1
     return at
 
@@ -127,11 +127,11 @@ def find_spans(spans, group_table, batch_table, of_batch, of_group):  # type: ig
     for at in range(len(layers)):
         place, stop = first_group[at], first_group[at] + groups[at]
         if place < stop:
-            batch, largest, widths = merged(group_samples, group_widths, place, stop)
-            of_batch[at] = slot_of(batch_table, layers[at], batch, groups[at], largest, widths)
+            batch, widths = merged(group_samples, group_widths, place, stop)
+            of_batch[at] = slot_of(batch_table, layers[at], batch, groups[at], widths)
         for group in range(place, stop):
             samples, widths = int(group_samples[group]), int(group_widths[group])
-            of_group[group] = slot_of(group_table, layers[at], samples, 0, 0, widths)
+            of_group[group] = slot_of(group_table, layers[at], samples, 0, widths)
 
 
 @compiled
@@ -139,50 +139,48 @@ def move_entries(table, larger):  # type: ignore[no-untyped-def]  # a kernel
     """Put all entries of a table into an empty, larger one."""
     for entry in table:
         if entry["iterations"] > 0:
-            slot = slot_of(larger, entry["layer"], entry["samples"], entry["groups"], entry["largest"], entry["widths"])
+            slot = slot_of(larger, entry["layer"], entry["samples"], entry["groups"], entry["widths"])
             larger[slot] = entry
 
 
 @compiled
 def merged(group_samples, group_widths, first, stop):  # type: ignore[no-untyped-def]  # a kernel
-    """(samples of the groups [first, stop), of the largest, each width at its greatest)."""
-    batch, largest, widths = 0, 0, 0
+    """(samples of the groups [first, stop), each width at its greatest)."""
+    batch, widths = 0, 0
     for group in range(first, stop):
         samples, own = int(group_samples[group]), int(group_widths[group])
         batch += samples
-        largest = max(largest, samples)
         widest = 0
         for shift in range(0, 5 * WIDTH_BITS, WIDTH_BITS):
             field = (1 << WIDTH_BITS) - 1 << shift
             widest |= max(widths & field, own & field)
         widths = widest
-    return batch, largest, widths
+    return batch, widths
 
 
 @compiled
-def add(table, layer, samples, groups, largest, widths, iterations, start):  # type: ignore[no-untyped-def]  # a kernel
+def add(table, layer, samples, groups, widths, iterations, start):  # type: ignore[no-untyped-def]  # a kernel
     """Slots newly taken, 0 or 1.  Spans come by start, so that the first of a key is its first use."""
-    slot = slot_of(table, layer, samples, groups, largest, widths)
+    slot = slot_of(table, layer, samples, groups, widths)
     table[slot]["iterations"] += iterations
     if table[slot]["iterations"] > iterations:
         return 0
     table[slot]["layer"], table[slot]["samples"], table[slot]["groups"] = layer, samples, groups
-    table[slot]["largest"], table[slot]["widths"], table[slot]["first_start"] = largest, widths, start
+    table[slot]["widths"], table[slot]["first_start"] = widths, start
     return 1
 
 
 @compiled
-def slot_of(table, layer, samples, groups, largest, widths):  # type: ignore[no-untyped-def]  # a kernel
+def slot_of(table, layer, samples, groups, widths):  # type: ignore[no-untyped-def]  # a kernel
     """The slot that holds a key, or the free one where it belongs.  A table has a power of two of slots."""
     # Odd factors spread the keys; the sum stays below 2^62 for 2^31 layers, 2^20 samples and 30 bits of widths.
-    code = layer * 1000003 + samples * 8191 + groups * 131071 + largest * 524287 + widths * 1048573
+    code = layer * 1000003 + samples * 8191 + groups * 131071 + widths * 1048573
     mask = len(table) - 1
     slot = (code ^ code >> 13 ^ code >> 29) & mask
     while table[slot]["iterations"] != 0 and (
         table[slot]["layer"] != layer
         or table[slot]["samples"] != samples
         or table[slot]["groups"] != groups
-        or table[slot]["largest"] != largest
         or table[slot]["widths"] != widths
     ):
         slot = slot + 1 & mask

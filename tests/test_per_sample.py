@@ -176,10 +176,11 @@ def test_the_wait_is_the_forward_of_the_gates(tmp_path):
     for policy, record in records.items():
         rows = bitsim.simulate(trace, machine, samples=policy).distinct()
         gates = [r for r in rows if r["layer"].startswith("gate.") and r["pass"] == "forward"]
-        assert record["gate_wait_cycles"] == sum(r["cycles"] * r["occurrences"] for r in gates) > 0
-    assert records["one-by-one"]["gate_wait_cycles"] > records["group"]["gate_wait_cycles"]
+        assert record["gate_wait_cycles_per_iteration"] == sum(r["cycles"] * r["occurrences"] for r in gates) > 0
+    waits = {policy: record["gate_wait_cycles_per_iteration"] for policy, record in records.items()}
+    assert waits["one-by-one"] > waits["group"]
     without = compare_policies(gated_trace(tmp_path / "u", gates=("delegate", "gates.x")), machine)
-    assert [r["gate_wait_cycles"] for r in without] == [None] * 3
+    assert [r["gate_wait_cycles_per_iteration"] for r in without] == [None] * 3
 
 
 def test_needed_bits_are_those_of_each_sample(tmp_path):
@@ -190,9 +191,9 @@ def test_needed_bits_are_those_of_each_sample(tmp_path):
     floats = 3 * 40 * 40 * BATCH * 16 * 16
     for record in compare_policies(trace, machine):
         needed = floats + 2 * macs * (4 * 2 * 2 + 2 * 8 * 8)
-        assert record["needed_utilisation"] == pytest.approx(needed / (record["cycles"] * peak))
+        assert record["needed_utilisation"] == pytest.approx(needed / (record["cycles_per_iteration"] * peak))
         ran = floats + 2 * macs * BATCH * 8 * 8 if record["samples"] == "batch-max" else needed
-        assert record["utilisation"] == pytest.approx(ran / (record["cycles"] * peak))
+        assert record["utilisation"] == pytest.approx(ran / (record["cycles_per_iteration"] * peak))
 
 
 def test_forms_of_the_table_agree(tmp_path, bitsim_command):
@@ -203,10 +204,16 @@ def test_forms_of_the_table_agree(tmp_path, bitsim_command):
     assert [(r["hardware"], r["samples"]) for r in rows] == [
         (name, policy) for name in MACHINES for policy in SAMPLE_POLICIES
     ]
-    assert [float(r["cycles"]) for r in rows] == [r["cycles"] for r in listed]
+    assert [list(r) for r in rows] == [list(r) for r in listed]
+    assert [float(r["cycles_per_iteration"]) for r in rows] == [r["cycles_per_iteration"] for r in listed]
+    page = (PAGE.parent / "reference" / "results.md").read_text()
+    assert set(listed[0]) <= set(re.findall(r"`(\w+)`", page))
     for policy, record in zip(SAMPLE_POLICIES, listed, strict=False):
         _, text, _ = bitsim_command("run", trace.path, "--hw", MACHINES[0], "--samples", policy, "--format", "json")
-        assert json.loads(text)["runs"][0]["cycles_per_iteration"] == record["cycles"]
+        (run,) = json.loads(text)["runs"]
+        means = [name for name in run if name.endswith("_per_iteration")]
+        assert len(means) == 3 and {name: run[name] for name in means} == {name: record[name] for name in means}
+        assert not {"cycles", "latency_s", "energy_j"} & set(record)  # elsewhere totals of a run
     status, out, err = bitsim_command(*command, "--out", tmp_path / "out")
     assert (status, out) == (2, "") and "--samples all: makes one table" in err
     status, out, err = bitsim_command(*command, "--rows", "trace")
@@ -227,6 +234,44 @@ def test_the_page_shows_what_its_commands_print(tmp_path, monkeypatch, bitsim_co
             shown += 1
             assert [row.rstrip() for row in out.splitlines()] == [row.rstrip() for row in expected.splitlines()]
     assert shown >= 3
+
+
+def shown_tables():
+    """{(trace, machine): {line of the table: (batch-max, group, one-by-one)}} of the page, shares in percent."""
+    tables = {}
+    for text in re.findall(r"^```text\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL):
+        trace, machine = re.search(r"(\w+) on (\w+),", text).groups()
+        cells = re.findall(r"^ (\S.*?)  +([\d.,]+)[x%]? +([\d.,]+)[x%]? +([\d.,]+)[x%]?$", text, re.MULTILINE)
+        tables[trace, machine] = {name: [float(cell.replace(",", "")) for cell in row] for name, *row in cells}
+    return tables
+
+
+def test_the_prose_says_what_the_tables_show():
+    tables = shown_tables()
+    recorded = tables.pop(("resnet20_digits_dfq", MACHINES[0]))
+    assert len(tables) == 4
+    prose = " ".join(PAGE.read_text().split())
+    summing = [table["summing dW, of cycles"][2] for table in tables.values()]
+    said = f"{min(summing):.0f} to {max(summing):.0f} % of its cycles is summing dW in memory, in the recorded run "
+    assert f"{said}{recorded['summing dW, of cycles'][2]:.0f} %" in prose
+    unasked = [
+        100 - 100 * table["peak used for needed bits"][0] / table["peak used"][0]
+        for (_, machine), table in tables.items()
+        if machine == MACHINES[0]
+    ]
+    assert f"{min(unasked):.0f} to {max(unasked):.0f} % of the bit products that run are bits that nobody" in prose
+    slower = [1 / table["speed over batch-max"][2] for table in tables.values()]
+    dearer = [1 / table["energy of batch-max over it"][2] for table in tables.values()]
+    assert f"by a factor of {min(slower):.1f} to {max(slower):.1f} at {min(dearer):.1f} to {max(dearer):.1f}" in prose
+    assert f"in the recorded one by {recorded['cycles'][2] / recorded['cycles'][0]:.1f}" in prose
+    grouped = [tables[name, MACHINES[0]] for name in ("resnet38_dfq", "resnet50_dfq", "resnet38_dfq_16")]
+    speed, energy = (
+        [f"{table[line][1]:.2f}" for table in grouped]
+        for line in ("speed over batch-max", "energy of batch-max over it")
+    )
+    assert f"`group` is {speed[0]} times as fast as `batch-max` on ResNet-38 and {speed[1]} times on ResNet-50" in prose
+    assert f"takes {energy[0]} and {energy[1]} times less energy" in prose
+    assert f"With a batch of 16 the gain shrinks to {speed[2]} times in cycles" in prose
 
 
 @pytest.mark.parametrize("policy", ["group", "one-by-one"])

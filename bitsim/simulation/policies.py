@@ -29,11 +29,12 @@ _GATE = re.compile(r"(?:^|\.)gate(?:[.@]|$)")
 
 
 def compare_policies(trace: Trace, machine: Machine, **choices: Any) -> list[dict[str, Any]]:
-    """One record a policy, in the mean of an iteration; choices: of `simulate` but samples.
+    """One record a policy; choices: of `simulate` but samples.
 
-    samples: the policy; cycles, latency_s, energy_j and dram_bits of an iteration; utilisation: bit products run
-    over the peak; needed_utilisation: those needed over the peak; accumulate_cycles: between groups; gate_wait_cycles:
-    forward products of gates, None if the trace has none; speedup and energy_ratio: batch-max over the policy.
+    samples: the policy; means of an iteration are named so, like those of `Result.summary`: cycles, latency_s,
+    energy_j, dram_bits, accumulate_cycles (between groups) and gate_wait_cycles (forward products of gates, None if the
+    trace has none); utilisation: bit products run over the peak; needed_utilisation: those needed over the peak;
+    speedup and energy_ratio: batch-max over the policy.
     Raises InputError as `simulate` does.
     """
     results = {policy: simulate(trace, machine, samples=policy, **choices) for policy in SAMPLE_POLICIES}
@@ -41,7 +42,7 @@ def compare_policies(trace: Trace, machine: Machine, **choices: Any) -> list[dic
     gates = {layer.name for layer in trace.layers if _GATE.search(layer.name)}
     records = [_record(policy, result, needed, gates) for policy, result in results.items()]
     for record in records:
-        for ratio, cost in (("speedup", "cycles"), ("energy_ratio", "energy_j")):
+        for ratio, cost in (("speedup", "cycles_per_iteration"), ("energy_ratio", "energy_j_per_iteration")):
             record[ratio] = records[0][cost] / record[cost] if record[cost] else None
     return [{"hardware": machine.name, "trace": trace.name} | record for record in records]
 
@@ -67,12 +68,12 @@ def _record(policy: str, result: Result, needed: int, gates: set[str]) -> dict[s
             waits += cycles
     return {
         "samples": policy,
-        "cycles": totals["cycles"] / iterations,
-        "latency_s": totals["latency_s"] / iterations,
-        "energy_j": totals["energy_j"] / iterations,
-        "dram_bits": (totals["dram_read_bits"] + totals["dram_write_bits"]) / iterations,
+        "cycles_per_iteration": totals["cycles"] / iterations,
+        "latency_s_per_iteration": totals["latency_s"] / iterations,
+        "energy_j_per_iteration": totals["energy_j"] / iterations,
+        "dram_bits_per_iteration": (totals["dram_read_bits"] + totals["dram_write_bits"]) / iterations,
         "utilisation": bit_products(result) / peak if peak else None,
         "needed_utilisation": needed / peak if peak else None,
-        "accumulate_cycles": accumulate / iterations,
-        "gate_wait_cycles": waits / iterations if gates else None,
+        "accumulate_cycles_per_iteration": accumulate / iterations,
+        "gate_wait_cycles_per_iteration": waits / iterations if gates else None,
     }

@@ -214,3 +214,11 @@ def test_bad_input_writes_nothing(trace_folder, bitsim_command, tmp_path):
         status, out, err = bitsim_command("compare", trace_folder(), *HW, *options, "--save-resized", saved)
         assert (status, out) == (2, "") and message in err
     assert list(tmp_path.glob("*saved*")) == list(tmp_path.glob(".bitsim-*")) == []
+
+
+@pytest.mark.parametrize(("out", "saved"), [("made", "made"), ("made", "made/machines"), ("made/run", "made")])
+def test_folders_of_two_options_are_apart(trace_folder, tmp_path, bitsim_command, out, saved):
+    paths = "--out", tmp_path / out, "--save-resized", tmp_path / saved
+    status, printed, err = bitsim_command("compare", trace_folder(), *HW, "--iso", "array", *paths)
+    assert (status, printed) == (2, "") and "allowed: folders apart" in err
+    assert not (tmp_path / "made").exists()

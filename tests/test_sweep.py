@@ -234,6 +234,8 @@ def test_a_point_that_fails_stops_no_other(trace_folder):
         ({"memory.latency": ["60 ns"], "memory.latency_cycles": [30, 40]}, {}, "say the same, allowed: one of them"),
         ({}, {"where": "are_mm2 < 5"}, "did you mean area_mm2"),
         ({}, {"minimise": ["energy"]}, "--pareto: energy"),
+        ({}, {"timing": "analytical"}, "the model has no dgrad, dgrad_second, wgrad, allowed: --passes forward"),
+        ({}, {"timing": "analytical", "passes": ("forward",), "overlap": "overlap"}, "--overlap overlap is not said"),
         ({}, {"minimise": ["latency_s", "latency_s"]}, "--pareto: latency_s stands twice"),
         ({}, {"where": "energy_j < 1/0"}, "divides by zero"),
         ({}, {"where": "energy_j + hardware < 3"}, "compares text with a number"),

@@ -68,12 +68,12 @@ def compare(
 ) -> None:
     """TRACE on several machines side by side: time, energy by component, utilisation, bounds, ratios."""
     from bitsim import __version__
-    from bitsim.cli.verdict_views import check_views, show_break_even, show_sensitivity
+    from bitsim.cli.verdict_views import check_views, draw_sensitivity, show_break_even, show_sensitivity
     from bitsim.iso import BOTH, CHIP_AREA, CORE_AREA, MODES, resize
     from bitsim.report import folder
     from bitsim.report.compare_text import print_comparison
     from bitsim.report.machine_files import OPTION, write_resized
-    from bitsim.report.whole_folder import check_writable
+    from bitsim.report.whole_folder import check_apart, check_writable
     from bitsim.simulation.compare import check_machines
     from bitsim.simulation.compare import compare as compare_results
 
@@ -84,6 +84,7 @@ def compare(
         if iso == "none":
             raise InputError(f"{OPTION} {save_resized}: --iso none resizes nothing, allowed: with another --iso")
         check_writable(save_resized, OPTION)
+        check_apart({"--out": out, OPTION: save_resized})
     if grow is not None and iso not in (CORE_AREA, CHIP_AREA) and not (break_even and iso == "none"):
         raise InputError(f"--grow {grow}: --iso {iso} grows no array, allowed: with --iso {CORE_AREA} or {CHIP_AREA}")
     span = parse_iterations(iterations)
@@ -117,13 +118,14 @@ def compare(
             comparison.baseline.machine.name,
             lambda one: simulate_machines(opened, [one], span, passes, **choices)[0],
         )
+        draw_sensitivity(turns, picture)  # first, as what is most likely to fail
     if out is not None:
         folder.write_folder(out, results, about=comparison.about())
     if save_resized is not None:
         for path in write_resized(save_resized, resized, comparison.baseline.machine.name):
             print(f"written: {path}", file=sys.stderr)
     if sensitivity:
-        show_sensitivity(turns, format_, picture)
+        show_sensitivity(turns, format_)
     elif format_ == "json":
         sys.stdout.write(json.dumps({"bitsim": __version__} | comparison.document(), indent=1) + "\n")
     elif format_ == "csv":

@@ -43,12 +43,17 @@ def check_views(
         raise InputError(faults)
 
 
-def show_sensitivity(found: Any, format_: str, picture: Path | None) -> None:
-    """Print a Sensitivity in a format; draw its tornado chart first if a picture is asked for."""
+def draw_sensitivity(found: Any, picture: Path | None) -> None:
+    """Draw the tornado chart of a Sensitivity, if a picture is asked for."""
     from bitsim.report.plots.tornado import tornado_figure
-    from bitsim.report.sensitivity_text import print_sensitivity
 
     _draw(tornado_figure, found, picture)
+
+
+def show_sensitivity(found: Any, format_: str) -> None:
+    """Print a Sensitivity in a format."""
+    from bitsim.report.sensitivity_text import print_sensitivity
+
     if format_ == "csv":
         rows = [
             {"constant": one.constant.label, "value": trial.value, "hardware": hardware, **ratios}

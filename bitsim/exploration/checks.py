@@ -13,7 +13,7 @@ from bitsim.exploration.known import NotBuiltError, known_value
 from bitsim.exploration.space import Space
 from bitsim.exploration.task import columns_of
 from bitsim.hardware.machine_file import key_paths
-from bitsim.simulation.run import check_choices, simulate
+from bitsim.simulation.run import ANALYTICAL, check_analytical, check_choices, simulate
 
 # Of a column that no point has yet: no constraint is likely to divide by what makes it zero.
 SOME_NUMBER = 0.6180339887
@@ -44,7 +44,12 @@ def check(space: Space, constraints: Sequence[Constraint], minimise: Sequence[st
         faults.append(f"--search: {search}, allowed: 1 or more")
     for trace in space.traces:
         try:
-            check_choices(trace, **space.choices)
+            chosen = check_choices(trace, **space.choices)
+            if space.choices.get("timing") == ANALYTICAL:
+                said = {name: space.choices[name] for name in ("objective", "overlap") if name in space.choices}
+                for machine in space.machines:
+                    passes = accelerator_class(machine.accelerator).analytical_passes
+                    check_analytical(machine.name, passes, chosen, **said)
         except InputError as error:
             faults += error.faults
     if not faults:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -31,6 +32,14 @@ def check_writable(folder: Path, option: str = "--out") -> None:
     except (OSError, RuntimeError) as error:  # RuntimeError: a link that leads to itself
         reason = error.strerror if isinstance(error, OSError) else "a link that leads to itself"
         raise InputError(f"{option} {folder}: {reason}, allowed: a new or empty folder") from None
+
+
+def check_apart(folders: Mapping[str, Path | None]) -> None:
+    """Raise InputError where a folder that one option gives is that of another, or inside it."""
+    given = {option: folder for option, folder in folders.items() if folder is not None}
+    for (option, folder), (other, outer) in itertools.permutations(given.items(), 2):
+        if outer.resolve() in (folder.resolve(), *folder.resolve().parents):
+            raise InputError(f"{option} {folder}: is in {other} {outer}, allowed: folders apart")
 
 
 @contextmanager

@@ -87,7 +87,7 @@ def simulate(
     tally = trace.tally(first, last)
     model: CostModel | AnalyticalModel
     if timing == ANALYTICAL:
-        _check_analytical(machine, chosen, objective, overlap)
+        check_analytical(machine.name, machine.accelerator.analytical_passes, chosen, objective, overlap)
         model = AnalyticalModel(machine)
     else:
         model = CostModel(machine, objective, timing, memo)
@@ -217,11 +217,13 @@ def passes_of(layer: Layer, chosen: frozenset[str]) -> list[tuple[str, int]]:
     ]
 
 
-def _check_analytical(machine: Machine, chosen: frozenset[str], objective: str, overlap: str) -> None:
-    known = machine.accelerator.analytical_passes
+def check_analytical(
+    machine: str, known: tuple[str, ...], chosen: frozenset[str], objective: str = "cycles", overlap: str = "barrier"
+) -> None:
+    """Raise InputError for what the published model of a machine, one of the passes `known`, does not say."""
     if not known:
         raise InputError(
-            f"--timing analytical: {machine.name} has no published model that costs a trace, "
+            f"--timing analytical: {machine} has no published model that costs a trace, "
             "allowed: collapsed, event, stepped (see also: bitsim reproduce)"
         )
     faults = [

@@ -150,7 +150,8 @@ def test_a_published_model_is_refused(trace_folder, bitsim_command):
 
 
 def test_a_picture_that_cannot_be_written_leaves_no_folder(trace_folder, bitsim_command, tmp_path):
-    paths = "--sensitivity", "--picture", tmp_path / "absent" / "x.pdf", "--out", tmp_path / "made"
+    (tmp_path / "file").touch()
+    paths = "--sensitivity", "--picture", tmp_path / "file" / "x.pdf", "--out", tmp_path / "made"
     status, out, err = bitsim_command("compare", trace_folder(), "--hw", FLEXIBLE, "--hw", FIXED, *paths)
     assert (status, out) == (2, "") and "x.pdf" in err
     assert not (tmp_path / "made").exists()

@@ -3,9 +3,11 @@
 A page is a script: files (a block with a title) are written, `bitsim` commands run in order in one empty folder, and a
 block of text after commands is what the last of them prints.  In it a line of dots stands for lines left out.
 
-With BITSIM_WRITE_PAGES=1 blocks are written again from what is printed: as many lines as stood before the dots.
+With BITSIM_WRITE_PAGES=1 blocks are written again from what is printed: between dots, the lines most like those there.
 """
 
+import difflib
+import itertools
 import os
 import re
 import shlex
@@ -54,11 +56,36 @@ def checked(page, printed, shown):
     if os.environ.get("BITSIM_WRITE_PAGES") != "1":
         shows(printed, shown)
         return
-    lines = [line.rstrip() for line in printed.strip("\n").splitlines()]
-    kept = shown.splitlines()
-    now = [*lines[: len(kept) - 1], LEFT_OUT] if kept[-1] == LEFT_OUT else lines
     text = page.read_text(encoding="utf-8")
-    page.write_text(text.replace(shown, "".join(f"{line}\n" for line in now)), encoding="utf-8")
+    now = "".join(f"{line}\n" for line in excerpt(printed, shown))
+    page.write_text(text.replace(shown, now), encoding="utf-8")
+
+
+def excerpt(printed, shown):
+    """Lines of `printed` that stand where those of `shown` do: parts between dots where they are most alike."""
+    lines = [line.rstrip() for line in printed.strip("\n").splitlines()]
+    if LEFT_OUT not in shown.splitlines():
+        return lines
+    now, at = [], 0
+    for dots, part in itertools.groupby(shown.splitlines(), lambda line: line == LEFT_OUT):
+        if dots:
+            now.append(LEFT_OUT)
+            continue
+        part = list(part)
+        starts = range(at, max(at, len(lines) - len(part)) + 1) if now else [0]
+        likeness = {start: _likeness(lines[start : start + len(part)], part) for start in starts}
+        best = max(likeness, key=likeness.__getitem__)
+        now += lines[best : best + len(part)]
+        at = best + len(part)
+    return now
+
+
+def _likeness(lines, part):
+    """Sum over lines that face each other, numbers and rules not looked at."""
+    pairs = zip(lines, part, strict=False)
+    return sum(
+        difflib.SequenceMatcher(None, *(re.sub(r"[\d.,\s─]+", " ", one) for one in pair)).ratio() for pair in pairs
+    )
 
 
 def shows(printed, shown):

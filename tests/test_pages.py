@@ -8,7 +8,7 @@ import pytest
 import bitsim
 from bitsim.simulation.cost import COST_COLUMNS
 from bitsim.simulation.result import Result
-from tests.pages import DOCS, play, shows
+from tests.pages import DOCS, excerpt, play, shows
 
 REFERENCE = DOCS / "reference"
 
@@ -96,3 +96,18 @@ def test_every_page_is_reached():
     pages = dict(named(yaml.safe_load((DOCS / ".nav.yml").read_text())["nav"]))
     assert pages["*"] is False  # whatever is not named comes last
     assert [name for name, needed in pages.items() if needed and not (DOCS / name).is_file()] == []
+
+
+def test_an_excerpt_is_written_again_where_it_stood():
+    shown = "...\nhardware   cycles\nmachine_a     12\n...\nnote: 3 of 4\n..."
+    printed = "first\nother 1\nhardware    cycles\nmachine_a       7\nmachine_b  5\nnote: 2 of 4\nlast\n"
+    assert excerpt(printed, shown) == [
+        "...",
+        "hardware    cycles",
+        "machine_a       7",
+        "...",
+        "note: 2 of 4",
+        "...",
+    ]
+    assert excerpt("one\ntwo\nthree\n", "one\n...") == ["one", "..."]
+    assert excerpt("one\ntwo\n", "one\n") == ["one", "two"]

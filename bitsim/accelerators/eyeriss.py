@@ -17,6 +17,7 @@ Assumptions (docs/microarchitecture.md, section 3, has all of them with reasons)
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -55,6 +56,8 @@ from bitsim.hardware.schema import FixedPrecision, MachineConfig, Section, SizeB
 from bitsim.technology import logic
 from bitsim.workload import FORWARD, Layer, Product, Widths
 
+# Boxes of a grid from which on those of equal rows are timed together: below, calls cost more than arrays.
+MANY_BOXES = 20
 # A word from PE to PE costs two MACs (ISCA 2016, Table IV's energy ladder 1, 2, 6, 200).
 NETWORK_WORD_IN_MACS = 2.0
 
@@ -143,6 +146,21 @@ class Accelerator(Seam):
         return self.cost_of(datapath, tile, self.chosen(datapath, tile, self.blockings(datapath, tile)))
 
     def tile_time(self, product: Product, datapath: Datapath, orientation: Orientation, tile: Tile) -> TileTime:
+        if np.ndim(tile.rows) != 2 or len(tile.rows) < MANY_BOXES:
+            return self._best_time(datapath, tile)
+        # A grid, as a search asks for: blockings depend on rows, outputs and channels, so they are found once for all
+        # boxes of as many rows, and only splits of that fold are tried.
+        whole, (rows,) = np.broadcast_shapes(*map(np.shape, vars(tile).values())), tile.rows.T
+        first, later = np.empty(whole, np.int64), np.empty(whole, np.int64)
+        for size in np.unique(rows).tolist():
+            at = rows == size
+            boxes = {name: getattr(tile, name)[at] for name in ("batch", "cols", "input_rows", "input_cols")}
+            time = self._best_time(datapath, replace(tile, rows=size, **boxes))
+            first[at] = time.issue_cycles
+            later[at] = time.accumulating_issue_cycles  # type: ignore[assignment]  # said by _time_of
+        return TileTime(issue_cycles=first, drain_cycles=self.rows + 2, accumulating_issue_cycles=later)
+
+    def _best_time(self, datapath: Datapath, tile: Tile) -> TileTime:
         return self._time_of(datapath, tile, self.chosen(datapath, tile, self.blockings(datapath, tile)))
 
     def array_loops(

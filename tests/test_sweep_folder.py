@@ -169,3 +169,17 @@ def test_resume_after_kill_9(trace_folder, tmp_path):
     serial = [*command[:-1], "--jobs", "1", "--out", tmp_path / "serial"]
     subprocess.run([str(c) for c in serial], check=True, stdout=subprocess.DEVNULL)
     assert (tmp_path / "out/sweep.parquet").read_bytes() == (tmp_path / "serial/sweep.parquet").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "spoil", [lambda frame: frame.drop(columns="energy_j"), lambda frame: frame.assign(energy_j="x")]
+)
+def test_a_part_that_can_be_read_but_is_none_is_set_aside(trace_folder, tmp_path, simulated, spoil):
+    trace, machine = small(trace_folder())
+    out, notes, one = tmp_path / "out", [], {"array.rows": [8, 16]}
+    before = bitsim.sweep(trace, machine, one, out=out)
+    spoil(pd.read_parquet(parts(out)[0])).to_parquet(parts(out)[0])
+    del simulated[:]
+    resumed = bitsim.sweep(trace, machine, one, out=out, resume=True, note=notes.append)
+    assert simulated and any("energy_j: no column of numbers" in note for note in notes)
+    pd.testing.assert_frame_equal(resumed.frame, before.frame, check_exact=True)

@@ -66,8 +66,11 @@ class SweepFolder:
         table = arrow_table(records, {})
         self._write(self._parts / f"{name}.parquet", lambda draft: pq.write_table(table, draft))
 
-    def read_parts(self) -> tuple[dict[str, dict[str, Any]], list[str]]:
-        """({identity: record}, notes) of all parts of this version; one that is damaged gives a note and no record."""
+    def read_parts(self, numbers: Iterable[str]) -> tuple[dict[str, dict[str, Any]], list[str]]:
+        """({identity: record}, notes) of all parts of this version; one that is damaged gives a note and no record.
+
+        numbers: columns that every point has, of numbers.
+        """
         import pyarrow as pa
         import pyarrow.parquet as pq
 
@@ -75,9 +78,11 @@ class SweepFolder:
         notes = []
         for path in sorted(self._parts.glob("*.parquet")):
             try:
-                records = pq.read_table(path).to_pylist()
+                table = pq.read_table(path)
+                _check_numbers(table.schema, numbers)
+                records = table.to_pylist()
                 found |= {r[IDENTITY]: r for r in records if r["version"] == __version__}
-            except (pa.ArrowException, OSError, KeyError) as error:
+            except (pa.ArrowException, OSError, KeyError, InputError) as error:
                 notes.append(f"{path}: set aside, its points run again: {str(error).splitlines()[0]}")
         return found, notes
 
@@ -107,6 +112,17 @@ class SweepFolder:
 
     def _fault(self, error: OSError) -> InputError:
         return InputError(f"--out {self.path}: {error.strerror or error}")
+
+
+def _check_numbers(schema: Any, numbers: Iterable[str]) -> None:
+    """Raise InputError unless each of `numbers` is a column of them, or of nothing."""
+    import pyarrow as pa
+
+    for name in numbers:
+        place = schema.get_field_index(name)
+        kind = schema.field(place).type if place >= 0 else None
+        if kind is None or not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_null(kind)):
+            raise InputError(f"{name}: no column of numbers")
 
 
 def arrow_table(records: Iterable[Mapping[str, Any]], types: Mapping[str, str]) -> Any:

@@ -7,8 +7,15 @@ import pandas as pd
 import pytest
 
 from bitsim.cli.sweep_progress import SweepProgress
+from tests.sweep_tools import needs_library
 
 BITFUSION = "bitfusion_16x32_192b"
+NOTHING_RUNS = """\
+iteration_start,iteration_end,layer,samples,activation_bits,weight_bits,gradient_bits
+0,100,conv,0,4,4,8
+0,100,fc,0,8,8,8
+0,100,attend,0,8,8,8
+"""
 
 
 def test_tables_picture_and_files(trace_folder, tmp_path, bitsim_command):
@@ -67,6 +74,32 @@ def test_prices_of_another_table_are_noted(trace_folder, bitsim_command):
     assert "priced as register files" in frame["notes"][0] and frame["notes"].isna()[1]
 
 
+@pytest.mark.parametrize("order", [(0, 1), (1, 0), (1,)])
+@pytest.mark.parametrize(
+    "search", [(), pytest.param(("--search", "2"), marks=needs_library("optuna", "search"))], ids=["grid", "search"]
+)
+def test_points_without_a_value_are_left_out_of_the_front_with_a_note(
+    trace_folder, tmp_path, bitsim_command, order, search
+):
+    """A trace of which no layer runs has no utilisation."""
+    both = trace_folder(), trace_folder(name="idle", precision=NOTHING_RUNS)
+    traces = [both[place] for place in order]
+    call = ["sweep", *traces, "--hw", BITFUSION, "--pareto", "utilisation", *search, "--out", tmp_path / "out"]
+    status, out, err = bitsim_command(*call)
+    note = "note: 1 points have no utilisation: left out of the front\n"
+    assert (status, err) == (0, note)
+    assert f"{len(traces)} points, 0 failed" in out
+    assert f"less utilisation ({len(traces) - 1})" in " ".join(out.split())  # a title may be broken
+    assert (tmp_path / "out/sweep.parquet").exists()
+    assert (tmp_path / "out/pareto.png").exists() == (len(traces) > 1)
+
+
+def test_the_picture_of_energy_alone_is_over_time(trace_folder, tmp_path, bitsim_command):
+    call = ["--hw", BITFUSION, "--pareto", "energy_j", "--out", tmp_path / "out"]
+    status, _, err = bitsim_command("sweep", trace_folder(), *call)
+    assert (status, err) == (0, "") and (tmp_path / "out/pareto.png").exists()
+
+
 @pytest.mark.parametrize(
     ("options", "faults"),
     [
@@ -111,6 +144,6 @@ def test_progress_says_rate_time_left_and_best():
     progress = SweepProgress(None, "latency_s", lambda: next(times))
     progress._bar = bar = Bar()
     progress(100, 400, {})
-    progress(150, 400, {0: {"latency_s": 0.5}, 1: {"latency_s": 0.25}})
+    progress(150, 400, {0: {"latency_s": 0.5}, 1: {"latency_s": 0.25}, 2: {"latency_s": None}})
     assert bar.place == (150, 400)
     assert bar.said == "5.0 points/s, 50 s left, best latency_s 0.25"

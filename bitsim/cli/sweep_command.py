@@ -109,10 +109,10 @@ def sweep(
             stored = f"; what finished is in {out}, go on with --resume" if out else ""
             print(f"{str(error) or 'interrupted'}{stored}", file=sys.stderr)
             raise typer.Exit(SOME_FAILED if isinstance(error, EngineLostError) else INTERRUPTED) from None
-    if out is not None and found.records:
-        _draw(out, columns)
+    if out is not None:
+        _draw(found, out, columns)
     _show(found, columns, top, format_)
-    _tell(found)
+    _tell(found, columns)
     if found.failures:
         raise typer.Exit(SOME_FAILED)
 
@@ -158,13 +158,15 @@ def open_lists(traces: list[str], hw: list[str]) -> tuple[list[Trace], list[Mach
     return opened, machines
 
 
-def _draw(out: Path, columns: list[str]) -> None:
-    """The picture of `bitsim plot pareto`; of one column over energy_j."""
+def _draw(found: Sweep, out: Path, columns: list[str]) -> None:
+    """The picture of `bitsim plot pareto`, if a point has a place in it; of one column over energy_j or latency_s."""
     from bitsim.report import plots
     from bitsim.report.picture import paper_style, save_figure
 
-    with paper_style():
-        save_figure(plots.draw("pareto", [out], ",".join((*columns, "energy_j")[:2])), out / PICTURE)
+    axes = list(dict.fromkeys((*columns, "energy_j", "latency_s")))[:2]
+    if any(all(record[name] is not None for name in axes) for record in found.records):
+        with paper_style():
+            save_figure(plots.draw("pareto", [out], ",".join(axes)), out / PICTURE)
 
 
 def _show(found: Sweep, columns: list[str], top: int, format_: str) -> None:
@@ -188,10 +190,14 @@ def _show(found: Sweep, columns: list[str], top: int, format_: str) -> None:
         print_sweep(found, columns, top, plain_console())
 
 
-def _tell(found: Sweep) -> None:
+def _tell(found: Sweep, columns: list[str]) -> None:
     """Remarks and failures on stderr."""
     from bitsim.exploration.task import NOTES
 
+    for name in columns:
+        lacking = sum(record[name] is None for record in found.records)
+        if lacking:
+            _note(f"{lacking:,} points have no {name}: left out of the front")
     noted = sum(bool(record[NOTES]) for record in found.records)
     if noted:
         _note(f"{noted:,} points have prices not to be compared with those of the others: see their column {NOTES}")

@@ -27,7 +27,8 @@ class SweepProgress:
             self._began = self._clock(), done
         began, known = self._began
         elapsed_s, here = self._clock() - began, done - known
-        self._best = min(records.values(), key=lambda record: record[self._column], default=None)
+        having = (record for record in records.values() if record[self._column] is not None)
+        self._best = min(having, key=lambda record: record[self._column], default=None)
         if elapsed_s >= PATIENCE_S:
             bar = self._bar or self._begin()
             bar.update(bar.task_ids[0], completed=done, total=total, said=self.said(here, total - done, elapsed_s))

@@ -69,7 +69,7 @@ def _search(campaign: Campaign, study: Any, trace: int, share: int, minimise: Se
         campaign.simulate(new.values(), count)
         for trial, point in zip(asked, points, strict=True):
             record = campaign.records.get(point.index)
-            if record is None:
+            if record is None or any(record[name] is None for name in minimise):
                 study.tell(trial, state=TrialState.FAIL)
             else:
                 study.tell(trial, [float(record[name]) for name in minimise])

@@ -238,6 +238,8 @@ def test_a_point_that_fails_stops_no_other(trace_folder):
         ({}, {"timing": "analytical", "passes": ("forward",), "overlap": "overlap"}, "--overlap overlap is not said"),
         ({}, {"minimise": ["latency_s", "latency_s"]}, "--pareto: latency_s stands twice"),
         ({}, {"where": "energy_j < 1/0"}, "divides by zero"),
+        ({}, {"where": "energy_j > 0 or energy_j / (2 - 2) < 3"}, "divides by zero"),
+        ({"array.rows": [8, 16]}, {"where": "1 / (array.rows - 16) < 1"}, "divides by zero"),
         ({}, {"where": "energy_j + hardware < 3"}, "compares text with a number"),
         ({}, {"search": 0}, "--search: 0"),
         ({}, {"jobs": 0}, "--jobs: 0"),

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from inspect import signature
+from itertools import islice
 from typing import Any
 
 from bitsim.accelerators.registry import accelerator_class
 from bitsim.errors import InputError, unknown_key
 from bitsim.exploration.constraint import Constraint
 from bitsim.exploration.known import NotBuiltError, known_value
-from bitsim.exploration.space import Space
+from bitsim.exploration.space import MOST_TRIES, Point, Space
 from bitsim.exploration.task import columns_of
 from bitsim.hardware.machine_file import key_paths
 from bitsim.simulation.run import ANALYTICAL, check_analytical, check_choices, simulate
@@ -59,18 +61,23 @@ def check(space: Space, constraints: Sequence[Constraint], minimise: Sequence[st
 
 
 def _undecidable(space: Space, constraints: Sequence[Constraint]) -> list[str]:
-    """Faults of constraints that compare what does not compare, at the first point, some number in each column."""
+    """Faults of constraints that compare what does not compare, some number in each column.
+
+    At the first point; where one divides, at the first thousands.
+    """
     faults: list[str] = []
     columns = columns_of(space)
 
-    def value_of(name: str) -> Any:
-        return SOME_NUMBER if name in columns else known_value(space, next(space.points()), name)
+    def value_of(point: Point, name: str) -> Any:
+        return SOME_NUMBER if name in columns else known_value(space, point, name)
 
     for constraint in constraints:
-        try:
-            constraint.holds(value_of)
-        except NotBuiltError:
-            continue
-        except InputError as error:
-            faults += error.faults
+        for point in islice(space.points(), MOST_TRIES if "/" in constraint.text else 1):
+            try:
+                constraint.holds(partial(value_of, point))
+            except NotBuiltError:
+                continue
+            except InputError as error:
+                faults += error.faults
+                break
     return faults

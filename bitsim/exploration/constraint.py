@@ -152,8 +152,17 @@ class _Parser:
 
         node = part()
         while self._next_is("sign", tuple(signs)):
-            node = _binary(signs[self._advance()], node, part())
+            sign, start = self._advance(), self.place
+            other = part()
+            if sign == "/" and self._is_zero(other, start):
+                raise InputError(f"--where {self.text}: divides by zero")
+            node = _binary(signs[sign], node, other)
         return node
+
+    def _is_zero(self, node: _Node, start: int) -> bool:
+        """Whether what stands from token `start` on is a sum of numbers alone, and they are nothing."""
+        kinds = {kind for kind, _ in self.tokens[start : self.place]}
+        return kinds <= {"quantity", "sign"} and node(lambda name: name) == 0
 
     def _factor(self, depth: int) -> _Node:
         if depth > 32:

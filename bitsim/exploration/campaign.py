@@ -12,7 +12,7 @@ from bitsim.exploration.known import NotBuiltError, known_value
 from bitsim.exploration.result import Failure, Sweep
 from bitsim.exploration.space import Point, Space
 from bitsim.exploration.store import IDENTITY, SweepFolder, axis_type
-from bitsim.exploration.task import AREA, COSTS, Outcome, columns_of, tasks
+from bitsim.exploration.task import AREA, Outcome, columns_of, tasks
 
 # Called with (points done, points in all, records of those in the table by index).
 Progress = Callable[[int, int, Mapping[int, Mapping[str, Any]]], None]
@@ -42,7 +42,7 @@ class Campaign:
         self._texts = [c.text for c in constraints]
         self._stored: dict[str, dict[str, Any]] = {}
         if folder is not None:
-            self._stored, notes = folder.read_parts((*COSTS, AREA))
+            self._stored, notes = folder.read_parts()
             folder.write_manifest(self._said())
             for text in notes:
                 self._note(text)

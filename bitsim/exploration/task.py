@@ -28,12 +28,12 @@ from bitsim.trace import Trace
 MOST_POINTS_OF_TASK = 64
 AREA = "area_mm2"  # of the chip
 NOTES = "notes"  # what a reader of the prices must know
-COSTS = ("cycles", "latency_s", "energy_j")
+_COSTS = ("cycles", "latency_s", "energy_j")
 # Numbers of a run that are no column of its rows.
 _OF_RUN = (
-    *COSTS,
+    *_COSTS,
     AREA,
-    *(f"{name}_per_iteration" for name in COSTS),
+    *(f"{name}_per_iteration" for name in _COSTS),
     "iterations",
     "edp_js",
     "utilisation",
@@ -111,7 +111,7 @@ def _record(task: Task, point: Point) -> dict[str, Any]:
     machine = build(task.machine.overridden(point.overrides))
     result = simulate(task.trace, machine, memo=_MEMO, **task.choices)
     totals, iterations = result.totals, result.iterations
-    head = {name: totals[name] for name in COSTS}
+    head = {name: totals[name] for name in _COSTS}
     means = {f"{name}_per_iteration": value / iterations for name, value in head.items()}
     peak = totals["cycles"] * machine.accelerator.peak_bit_products_per_cycle
     return {

@@ -222,3 +222,11 @@ def test_folders_of_two_options_are_apart(trace_folder, tmp_path, bitsim_command
     status, printed, err = bitsim_command("compare", trace_folder(), *HW, "--iso", "array", *paths)
     assert (status, printed) == (2, "") and "allowed: folders apart" in err
     assert not (tmp_path / "made").exists()
+
+
+def test_a_folder_that_takes_nothing_is_refused_before_the_other_is_written(trace_folder, tmp_path, bitsim_command):
+    """Permissions do not tell: /proc takes no files from anyone."""
+    paths = "--out", tmp_path / "made", "--save-resized", "/proc/machines"
+    status, printed, err = bitsim_command("compare", trace_folder(), *HW, "--iso", "array", *paths)
+    assert (status, printed) == (2, "") and "--save-resized /proc/machines: /proc is not writable" in err
+    assert not (tmp_path / "made").exists()

@@ -149,9 +149,22 @@ def test_a_published_model_is_refused(trace_folder, bitsim_command):
     assert (status, out) == (2, "") and err
 
 
-def test_a_picture_that_cannot_be_written_leaves_no_folder(trace_folder, bitsim_command, tmp_path):
+@pytest.mark.parametrize(
+    ("picture", "said"),
+    [
+        ("file/x.pdf", "x.pdf: cannot be written: "),
+        ("/proc/x.pdf", "x.pdf: cannot be written: "),
+        ("made/x.pdf", "allowed: folders apart"),
+        ("made/deeper/x.pdf", "allowed: folders apart"),
+        ("made", "allowed: folders apart"),
+    ],
+)
+def test_a_picture_that_cannot_be_written_is_refused_before_work(
+    trace_folder, bitsim_command, tmp_path, monkeypatch, picture, said
+):
+    monkeypatch.setattr("bitsim.cli.compare_command.open_all", lambda *_: pytest.fail("worked before the refusal"))
     (tmp_path / "file").touch()
-    paths = "--sensitivity", "--picture", tmp_path / "file" / "x.pdf", "--out", tmp_path / "made"
+    paths = "--sensitivity", "--picture", tmp_path / picture, "--out", tmp_path / "made"
     status, out, err = bitsim_command("compare", trace_folder(), "--hw", FLEXIBLE, "--hw", FIXED, *paths)
-    assert (status, out) == (2, "") and "x.pdf" in err
+    assert (status, out) == (2, "") and said in err
     assert not (tmp_path / "made").exists()

@@ -84,7 +84,7 @@ def compare(
         if iso == "none":
             raise InputError(f"{OPTION} {save_resized}: --iso none resizes nothing, allowed: with another --iso")
         check_writable(save_resized, OPTION)
-        check_apart({"--out": out, OPTION: save_resized})
+    check_apart({"--out": out, OPTION: save_resized, "--picture": picture})
     if grow is not None and iso not in (CORE_AREA, CHIP_AREA) and not (break_even and iso == "none"):
         raise InputError(f"--grow {grow}: --iso {iso} grows no array, allowed: with --iso {CORE_AREA} or {CHIP_AREA}")
     span = parse_iterations(iterations)

@@ -15,11 +15,12 @@ from bitsim.errors import InputError
 def check_views(
     sensitivity: bool, break_even: bool, picture: Path | None, written: dict[str, Any], iterations: str | None
 ) -> None:
-    """InputError for views that exclude each other, or a picture of none, or of no known form.
+    """InputError for views that exclude each other, or a picture of none, of no known form, or of no place.
 
     written: {option: value} of folders a break-even does not write.
     """
     from bitsim.report.picture import picture_form
+    from bitsim.report.whole_file import check_writable
 
     faults = []
     if sensitivity and break_even:
@@ -33,10 +34,9 @@ def check_views(
     if picture is not None:
         if not (sensitivity or break_even):
             faults.append(f"--picture {picture}: nothing to draw, allowed: with --sensitivity or --break-even")
-        if picture.is_dir():
-            faults.append(f"--picture {picture}: is a folder, allowed: a file")
         try:
             picture_form(picture)
+            check_writable(picture)
         except InputError as error:
             faults += error.faults
     if faults:

@@ -8,9 +8,30 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from bitsim.errors import InputError
+
+
+def check_writable(path: Path) -> None:
+    """Raise InputError now, before any work, if there is no file to be written at `path`."""
+    with _told(path):
+        parent = _place(path).parent
+        while not parent.exists():
+            parent = parent.parent
+        if not takes_files(parent):
+            raise InputError(f"{path}: cannot be written: {parent} is not writable")
+
+
+def takes_files(folder: Path) -> bool:
+    """Whether a file can be made in a folder; tried, since permissions do not tell of read-only and special ones."""
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False
 
 
 def write_text(path: Path, text: str) -> None:
@@ -22,20 +43,33 @@ def write_bytes(path: Path, content: bytes) -> None:
     """Write `content`.  Raises InputError if there is no file to be written at `path`."""
     draft = None
     try:
-        place = path.resolve()
-        if place.exists() and not place.is_file():
-            kind = "folder" if place.is_dir() else "device or pipe"
-            raise InputError(f"{path}: is a {kind}, allowed: a file")
-        place.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{place.name}-", dir=place.parent)
-        draft = Path(name)
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        draft.chmod(0o644)
-        draft.replace(place)
-    except (OSError, RuntimeError) as error:  # RuntimeError: a link that leads to itself
-        reason = error.strerror if isinstance(error, OSError) else "a link that leads to itself"
-        raise InputError(f"{path}: cannot be written: {reason}") from None
+        with _told(path):
+            place = _place(path)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(prefix=f".{place.name}-", dir=place.parent)
+            draft = Path(name)
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+            draft.chmod(0o644)
+            draft.replace(place)
     finally:
         if draft is not None:
             draft.unlink(missing_ok=True)  # renamed away unless something failed
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, RuntimeError) as error:  # RuntimeError: a link that leads to itself
+        reason = error.strerror if isinstance(error, OSError) else "a link that leads to itself"
+        raise InputError(f"{path}: cannot be written: {reason}") from None
+
+
+def _place(path: Path) -> Path:
+    """Where `path` leads; InputError if something other than a file stands there."""
+    place = path.resolve()
+    if place.exists() and not place.is_file():
+        kind = "folder" if place.is_dir() else "device or pipe"
+        raise InputError(f"{path}: is a {kind}, allowed: a file")
+    return place

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from bitsim.drafts import draft_folder
 from bitsim.errors import InputError
+from bitsim.report.whole_file import takes_files
 
 
 def check_writable(folder: Path, option: str = "--out") -> None:
@@ -27,7 +27,7 @@ def check_writable(folder: Path, option: str = "--out") -> None:
         parent = place.parent
         while not parent.exists():
             parent = parent.parent
-        if not parent.is_dir() or not os.access(parent, os.W_OK):
+        if not takes_files(parent):
             raise InputError(f"{option} {folder}: {parent} is not writable")
     except (OSError, RuntimeError) as error:  # RuntimeError: a link that leads to itself
         reason = error.strerror if isinstance(error, OSError) else "a link that leads to itself"
@@ -35,7 +35,7 @@ def check_writable(folder: Path, option: str = "--out") -> None:
 
 
 def check_apart(folders: Mapping[str, Path | None]) -> None:
-    """Raise InputError where a folder that one option gives is that of another, or inside it."""
+    """Raise InputError where a folder, or a file, that one option gives is that of another, or inside it."""
     given = {option: folder for option, folder in folders.items() if folder is not None}
     for (option, folder), (other, outer) in itertools.permutations(given.items(), 2):
         if outer.resolve() in (folder.resolve(), *folder.resolve().parents):

@@ -41,6 +41,8 @@ _TIME_S = {
     "ns": Fraction(1, 10**9),
     "ps": Fraction(1, 10**12),
 }
+SIZES, FREQUENCIES = tuple(_SIZE_BITS), tuple(_FREQUENCY_HZ)
+BANDWIDTHS, TIMES = tuple(_BANDWIDTH_BITS_PER_S), tuple(_TIME_S)
 
 _QUANTITY = re.compile(r"([0-9]{1,20}(?:\.[0-9]{1,20})?)\s*([A-Za-z/]+)")
 

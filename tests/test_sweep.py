@@ -199,6 +199,24 @@ def test_constraints_leave_points_out_before_and_after(trace_folder):
     assert few.frame["array.rows"].tolist() == [4, 8] and few.left_out == 1
 
 
+@pytest.mark.parametrize(
+    "where",
+    [
+        "memory.bandwidth / clock <= 192 bits and memory.latency * clock < 1000",
+        "latency_s < 5ms and latency_s * 2 < 0.01 and latency_s * clock == cycles",
+        "dram_read_bits < 1GiB and dram_read_bits < 1e9 and dram_read_bits / weight_buffer < 1e6",
+        "weight_buffer + input_buffer > 2 * 1KiB and hardware != 'other' and -weight_buffer < 0 * 1B",
+        "hardware == 'eyeriss_12x14_108k_500mhz' or input_buffer > 1B",
+        "hardware != 'eyeriss_12x14_108k_500mhz' or weight_spad > 1 words",
+    ],
+)
+def test_constraints_of_quantities_that_are_alike(trace_folder, where):
+    trace, machine = small(trace_folder())
+    machines = [machine, bitsim.load_hardware("eyeriss_12x14_108k_500mhz")]
+    found = bitsim.sweep(trace, machines, where=where, passes=("forward",))
+    assert machine.name in found.frame["hardware"].tolist()
+
+
 def test_a_point_that_fails_stops_no_other(trace_folder):
     """Nothing fits into a buffer of 8 bytes; a machine's own key is null for another."""
     trace, machine = small(trace_folder())
@@ -241,6 +259,30 @@ def test_a_point_that_fails_stops_no_other(trace_folder):
         ({}, {"where": "energy_j > 0 or energy_j / (2 - 2) < 3"}, "divides by zero"),
         ({"array.rows": [8, 16]}, {"where": "1 / (array.rows - 16) < 1"}, "divides by zero"),
         ({}, {"where": "energy_j + hardware < 3"}, "compares text with a number"),
+        ({}, {"where": "energy_j > 0 or energy_j + hardware < 3"}, "energy_j is a number, hardware is no number"),
+        (
+            {},
+            {"where": "clock < 8 KiB"},
+            "compares clock, a frequency, with 8 KiB, a size, allowed for clock: Hz, kHz, MHz, GHz",
+        ),
+        (
+            {},
+            {"where": "array.rows < 8KiB"},
+            "array.rows, a number, .* allowed for array.rows: a number without a unit",
+        ),
+        (
+            {},
+            {"where": "cycles < 0 and weight_buffer < 3"},
+            "weight_buffer, a size, with 3, a number, allowed for weight_buffer: bit, bits, B, KiB, ",
+        ),
+        ({}, {"where": "3 == weight_buffer"}, "allowed for weight_buffer: bit, bits, B, KiB, "),
+        ({"memory.bandwidth": ["24 Gbit/s"]}, {"where": "memory.bandwidth > 1"}, "memory.bandwidth: bit/s, Mbit/s, "),
+        ({}, {"where": "memory.latency * clock < 30ns"}, "with 30ns, a time, allowed for .*: a number without a unit"),
+        ({}, {"where": "weight_buffer + clock < 3"}, "compares weight_buffer, a size, with clock, a frequency"),
+        ({}, {"where": "latency_s < 8KiB"}, "latency_s, a number or a time, with 8KiB, a size"),
+        ({}, {"where": "array.rows == 'a'"}, "compares text with a number"),
+        ({"precision.float": [16, "error"]}, {"where": "precision.float < 20"}, "compares text with a number"),
+        ({}, {"where": "array < 3"}, "array is no number"),
         ({}, {"search": 0}, "--search: 0"),
         ({}, {"jobs": 0}, "--jobs: 0"),
         ({}, {"backend": "mpi"}, "allowed: local, dask"),

@@ -11,6 +11,7 @@ from typing import Any
 from bitsim.accelerators.registry import accelerator_class
 from bitsim.errors import InputError, unknown_key
 from bitsim.exploration.constraint import Constraint
+from bitsim.exploration.dimension import Dimensions, measured, of_column
 from bitsim.exploration.known import NotBuiltError, known_value
 from bitsim.exploration.space import MOST_TRIES, Point, Space
 from bitsim.exploration.task import columns_of
@@ -55,16 +56,43 @@ def check(space: Space, constraints: Sequence[Constraint], minimise: Sequence[st
         except InputError as error:
             faults += error.faults
     if not faults:
-        faults += _undecidable(space, constraints)
+        faults += _not_alike(space, constraints)
+    if not faults:
+        faults += _divided_by_zero(space, constraints)
     if faults:
         raise InputError(list(dict.fromkeys(faults)))
 
 
-def _undecidable(space: Space, constraints: Sequence[Constraint]) -> list[str]:
-    """Faults of constraints that compare what does not compare, some number in each column.
+def _not_alike(space: Space, constraints: Sequence[Constraint]) -> list[str]:
+    """Faults of constraints that compare a clock with a size, or text with a number, at a point or another."""
+    faults: list[str] = []
+    columns = columns_of(space)
 
-    At the first point; where one divides, at the first thousands.
-    """
+    def dimensions_of(name: str) -> Dimensions:
+        return of_column(name) if name in columns else frozenset(measured(v)[1] for v in _values_of(space, name))
+
+    for constraint in constraints:
+        try:
+            constraint.check(dimensions_of)
+        except InputError as error:
+            faults += error.faults
+    return faults
+
+
+def _values_of(space: Space, name: str) -> list[Any]:
+    """Values of a name at the first point of each machine, and of its axes."""
+    found = [value for axis in space.axes if axis.key == name for value in axis.values]
+    for machine, source in enumerate(space.machines):
+        overrides = {axis.key: axis.values[0] for axis in space.axes_of(source)}
+        try:
+            found.append(known_value(space, space.point(0, 0, machine, overrides), name))
+        except NotBuiltError:
+            continue
+    return [value for value in found if value is not None]
+
+
+def _divided_by_zero(space: Space, constraints: Sequence[Constraint]) -> list[str]:
+    """Faults of constraints that divide by zero at one of the first points, some number in each column."""
     faults: list[str] = []
     columns = columns_of(space)
 
@@ -72,7 +100,7 @@ def _undecidable(space: Space, constraints: Sequence[Constraint]) -> list[str]:
         return SOME_NUMBER if name in columns else known_value(space, point, name)
 
     for constraint in constraints:
-        for point in islice(space.points(), MOST_TRIES if "/" in constraint.text else 1):
+        for point in islice(space.points(), MOST_TRIES if "/" in constraint.text else 0):
             try:
                 constraint.holds(partial(value_of, point))
             except NotBuiltError:

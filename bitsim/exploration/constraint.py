@@ -2,7 +2,8 @@
 
 A grammar of its own, nothing is evaluated as Python: comparisons (< <= > >= == !=) of sums and products of numbers,
 quantities with units, quoted text and names, joined with and, or, not and parentheses.  A name is a column of the
-sweep or a key of the machine; sizes compare in bits, clocks in Hz, bandwidths in bit/s, times in s.
+sweep or a key of the machine; sizes compare in bits, clocks in Hz, bandwidths in bit/s, times in s, and each only with
+its like.
 """
 
 from __future__ import annotations
@@ -10,11 +11,12 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from bitsim import units
 from bitsim.errors import InputError
+from bitsim.exploration.dimension import NO_NUMBER, measured
+from bitsim.exploration.term import SUMS, DimensionsOf, Lookup, Term, binary, check_compared
 
 MOST_CHARACTERS = 1000
 _TOKEN = re.compile(
@@ -29,11 +31,9 @@ _COMPARE: dict[str, Callable[[Any, Any], Any]] = {
     "==": operator.eq,
     "!=": operator.ne,
 }
-_SUMS: dict[str, Callable[[Any, Any], Any]] = {"+": operator.add, "-": operator.sub}
 _PRODUCTS: dict[str, Callable[[Any, Any], Any]] = {"*": operator.mul, "/": operator.truediv}
 _ALLOWED = "allowed: comparisons such as area_mm2<=5, joined with and, or, not"
 
-Lookup = Callable[[str], Any]
 _Node = Callable[[Lookup], Any]
 
 
@@ -44,6 +44,21 @@ class Constraint:
     text: str
     names: frozenset[str]
     _root: _Node
+    _comparisons: tuple[Callable[[DimensionsOf], None], ...]
+
+    def check(self, dimensions_of: DimensionsOf) -> None:
+        """Raise InputError for what is compared, or added, and is not alike: a clock and a size, text and a number.
+
+        dimensions_of: from a name to all that it may be a quantity of.
+        """
+        faults: list[str] = []
+        for comparison in self._comparisons:
+            try:
+                comparison(dimensions_of)
+            except InputError as error:
+                faults += [f"--where {self.text}: {fault}" for fault in error.faults]
+        if faults:
+            raise InputError(faults)
 
     def holds(self, value_of: Lookup) -> bool:
         """Whether the point with these values meets it; a value that is missing (None) never does.
@@ -72,25 +87,12 @@ def parse(text: str) -> Constraint:
     return _Parser(text).whole()
 
 
-def comparable(value: Any) -> Any:
-    """A value as it is compared: a quantity with a unit in base units, everything else as it is."""
-    if not isinstance(value, str):
-        return value
-    if words := re.fullmatch(r"(\d+) words", value):
-        return int(words[1])
-    for convert in (units.size_bits, units.frequency_hz, units.bandwidth_bits_per_s, units.time_s):
-        try:
-            return convert(value)
-        except InputError:
-            continue
-    return value
-
-
 class _Parser:
     """Recursive descent: or, and, not, comparison, sum, product, factor."""
 
     def __init__(self, text: str) -> None:
         self.text, self.names = text, set[str]()
+        self.comparisons: list[Callable[[DimensionsOf], None]] = []
         self.tokens: list[tuple[str, str]] = []
         at = 0
         while at < len(text.rstrip()):
@@ -107,7 +109,7 @@ class _Parser:
         root = self._any(0)
         if self.place < len(self.tokens):
             raise self._fault(f"{self.tokens[self.place][1]!r} is not expected there")
-        return Constraint(self.text, frozenset(self.names), root)
+        return Constraint(self.text, frozenset(self.names), root, tuple(self.comparisons))
 
     def _any(self, depth: int) -> _Node:
         return self._joined("or", self._all, any, depth)
@@ -131,7 +133,7 @@ class _Parser:
         if self._take("sign", "("):  # a condition in parentheses, or a sum that begins with one
             try:
                 inside = self._any(depth + 1)
-                if self._take("sign", ")") and not self._next_is("sign", (*_COMPARE, *_SUMS, *_PRODUCTS)):
+                if self._take("sign", ")") and not self._next_is("sign", (*_COMPARE, *SUMS, *_PRODUCTS)):
                     return inside
             except InputError:
                 pass
@@ -139,42 +141,44 @@ class _Parser:
         return self._comparison(depth)
 
     def _comparison(self, depth: int) -> _Node:
-        left = self._chain(_SUMS, depth)
+        left = self._chain(SUMS, depth)
         if not self._next_is("sign", tuple(_COMPARE)):
             raise self._fault("has no comparison")
-        compare = _COMPARE[self._advance()]
-        right = self._chain(_SUMS, depth)
-        return lambda value_of: compare(left(value_of), right(value_of))
+        sign = self._advance()
+        compare = _COMPARE[sign]
+        right = self._chain(SUMS, depth)
+        self.comparisons.append(lambda of: check_compared(sign, left, right, of))
+        return lambda value_of: compare(left.value(value_of), right.value(value_of))
 
-    def _chain(self, signs: dict[str, Callable[[Any, Any], Any]], depth: int) -> _Node:
-        def part() -> _Node:
-            return self._chain(_PRODUCTS, depth) if signs is _SUMS else self._factor(depth)
+    def _chain(self, signs: dict[str, Callable[[Any, Any], Any]], depth: int) -> Term:
+        def part() -> Term:
+            return self._chain(_PRODUCTS, depth) if signs is SUMS else self._factor(depth)
 
-        node = part()
+        term = part()
         while self._next_is("sign", tuple(signs)):
             sign, start = self._advance(), self.place
             other = part()
             if sign == "/" and self._is_zero(other, start):
                 raise InputError(f"--where {self.text}: divides by zero")
-            node = _binary(signs[sign], node, other)
-        return node
+            term = binary(sign, signs[sign], term, other)
+        return term
 
-    def _is_zero(self, node: _Node, start: int) -> bool:
+    def _is_zero(self, term: Term, start: int) -> bool:
         """Whether what stands from token `start` on is a sum of numbers alone, and they are nothing."""
         kinds = {kind for kind, _ in self.tokens[start : self.place]}
-        return kinds <= {"quantity", "sign"} and node(lambda name: name) == 0
+        return kinds <= {"quantity", "sign"} and term.value(lambda name: name) == 0
 
-    def _factor(self, depth: int) -> _Node:
+    def _factor(self, depth: int) -> Term:
         if depth > 32:
             raise self._fault("nested too deeply")
         if self._take("sign", "("):
-            inner = self._chain(_SUMS, depth + 1)
+            inner = self._chain(SUMS, depth + 1)
             if not self._take("sign", ")"):
                 raise self._fault("a parenthesis is not closed")
-            return inner
+            return replace(inner, text=f"({inner.text})")
         if self._take("sign", "-"):
             inner = self._factor(depth + 1)
-            return lambda value_of: -inner(value_of)
+            return replace(inner, text=f"-{inner.text}", value=lambda value_of: -inner.value(value_of))
         if self.place == len(self.tokens):
             raise self._fault("ends too early")
         kind, token = self.tokens[self.place]
@@ -183,15 +187,16 @@ class _Parser:
         self.place += 1
         if kind == "name":
             self.names.add(token)
-            return lambda value_of: _present(value_of(token))
-        constant = token[1:-1] if kind == "text" else self._quantity(token)
-        return lambda value_of: constant
+            return Term(token, lambda value_of: _present(value_of(token)), lambda of: of(token), has_name=True)
+        constant, dimension = (token[1:-1], NO_NUMBER) if kind == "text" else self._quantity(token)
+        return Term(token, lambda value_of: constant, lambda of: frozenset({dimension}))
 
-    def _quantity(self, token: str) -> Any:
-        value = float(token) if re.fullmatch(r"[\d.]+(?:[eE][-+]?\d+)?", token) else comparable(token)
-        if isinstance(value, str):
+    def _quantity(self, token: str) -> tuple[Any, Any]:
+        plain = re.fullmatch(r"[\d.]+(?:[eE][-+]?\d+)?", token)
+        value, dimension = measured(float(token) if plain else token)
+        if dimension is NO_NUMBER:
             raise self._fault(f"{token}: unknown unit, e.g. 64KiB, 500MHz, 96Gbit/s, 80ns")
-        return value
+        return value, dimension
 
     def _next_is(self, kind: str, tokens: tuple[str, ...]) -> bool:
         return (
@@ -213,11 +218,7 @@ class _Parser:
         return InputError(f"--where {self.text}: {what}, {_ALLOWED}")
 
 
-def _binary(apply: Callable[[Any, Any], Any], left: _Node, right: _Node) -> _Node:
-    return lambda value_of: apply(left(value_of), right(value_of))
-
-
 def _present(value: Any) -> Any:
     if value is None:
         raise _MissingError
-    return comparable(value)
+    return measured(value)[0]

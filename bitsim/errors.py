@@ -7,8 +7,12 @@ All faults of one file are collected and raised together.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+MOST_SAID = 300  # characters of a value or a word in a fault
+MOST_OF_FAULT = 3000  # of a fault: the longest lists of what is allowed have 2,100
 
 
 class InputError(ValueError):
@@ -24,9 +28,17 @@ class MappingError(InputError):
     """A layer has no tile that fits the machine; the fault names the buffer and the least size."""
 
 
+def shortened(text: str, most: int = MOST_SAID) -> str:
+    """A text of up to `most` characters: a longer one without its middle."""
+    half = (most - 1) // 2
+    return text if len(text) <= most else f"{text[:half]}…{text[-half:]}"
+
+
 def _one_line(fault: str) -> str:
-    """What a user wrote may hold line ends or terminal codes: they are shown as escapes."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in fault)
+    """What a user wrote may hold line ends or terminal codes, shown as escapes, and be of any length."""
+    shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in fault)
+    words = re.sub(rf"\S{{{MOST_SAID + 1},}}", lambda word: shortened(word[0]), shown)
+    return words if len(words) <= MOST_OF_FAULT else shortened(words, 2 * MOST_SAID)
 
 
 def unknown_key(key: str, known: Sequence[str]) -> str:
@@ -42,12 +54,14 @@ def refusal(item: Mapping[str, Any], keys: Sequence[str] = ()) -> str:
     item: one of ``ValidationError.errors()``; keys: of the section the value should have been, if one.
     """
     given, kind, context = item["input"], item["type"], item.get("ctx", {})
+    said = shortened(repr(given))
     if kind == "missing":
         return "missing key"
     if kind == "value_error":
-        return str(item["msg"]).removeprefix("Value error, ")
+        message = str(item["msg"]).removeprefix("Value error, ")
+        return f"no value, {message.partition(': ')[2]}" if given is None else message.replace(repr(given), said)
     if keys:
-        return f"{given!r} is not a section, allowed: {', '.join(keys)}"
+        return f"{'no value' if given is None else f'{said} is not a section'}, allowed: {', '.join(keys)}"
     whole = "a whole number"
     allowed = {
         "literal_error": str(context.get("expected")),
@@ -64,5 +78,5 @@ def refusal(item: Mapping[str, Any], keys: Sequence[str] = ()) -> str:
         "bool_type": "true or false",
         "dict_type": "a mapping of keys to values",
         "list_type": "a list",
-    }.get(kind)
-    return f"{given!r}: allowed: {allowed}" if allowed else f"{given!r}: {item['msg']}"
+    }.get(kind, str(item["msg"]))
+    return f"no value, allowed: {allowed}" if given is None else f"{said}: allowed: {allowed}"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
-from bitsim.errors import InputError
+from bitsim.errors import InputError, shortened
 
 _SIZE_BITS = {
     "bit": 1,
@@ -52,7 +52,7 @@ def _parse(text: object, table: dict, what: str, example: str) -> Fraction:
     if match is None or match[2] not in table:
         near = [u for u in table if match and u.lower().replace("i", "") == match[2].lower().replace("i", "")]
         hint = f", did you mean {' or '.join(near)}?" if near else f"; units: {', '.join(table)}"
-        raise InputError(f"{text!r} is not a {what}: write a number and a unit, e.g. {example}{hint}")
+        raise InputError(f"{shortened(repr(text))} is not a {what}: write a number and a unit, e.g. {example}{hint}")
     return Fraction(match[1]) * table[match[2]]
 
 

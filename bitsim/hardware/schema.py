@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from bitsim import units
-from bitsim.errors import InputError
+from bitsim.errors import InputError, shortened
 
 
 def _bounded(convert: Any, low: Any, high: Any, allowed: str) -> Any:
@@ -35,7 +35,7 @@ TimeS = Annotated[Fraction, _bounded(units.time_s, 0, 1, "0 s to 1 s")]
 def _words(value: object) -> int:
     if isinstance(value, str) and value.endswith(" words") and value[:-6].isdecimal():
         return int(value[:-6])
-    raise InputError(f"{value!r} is not a number of words: write e.g. 12 words")
+    raise InputError(f"{shortened(repr(value))} is not a number of words: write e.g. 12 words")
 
 
 Words = Annotated[int, _bounded(_words, 1, 2**20, "1 words to 1048576 words")]

@@ -12,7 +12,6 @@ from bitsim import strict_yaml
 from bitsim.errors import InputError, refusal
 from bitsim.simulation.metrics import Disagreement
 
-MOST_SAID = 300  # characters of a fault: what is wrong may be a value of any length
 Number = Annotated[float, Field(ge=0)]
 
 
@@ -108,11 +107,8 @@ def read_summary(path: Path) -> Summary:
     try:
         summary = Summary.model_validate(content)
     except ValidationError as error:
-        listed = [f"{path}: {'.'.join(map(str, item['loc']))}: {refusal(item)}" for item in error.errors()]
-        faults = [
-            f"{fault[:MOST_SAID]}…" if len(fault) > MOST_SAID else fault for fault in listed[: strict_yaml.MAX_FAULTS]
-        ]
-        raise InputError(faults) from None
+        listed = error.errors()[: strict_yaml.MAX_FAULTS]
+        raise InputError([f"{path}: {'.'.join(map(str, item['loc']))}: {refusal(item)}" for item in listed]) from None
     names = [run.hardware for run in summary.runs]
     if not names or len(set(names)) < len(names):
         raise InputError(f"{path}: runs: {', '.join(names) or 'none'}; allowed: one or more, each machine once")

@@ -62,21 +62,37 @@ def refusal(item: Mapping[str, Any], keys: Sequence[str] = ()) -> str:
         return f"no value, {message.partition(': ')[2]}" if given is None else message.replace(repr(given), said)
     if keys:
         return f"{'no value' if given is None else f'{said} is not a section'}, allowed: {', '.join(keys)}"
-    whole = "a whole number"
-    allowed = {
+    allowed = _allowed(kind, context) or str(item["msg"])
+    return f"no value, allowed: {allowed}" if given is None else f"{said}: allowed: {allowed}"
+
+
+def _allowed(kind: str, context: Mapping[str, Any]) -> str | None:
+    """What is allowed in place of a value refused with pydantic's error type `kind`; None: that has no words here."""
+    whole, number, mapping = "a whole number", "a number", "a mapping of keys to values"
+    return {
         "literal_error": str(context.get("expected")),
         "greater_than_equal": f"{context.get('ge')} or more",
         "less_than_equal": f"{context.get('le')} or less",
+        "greater_than": f"more than {context.get('gt')}",
+        "less_than": f"less than {context.get('lt')}",
         "int_type": whole,
         "int_from_float": whole,
         "int_parsing": whole,
-        "float_type": "a number",
-        "float_parsing": "a number",
+        "int_parsing_size": whole,
+        "float_type": number,
+        "float_parsing": number,
+        "finite_number": "a finite number",
         "string_type": "text",
         "string_too_short": "text that is not empty",
         "string_too_long": f"text of up to {context.get('max_length')} characters",
+        "string_pattern_mismatch": f"text of the form {context.get('pattern')}",
         "bool_type": "true or false",
-        "dict_type": "a mapping of keys to values",
+        "bool_parsing": "true or false",
+        "dict_type": mapping,
+        "model_type": mapping,
+        "dataclass_type": mapping,
         "list_type": "a list",
-    }.get(kind, str(item["msg"]))
-    return f"no value, allowed: {allowed}" if given is None else f"{said}: allowed: {allowed}"
+        "tuple_type": "a list",
+        "too_short": f"{context.get('min_length')} or more in the list",
+        "too_long": f"up to {context.get('max_length')} in the list",
+    }.get(kind)

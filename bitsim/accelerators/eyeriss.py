@@ -158,7 +158,7 @@ class Accelerator(Seam):
             time = self._best_time(datapath, replace(tile, rows=size, **boxes))
             first[at] = time.issue_cycles
             later[at] = time.accumulating_issue_cycles  # type: ignore[assignment]  # said by _time_of
-        return TileTime(issue_cycles=first, drain_cycles=self.rows + 2, accumulating_issue_cycles=later)
+        return TileTime(issue_cycles=first, drain_cycles=self.drain_cycles, accumulating_issue_cycles=later)
 
     def _best_time(self, datapath: Datapath, tile: Tile) -> TileTime:
         return self._time_of(datapath, tile, self.chosen(datapath, tile, self.blockings(datapath, tile)))
@@ -276,7 +276,7 @@ class Accelerator(Seam):
 
     def _time_of(self, datapath: Datapath, tile: Tile, block: Blocking) -> TileTime:
         first, later = (self._issue_cycles(datapath, shape_of(tile), block, again) for again in (False, True))
-        return TileTime(issue_cycles=first, drain_cycles=self.rows + 2, accumulating_issue_cycles=later)
+        return TileTime(issue_cycles=first, drain_cycles=self.drain_cycles, accumulating_issue_cycles=later)
 
     def analytical_cost(self, layer: Layer, pass_name: str, samples: int, widths: Widths) -> AnalyticalCost:
         """The blocking behind the Eyeriss rows of ISCA 2018, for least energy: spads as one file, buffers as one."""
@@ -287,6 +287,11 @@ class Accelerator(Seam):
         registers = config.input_spad + config.weight_spad + config.psum_spad
         buffer_words = (config.global_buffer + config.filter_buffer) // WORD_BITS
         return forward_cost(layer, samples, bits, (config.array.rows, config.array.cols), registers, buffer_words)
+
+    @property
+    def drain_cycles(self) -> int:
+        """Cycles from the end of issue until the last result is visible."""
+        return self.rows + 2
 
     def array_prices(self) -> ArrayPrices:
         unit = logic.unit_price(self.bits, self.bits)

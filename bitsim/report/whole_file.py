@@ -18,11 +18,14 @@ from bitsim.errors import InputError
 def check_writable(path: Path) -> None:
     """Raise InputError now, before any work, if there is no file to be written at `path`."""
     with _told(path):
-        parent = _place(path).parent
-        while not parent.exists():
-            parent = parent.parent
+        parent = nearest_folder(_place(path))
         if not takes_files(parent):
             raise InputError(f"{path}: cannot be written: {parent} is not writable")
+
+
+def nearest_folder(place: Path) -> Path:
+    """What is there already of the folders above `place`, the innermost."""
+    return next(parent for parent in place.parents if parent.exists())
 
 
 def takes_files(folder: Path) -> bool:
@@ -62,8 +65,12 @@ def _told(path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, RuntimeError) as error:  # RuntimeError: a link that leads to itself
-        reason = error.strerror if isinstance(error, OSError) else "a link that leads to itself"
-        raise InputError(f"{path}: cannot be written: {reason}") from None
+        raise InputError(f"{path}: cannot be written: {reason(error)}") from None
+
+
+def reason(error: OSError | RuntimeError) -> str | None:
+    """Why a path cannot be followed or written, in words."""
+    return error.strerror if isinstance(error, OSError) else "a link that leads to itself"
 
 
 def _place(path: Path) -> Path:

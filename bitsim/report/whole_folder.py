@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bitsim.drafts import draft_folder
 from bitsim.errors import InputError
-from bitsim.report.whole_file import takes_files
+from bitsim.report.whole_file import nearest_folder, reason, takes_files
 
 
 def check_writable(folder: Path, option: str = "--out") -> None:
@@ -24,14 +24,11 @@ def check_writable(folder: Path, option: str = "--out") -> None:
             raise InputError(
                 f"{option} {folder}: is the current folder, allowed: a new folder, or an empty one elsewhere"
             )
-        parent = place.parent
-        while not parent.exists():
-            parent = parent.parent
+        parent = nearest_folder(place)
         if not takes_files(parent):
             raise InputError(f"{option} {folder}: {parent} is not writable")
     except (OSError, RuntimeError) as error:  # RuntimeError: a link that leads to itself
-        reason = error.strerror if isinstance(error, OSError) else "a link that leads to itself"
-        raise InputError(f"{option} {folder}: {reason}, allowed: a new or empty folder") from None
+        raise InputError(f"{option} {folder}: {reason(error)}, allowed: a new or empty folder") from None
 
 
 def check_apart(folders: Mapping[str, Path | None]) -> None:

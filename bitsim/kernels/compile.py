@@ -7,7 +7,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from importlib.metadata import version
 from pathlib import Path
 from types import FunctionType
@@ -52,26 +52,34 @@ class Kernel:
         self.py_func = function
         self.__doc__ = function.__doc__
         self.__name__ = function.__name__
-        self._dispatcher: Any = None
 
     def __call__(self, *args: Any) -> Any:
-        return self.dispatcher()(*args)
+        return self._for_python(*args)
 
-    def dispatcher(self) -> Any:
-        """Numba's dispatcher, made once."""
-        if self._dispatcher is None:
-            import numba
+    @cached_property
+    def _for_python(self) -> Any:
+        """Numba's dispatcher, kept on disk."""
+        import numba
 
-            plain = self.py_func
-            names = {k: v.dispatcher() if isinstance(v, Kernel) else v for k, v in self._globals().items()}
-            linked = FunctionType(plain.__code__, plain.__globals__ | names, plain.__name__, plain.__defaults__)
-            linked.__module__, linked.__qualname__ = plain.__module__, plain.__qualname__
-            folder = cache_folder()
-            if folder is not None:
-                numba.config.CACHE_DIR = str(folder)
-            # Kernels divide by what cannot be zero; without checks of it they compile a tenth sooner.
-            self._dispatcher = numba.njit(cache=folder is not None, error_model="numpy")(linked)
-        return self._dispatcher
+        folder = cache_folder()
+        if folder is not None:
+            numba.config.CACHE_DIR = str(folder)
+        return self._dispatcher(cache=folder is not None)
+
+    @cached_property
+    def _for_kernels(self) -> Any:
+        """The same for kernels that call this one: what they compile holds it, and without a door to Python."""
+        return self._dispatcher(no_cpython_wrapper=True)
+
+    def _dispatcher(self, **options: bool) -> Any:
+        import numba
+
+        plain = self.py_func
+        names = {k: v._for_kernels if isinstance(v, Kernel) else v for k, v in self._globals().items()}
+        linked = FunctionType(plain.__code__, plain.__globals__ | names, plain.__name__, plain.__defaults__)
+        linked.__module__, linked.__qualname__ = plain.__module__, plain.__qualname__
+        # Kernels divide by what cannot be zero; without checks of it they compile a tenth sooner.
+        return numba.njit(error_model="numpy", no_cfunc_wrapper=True, **options)(linked)
 
     def _globals(self) -> dict[str, Any]:
         names = self.py_func.__code__.co_names

@@ -157,30 +157,57 @@ def once_each(names, counts):
 
 
 @compiled
-def best_tilings(fits, spots, inner, issue, traffic, writes_filter, constants, most):
+def least_dram_bits(missed_input, missed_weight, missed_output, input_bits_once, constants):
+    """dram_bits under the best order: all fetch again for each tile of the block they miss but the one that saves most.
+
+    The innermost loop that moves is over a block that one operand misses; any of them may be innermost.
+    """
+    again_input = input_bits_once * (missed_input - 1.0)
+    again_weight = constants[WEIGHT_BITS_ONCE] * (missed_weight - 1.0)
+    again_psum = constants[PSUM_BITS_ONCE] * 2.0 * (missed_output - 1.0)
+    again = again_input + again_weight + again_psum - max(again_input, max(again_weight, again_psum))
+    psums_once = constants[PSUM_BITS_ONCE] * constants[SPILLED]
+    return again + input_bits_once + constants[WEIGHT_BITS_ONCE] + psums_once + constants[OUTPUT_BITS_ONCE]
+
+
+@compiled
+def best_tilings(fits, spots, inner, full, first_issue, later_issue, traffic, writes_filter, constants, most):
     """Numbers s * I + i of the tilings that lead under their best order: by cycles, and by traffic.
 
     fits: (S, I) bool; spots: (S, 4) float64, ranked of mapping.spots; inner: (I, 7) float64: tiles over groups,
     outputs, channels; how many full ones outputs and channels take; the last of them as a share of a full one;
-    issue: (S, I) estimated issue cycles of all tiles; traffic: (8, 6) by pattern what orders refetch (see dram_bits),
-    each once, then -1; most: length of each of the three lists.
+    full: (I, 2) how many full tiles all three take, and how many of those first write their outputs (of all tiles, over
+    positions too, unless a product writes_filter);
+    first_issue, later_issue: (S, I) int64 issue cycles of a full tile, the first over a reduction and any other;
+    traffic: (8, 6) by pattern what orders refetch (see dram_bits), each once, then -1; most: length of each of the
+    three lists.
     """
     keys = np.empty((3, 2, most))
     names = np.empty((3, most), np.int64)
     counts = np.zeros(3, np.int64)
+    offered = np.empty((3, 2))  # to each list: by what it sorts, infinite for nothing
     beyond = beyond_bits = np.inf  # what no list takes any more: cycles, bits
     # From the largest tiles on: they mostly lead, and what cannot pass them is left out early.
     for s in range(fits.shape[0] - 1, -1, -1):
-        positions, input_bits_once = spots[s, 0], spots[s, 1] * constants[INPUT_BITS]
+        positions, input_bits_once, full_spots = spots[s, 0], spots[s, 1] * constants[INPUT_BITS], spots[s, 2]
         for i in range(fits.shape[1] - 1, -1, -1):
             if not fits[s, i]:
                 continue
             outputs, channels = inner[i, 1], inner[i, 2]
             weight, output = (channels, positions) if writes_filter else (positions, channels)  # tiles they miss
             tiles = inner[i, 0] * positions * outputs * channels
-            busy = issue[s, i] + tiles * constants[SETUP_CYCLES]
+            # Each tile is charged the share of a full one it fills.
+            shares = full_spots * full[i, 0]
+            first_shares = full[i, 1] if writes_filter else full_spots * full[i, 1]
+            issue = first_shares * first_issue[s, i] + (shares - first_shares) * later_issue[s, i]
+            busy = issue + tiles * constants[SETUP_CYCLES]
+            bits = least_dram_bits(outputs, weight, output, input_bits_once, constants)
+            if max(busy, bits * constants[CYCLES_A_BIT]) > beyond and bits > beyond_bits:
+                continue
             pattern = pattern_of(positions, outputs, channels)
-            moved, last_issue = -1.0, 0.0  # not known yet: most tilings are left out before they are asked for
+            moved, last_issue = ends_of(spots[s], inner[i], issue, writes_filter, input_bits_once, constants)
+            for which in range(3):
+                offered[which, 0] = np.inf
             fewest = least = traffic_of_fewest = cycles_of_least = np.inf
             for order in range(ORDERS):
                 code = traffic[pattern, order]
@@ -189,28 +216,26 @@ def best_tilings(fits, spots, inner, issue, traffic, writes_filter, constants, m
                 bits = dram_bits(code, outputs, weight, output, input_bits_once, constants)
                 if max(busy, bits * constants[CYCLES_A_BIT]) > beyond and bits > beyond_bits:
                     continue
-                if moved < 0.0:
-                    moved, last_issue = ends_of(
-                        spots[s], inner[i], issue[s, i], writes_filter, input_bits_once, constants
-                    )
-                steady = steady_cycles(code, outputs, weight, output, tiles, issue[s, i], input_bits_once, constants)
+                steady = steady_cycles(code, outputs, weight, output, tiles, issue, input_bits_once, constants)
                 cycles = with_ends(steady, moved, last_issue, constants)
                 if cycles < fewest or (cycles == fewest and bits < traffic_of_fewest):
                     fewest, traffic_of_fewest = cycles, bits
                 if bits < least or (bits == least and cycles < cycles_of_least):
                     least, cycles_of_least = bits, cycles
-            number = s * fits.shape[1] + i
-            if least <= beyond_bits and least < np.inf:
-                keep(keys, names, counts, 2, most, least, cycles_of_least, number)
-                if counts[2] == most:
-                    beyond_bits = keys[2, 0, most - 1]
             if fewest <= beyond and fewest < np.inf:
-                keep(keys, names, counts, 0, most, fewest, traffic_of_fewest, number)
-                step = np.floor(np.log(fewest) / TOLD_APART)
-                keep(keys, names, counts, 1, most, step, traffic_of_fewest, number)
-                if counts[1] == most:
-                    # The end of the last hundredth in the second list.
-                    beyond = max(keys[0, 0, most - 1], np.exp((keys[1, 0, most - 1] + 1.0) * TOLD_APART))
+                offered[0, 0], offered[1, 0] = fewest, np.floor(np.log(fewest) / TOLD_APART)
+                offered[0, 1] = offered[1, 1] = traffic_of_fewest
+            if least <= beyond_bits:
+                offered[2, 0], offered[2, 1] = least, cycles_of_least
+            # One call for all lists: it would be compiled once for each constant it is handed.
+            for which in range(3):
+                if offered[which, 0] < np.inf:
+                    keep(keys, names, counts, which, most, offered[which, 0], offered[which, 1], s * fits.shape[1] + i)
+            if counts[2] == most:
+                beyond_bits = keys[2, 0, most - 1]
+            if counts[1] == most:
+                # The end of the last hundredth in the second list.
+                beyond = max(keys[0, 0, most - 1], np.exp((keys[1, 0, most - 1] + 1.0) * TOLD_APART))
     return once_each(names, counts)
 
 
@@ -249,11 +274,13 @@ def best_orders(spots, table, whole, issue, costs, starts, refetched, distinct, 
     keys = np.empty((3, 2, longest))
     names = np.empty((3, longest), np.int64)
     counts = np.zeros(3, np.int64)
+    offered = np.empty((3, 2))
     for name in range(estimates.shape[0]):
         cycles, bits = estimates[name, 0], estimates[name, 1]
         if cycles < np.inf:
-            step = np.floor((cycles / fewest - 1.0) / TOLD_APART)
-            keep(keys, names, counts, 0, most[0], cycles, bits, name)
-            keep(keys, names, counts, 1, most[1], step, bits, name)
-            keep(keys, names, counts, 2, most[2], bits, cycles, name)
+            offered[0, 0], offered[0, 1] = cycles, bits
+            offered[1, 0], offered[1, 1] = np.floor((cycles / fewest - 1.0) / TOLD_APART), bits
+            offered[2, 0], offered[2, 1] = bits, cycles
+            for which in range(3):
+                keep(keys, names, counts, which, most[which], offered[which, 0], offered[which, 1], name)
     return once_each(names, counts)

@@ -67,14 +67,6 @@ def start(state):
 
 
 @compiled
-def wait(at, until, kind, out):
-    """The later of two times; the cycles from `at` until then are added to class `kind` of `out`."""
-    later = max(at, until)
-    out[kind] += later - at
-    return later
-
-
-@compiled
 def advance(state, tile, timing, out):
     """Run one tile.
 
@@ -108,10 +100,18 @@ def advance(state, tile, timing, out):
         state[INPUT_RELEASE] = done
     if flags & LOAD_WEIGHT:
         state[WEIGHT_RELEASE] = done
-    at = wait(state[END], state[LOADED], C_WAIT_LOAD, out)
-    at = wait(at, state[STORED], C_WAIT_STORE, out) if flags & NEW_OUTPUT else wait(at, done, C_HAZARD, out)
+    loaded = max(state[END], state[LOADED])
+    out[C_WAIT_LOAD] += loaded - state[END]
+    if flags & NEW_OUTPUT:
+        clear = max(loaded, state[STORED])
+        out[C_WAIT_STORE] += clear - loaded
+    else:
+        clear = max(loaded, done)
+        out[C_HAZARD] += clear - loaded
+    at = clear
     if flags & SWITCH:
-        at = wait(at, done + reconfigure, C_SWITCH, out)
+        at = max(clear, done + reconfigure)
+        out[C_SWITCH] += at - clear
     out[C_SETUP] += setup
     out[C_ISSUE] += tile[ISSUE]
     end = at + setup + tile[ISSUE]

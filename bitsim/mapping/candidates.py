@@ -25,15 +25,14 @@ NEAR_SIZES = 2.2
 class Tilings:
     """Every spot with every (groups, outputs, channels): tiling s * I + i.
 
-    inner: (I, 3) sizes; inner_ranked: (I, 7) float64, see kernels.ranking; full_tiles, full_outputs: (I,) how many full
-    tiles all three dimensions take, and groups and outputs, an edge tile counted as its share of a full one.
+    inner: (I, 3) sizes; inner_ranked: (I, 7) float64, see kernels.ranking; full: (I, 2) how many full tiles all three
+    dimensions take, and groups and outputs, an edge tile counted as its share of a full one.
     """
 
     spots: Spots
     inner: np.ndarray
     inner_ranked: np.ndarray
-    full_tiles: np.ndarray
-    full_outputs: np.ndarray
+    full: np.ndarray
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -76,7 +75,7 @@ def tilings(product: Product, granules: dict[str, int], axes_alike: bool = False
 def _inner(
     groups: int, outputs: int, channels: int, output_granule: int, channel_granule: int
 ) -> tuple[np.ndarray, ...]:
-    """Fields inner to full_outputs of Tilings."""
+    """Fields inner to full of Tilings."""
     of_outputs, of_channels = _sizes_of(outputs, output_granule), _sizes_of(channels, channel_granule)
     several = [size for size in split_sizes(groups) if size > 1]
     pairs = len(of_outputs) * len(of_channels)
@@ -92,7 +91,7 @@ def _inner(
         table[row] = size, outputs, channels
         ranked[row, 0] = -(-groups // size)
     full_outputs = groups / table[:, 0] * ranked[:, 3]
-    found = table, ranked, full_outputs * ranked[:, 4], full_outputs
+    found = table, ranked, np.stack((full_outputs * ranked[:, 4], full_outputs), axis=1)
     for array in found:
         array.setflags(write=False)
     return found

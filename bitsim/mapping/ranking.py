@@ -14,7 +14,6 @@ from bitsim.kernels.program import PortTiming
 from bitsim.mapping.batch import Cut
 from bitsim.mapping.candidates import Tilings
 from bitsim.mapping.record import ORDERS, POSITIONS, touches
-from bitsim.mapping.spots import FULL_TILES
 from bitsim.workload import Product
 
 
@@ -109,9 +108,13 @@ class Ranking:
         self.constants[kernels.LATENCY_CYCLES] = port.latency_cycles
         self.constants[kernels.CYCLES_A_BIT] = rate.denominator / rate.numerator
         self.constants[kernels.SPILLED] = spilled
-        self.issue_of_full = _issue_of_full(product, every, time, spilled)
-        # Of everything as one tile, whether it fits or not.
-        self.whole_issue_cycles = float(self.issue_of_full[-1, -1])
+        first, later = time.issue_cycles, time.accumulating_issue_cycles
+        if later is None:
+            later = first
+        self._first_issue = _of_every(later if spilled else first, every)
+        self._later_issue = self._first_issue if later is first or spilled else _of_every(later, every)
+        # Of everything as one tile, whether it fits or not: it is the first of its outputs.
+        self.whole_issue_cycles = float(self._first_issue[-1, -1])
 
     def best_tilings(self, fits: np.ndarray, effort: Effort) -> np.ndarray:
         """Numbers of the tilings that lead among those that fit, (S, I), best first; edges charged by their share."""
@@ -121,7 +124,9 @@ class Ranking:
                 fits,
                 self._every.spots.ranked,
                 self._every.inner_ranked,
-                self.issue_of_full,
+                self._every.full,
+                self._first_issue,
+                self._later_issue,
                 tables.traffic,
                 self._writes_filter,
                 self.constants,
@@ -153,17 +158,9 @@ class Ranking:
         return np.divmod(leading, kernels.ORDERS)
 
 
-def _issue_of_full(product: Product, every: Tilings, time: TileTime, spilled: bool) -> np.ndarray:
-    """(S, I) float64: issue cycles of all tiles, each charged the share of a full one it fills."""
-    spots = every.spots.ranked[:, FULL_TILES, None]
-    tiles = spots * every.full_tiles
-    if time.accumulating_issue_cycles is None:
-        return np.asarray(tiles * time.issue_cycles)
-    if spilled:
-        return np.asarray(tiles * time.accumulating_issue_cycles)
-    # Of the tiles over a reduction the first alone does not accumulate.
-    first = every.full_tiles if product.writes_filter else spots * every.full_outputs
-    return np.asarray(first * time.issue_cycles + (tiles - first) * time.accumulating_issue_cycles)
+def _of_every(value: Int, every: Tilings) -> np.ndarray:
+    """(S, I) int64: `value` of each tiling, in one block of memory."""
+    return np.ascontiguousarray(np.broadcast_to(value, every.shape), np.int64)
 
 
 def _most(value: Int) -> int:

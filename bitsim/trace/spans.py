@@ -20,7 +20,7 @@ from bitsim.trace.table_file import BLANK
 # State of a layer: end and line of its spans so far; rows of the block at work as a chain.
 LAYER = np.dtype([("reached", "i8"), ("line", "i8"), ("head", "i8"), ("tail", "i8")])
 FAULT = np.dtype([("kind", "i8"), ("line", "i8"), ("layer", "i8"), ("one", "i8"), ("other", "i8")])
-GAP, OVERLAP, BLANKS, MIXED, BATCHES, TOTAL = range(6)
+NO_FAULT, GAP, OVERLAP, BLANKS, MIXED, BATCHES, TOTAL = range(7)
 _MESSAGES = {
     GAP: "gap: nothing is said of iterations {one} to {other}",
     OVERLAP: "overlap: iterations {one} to {other} are said twice",
@@ -236,18 +236,23 @@ def check_span(start, end, layer, row, after, ends, lines, samples, batches, sta
             size += 1
         row = after[row]
     reached = state[layer]["reached"]
-    if start > reached:
-        count = note(faults, count, GAP, first_line, layer, reached, start)
-    elif start < reached:
-        count = note(faults, count, OVERLAP, first_line, layer, start, min(reached, end))
+    # One call of `note` for all kinds: it would be compiled once for each constant it is handed.
+    if start != reached:
+        kind, one, other = GAP, reached, start
+        if start < reached:
+            kind, one, other = OVERLAP, start, min(reached, end)
+        count = note(faults, count, kind, first_line, layer, one, other)
+    kind, one, other = NO_FAULT, 0, 0
     if blanks == size and size > 1:
-        count = note(faults, count, BLANKS, line, layer, 0, 0)
+        kind = BLANKS
     elif blanks > 0 and size > 1:
-        count = note(faults, count, MIXED, line, layer, 0, 0)
+        kind = MIXED
     elif least != most:
-        count = note(faults, count, BATCHES, line, layer, least, most)
+        kind, one, other = BATCHES, least, most
     elif blanks == 0 and total != least and not (total == 0 and size == 1):
-        count = note(faults, count, TOTAL, line, layer, total, least)
+        kind, one, other = TOTAL, total, least
+    if kind != NO_FAULT:
+        count = note(faults, count, kind, line, layer, one, other)
     state[layer]["reached"] = max(reached, end)
     state[layer]["line"] = first_line
     return count

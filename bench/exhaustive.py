@@ -23,7 +23,7 @@ from bitsim.kernels.engines import each_alone
 from bitsim.kernels.program import PortTiming
 from bitsim.mapping.batch import Cut, Lowered, cut, lower, rows_of, touched_table
 from bitsim.mapping.candidates import Tilings, fitting
-from bitsim.mapping.record import Mapping, dimension_sizes
+from bitsim.mapping.record import Mapping, dimension_sizes, size_table
 from bitsim.mapping.spots import spots_from
 from bitsim.workload import Product
 
@@ -101,7 +101,7 @@ def _search_grid(question: Question, orientation: Orientation, every: Tilings, a
         issue = cost.issue_cycles
         if cost.accumulating_issue_cycles is not None:
             issue = np.minimum(issue, cost.accumulating_issue_cycles)
-        full = np.prod(_sizes(product) // table, axis=1)
+        full = np.prod(size_table(product) // table, axis=1)
         at_least = np.broadcast_to(issue, every.shape).ravel()[numbers] * full
         numbers = numbers[at_least + trips.prod(axis=1) * question.port.setup_cycles < answer.best]
     for first in range(0, len(numbers), TILINGS_AT_ONCE):
@@ -156,13 +156,9 @@ def _search_tilings(
             answer.best = float(values[c])
 
 
-def _sizes(product: Product) -> np.ndarray:
-    return np.array(list(dimension_sizes(product).values()), np.int64)
-
-
 def _trips(product: Product, table: np.ndarray) -> np.ndarray:
     """(count, 6) tiles along each dimension."""
-    return -(-_sizes(product) // table)
+    return -(-size_table(product) // table)
 
 
 def _bound(

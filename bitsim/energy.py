@@ -11,6 +11,8 @@ Assumptions
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 
 from bitsim.accelerators.registry import Machine
@@ -85,7 +87,7 @@ class PriceList:
         for name, pj in vector_prices(machine.accelerator.config.vector.scale_bits).items():
             self._pj_each[name] = ("vector_pj", pj)
 
-    @property
+    @cached_property
     def counter_columns(self) -> list[str]:
         """Names of the priced counters that are columns of a result: traffic first, then events of the array."""
         return [name for name in self._pj_each if name not in TAKEN_NAMES]

@@ -83,13 +83,18 @@ class Layer:
         per_position = self.out_channels * (self.in_channels // self.groups) * self.kernel_h * self.kernel_w
         return batch * self.out_h * self.out_w * per_position
 
+    @property
+    def has_dgrad(self) -> bool:
+        """Whether its (first) operand needs a gradient."""
+        return self.needs_dgrad in ("true", "first")
+
     def passes(self) -> tuple[str, ...]:
         """The training products this layer has, in the order they run."""
         matmul = self.kind == "matmul"
         has = {
             FORWARD: True,
             RECOMPUTE: self.recomputes > 0,
-            DGRAD: self.needs_dgrad in ("true", "first"),
+            DGRAD: self.has_dgrad,
             DGRAD_SECOND: matmul and self.needs_dgrad in ("true", "second"),
             WGRAD: not matmul and self.needs_wgrad,
         }
@@ -192,10 +197,7 @@ class Product:
     @property
     def real_macs(self) -> int:
         """Multiply-accumulates with both operands inside their tensors."""
-        if not self.taps:
-            return 0
-        real = int(self.rows.real_taps(self.rows.positions)[0]) * int(self.cols.real_taps(self.cols.positions)[0])
-        return self.groups * self.batch * real * self.outputs * self.channels
+        return _real_macs(self)
 
     @property
     def reduction(self) -> int:
@@ -223,6 +225,15 @@ class Product:
                 for row in rows
                 for part in _split(cols, count)
             )
+
+
+@lru_cache(maxsize=16384)
+def _real_macs(product: Product) -> int:
+    if not product.taps:
+        return 0
+    rows, cols = product.rows, product.cols
+    real = int(rows.real_taps(rows.positions)[0]) * int(cols.real_taps(cols.positions)[0])
+    return product.groups * product.batch * real * product.outputs * product.channels
 
 
 def _counts_of_parts(size: int) -> list[int]:

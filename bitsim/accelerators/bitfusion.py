@@ -151,10 +151,10 @@ class Accelerator(ColumnArray):
     def tile_cost(self, product: Product, datapath: Datapath, orientation: Orientation, tile: Tile) -> TileCost:
         """Issue, drain and accesses of a tile (docs/microarchitecture.md, counts of one tile)."""
         groups, flattened = tile.groups, self._flattened(product)
-        column_dim, _ = self._columns(orientation, tile)
+        column_dim, stream = self._columns(orientation, tile)
         column_groups = ceil_div(column_dim, self.cols)
-        time = self.tile_time(product, datapath, orientation, tile)
-        column_steps = time.issue_cycles // column_groups * column_dim  # groups of columns step together
+        issue = self._issue(orientation, tile, column_groups, stream, self._steps(product, datapath, tile), datapath)
+        column_steps = issue // column_groups * column_dim  # groups of columns step together
         # Reads for each real (position, tap): the streamed operand once a column group, the other once a
         # product; once more for each slice of the other operand, since every pass reads its slices anew.
         products = groups * tile.outputs * tile.channels
@@ -171,14 +171,15 @@ class Accelerator(ColumnArray):
             "bit_products": products * datapath.input_hw_bits * datapath.weight_hw_bits,
         }
         per_tile = {
-            "output_buffer_write_bits": tile.words(OUTPUT) * datapath.accumulator_bits,
+            "output_buffer_write_bits": groups * column_dim * stream * datapath.accumulator_bits,
             "column_steps": column_steps,
             "accumulated_bits": column_steps * datapath.accumulator_bits,
         }
         if orientation.name == SWAPPED and not tile.writes_filter:
             per_tile[f"{held[WEIGHT]}_read_bits"] = products * column_groups * widths[1] * datapath.input_slices
         return TileCost(
-            **vars(time),
+            issue_cycles=issue,
+            drain_cycles=self.drain_cycles,
             per_tile=per_tile,
             per_tap=per_tap,
             load_words={INPUT: groups * tile.positions * tile.channels * tile.taps} if flattened else {},
@@ -186,15 +187,20 @@ class Accelerator(ColumnArray):
 
     def tile_time(self, product: Product, datapath: Datapath, orientation: Orientation, tile: Tile) -> TileTime:
         steps, (column_dim, stream) = self._steps(product, datapath, tile), self._columns(orientation, tile)
-        column_groups = ceil_div(column_dim, self.cols)
-        # Where the tile stands and how deep it is, as in footprint_bits.
+        issue = self._issue(orientation, tile, ceil_div(column_dim, self.cols), stream, steps, datapath)
+        return TileTime(issue_cycles=issue, drain_cycles=self.drain_cycles)
+
+    def _issue(
+        self, orientation: Orientation, tile: Tile, column_groups: Any, stream: Any, steps: Any, datapath: Datapath
+    ) -> Any:
+        """Issue cycles: what streams passes every column group.  Two factors again, as in footprint_bits."""
         if tile.writes_filter:
             spots, depths = steps, column_groups * stream
         elif orientation.name == NORMAL:
             spots, depths = stream, column_groups * steps
         else:
             spots, depths = column_groups, stream * steps
-        return TileTime(issue_cycles=spots * (tile.groups * depths * datapath.passes), drain_cycles=self.drain_cycles)
+        return spots * (tile.groups * depths * datapath.passes)
 
     def _steps(self, product: Product, datapath: Datapath, tile: Tile) -> Any:
         """Issue steps of one output in one pass: its reduction in whole lanes."""

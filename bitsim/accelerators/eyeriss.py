@@ -17,7 +17,6 @@ Assumptions (docs/microarchitecture.md, section 3, has all of them with reasons)
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -150,12 +149,12 @@ class Accelerator(Seam):
             return self._best_time(datapath, tile)
         # A grid, as a search asks for: blockings depend on rows, outputs and channels, so they are found once for all
         # boxes of as many rows, and only splits of that fold are tried.
-        whole, (rows,) = np.broadcast_shapes(*map(np.shape, vars(tile).values())), tile.rows.T
+        whole, (rows,) = np.broadcast_shapes(*map(np.shape, tile)), tile.rows.T
         first, later = np.empty(whole, np.int64), np.empty(whole, np.int64)
         for size in np.unique(rows).tolist():
             at = rows == size
             boxes = {name: getattr(tile, name)[at] for name in ("batch", "cols", "input_rows", "input_cols")}
-            time = self._best_time(datapath, replace(tile, rows=size, **boxes))
+            time = self._best_time(datapath, tile._replace(rows=size, **boxes))
             first[at] = time.issue_cycles
             later[at] = time.accumulating_issue_cycles  # type: ignore[assignment]  # said by _time_of
         return TileTime(issue_cycles=first, drain_cycles=self.drain_cycles, accumulating_issue_cycles=later)

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from functools import cached_property
+from typing import Any, ClassVar, NamedTuple
 
 from bitsim.analytical.cost import AnalyticalCost
 from bitsim.errors import InputError
@@ -98,8 +99,7 @@ class Datapath:
         return self.output_bits != self.accumulator_bits
 
 
-@dataclass(frozen=True)
-class Tile:
+class Tile(NamedTuple):
     """Sizes of a tile in every tiled dimension.
 
     input_rows, input_cols: distinct input rows and columns it reads, halo included.
@@ -230,6 +230,11 @@ class Accelerator(ABC):
     @abstractmethod
     def buffers(self) -> tuple[Buffer, ...]:
         """Every memory of the machine."""
+
+    @cached_property
+    def room_bits(self) -> dict[str, int]:
+        """Bits of each buffer that the operands of one tile may fill."""
+        return {buffer.name: buffer.capacity_bits // buffer.halves for buffer in self.buffers() if buffer.halves}
 
     @abstractmethod
     def slices(self, bits: int) -> tuple[int, int]:

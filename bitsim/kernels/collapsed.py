@@ -63,14 +63,14 @@ def alike(now, levels, level):
 def advance_nest(state, rows, runs, timing, out):
     """Run a whole nest from `state`, (STATE,) int64, which is changed; `out`, (7,) classes, is added to."""
     depth = runs.shape[0]
-    levels = np.zeros((depth, LEVEL), np.int64)
+    levels = np.zeros((depth + 1, LEVEL), np.int64)  # one more to work in: memory is asked for once
     weight = 1
     for level in range(depth - 1, -1, -1):
         levels[level, WEIGHT] = weight
         while levels[level, KINDS] < runs.shape[1] and runs[level, levels[level, KINDS]]:
             levels[level, KINDS] += 1
         weight *= levels[level, KINDS]
-    now = np.empty(STATE, np.int64)
+    now = levels[depth]
     row = 0
     while True:
         advance(state, rows[row], timing, out)
@@ -117,9 +117,8 @@ def advance_nest(state, rows, runs, timing, out):
 
 
 @compiled
-def run_nest(rows, runs, timing, out):
-    """Add the cycles by class of a nest alone on the machine to `out`, (7,); the rest as collapsed_cycles."""
-    state = np.empty(STATE, np.int64)
+def run_nest(state, rows, runs, timing, out):
+    """Add the cycles by class of a nest alone on the machine to `out`, (7,); state, (STATE,), is written over."""
     start(state)
     advance_nest(state, rows, runs, timing, out)
     finish(state, timing, out)
@@ -133,5 +132,5 @@ def collapsed_cycles(rows, runs, timing):
     Returns (7,) int64 in the order of CLASSES, equal to event_cycles of the flat program.
     """
     out = np.zeros(CLASSES, np.int64)
-    run_nest(rows, runs, timing, out)
+    run_nest(np.empty(STATE, np.int64), rows, runs, timing, out)
     return out

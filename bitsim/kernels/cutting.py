@@ -15,10 +15,12 @@ import numpy as np
 from bitsim.kernels.compile import compiled
 
 DIMENSIONS = 6
-BATCH, ROWS, COLS = 1, 2, 3
+GROUPS, BATCH, ROWS, COLS, OUTPUTS, CHANNELS = range(DIMENSIONS)
+# Rows of shapes after those of the dimensions.
+INPUT_ROWS, INPUT_COLS = 6, 7
 # Columns of the pieces of a dimension: tiles, own size, distinct inputs, real taps, number of the kind.
 TILES, OWN, INPUTS, REAL_TAPS, KIND = range(5)
-# Columns of the costs of a shape: what the accelerator says of it, then beats of the port.
+# Columns of the costs of a shape: its words, what the accelerator says of it, then beats of the port.
 (
     INPUT_WORDS,
     WEIGHT_WORDS,
@@ -34,14 +36,17 @@ TILES, OWN, INPUTS, REAL_TAPS, KIND = range(5)
     BEATS_STORED,
     BEATS_SPILLED,
 ) = range(13)
-GIVEN_COSTS, SHAPE_COSTS = 8, 13
+SHAPE_COSTS, TRANSFERS = 13, 4
+# Rows of what the accelerator says of shapes.
+GIVEN_FIRST, GIVEN_LATER, GIVEN_DRAIN, GIVEN_WRITTEN = range(4)
+ALWAYS_GIVEN, ALL_GIVEN = 3, 5
 # What no loop order of a tiling changes, before its counters.
 ALL_ISSUE, ALL_TILES, FIRST_COUNTER = range(3)
 
 
 @compiled
 def cut_dimension(pieces, k, d, size, tile, halo, first, last):
-    """Pieces of dimension `d` of tiling `k` into `pieces`, (K, 6, most, 5); returns how many.
+    """Pieces of dimension `d` of tiling `k` into `pieces`, (K, 6, most, 5); returns how many, the rest is left.
 
     halo: (n, 3) int64: first tile, distinct inputs and real taps of each run of tiles equal in both; rows
     [first, last) are this dimension's.  None (first == last): tiles differ in their own size alone.
@@ -76,24 +81,24 @@ def cut_dimension(pieces, k, d, size, tile, halo, first, last):
 
 
 @compiled
-def cut_all(sizes, tilings, halo, halo_first):
+def cut_all(sizes, tilings, halo, halo_first, places):
     """Pieces of every dimension of every tiling.
 
-    sizes: (6,); tilings: (K, 6); halo: see cut_dimension; halo_first: (K, 2, 2) first and last row of `halo`
-    for rows and for columns.  Returns pieces (K, 6, most, 5) and counts (K, 6) of them.
+    sizes: (6,); tilings: (K, 6); halo: see cut_dimension; halo_first: (boxes, 2, 2) first and last row of `halo`
+    for rows and for columns; places: (K,) box of each.  Returns pieces (K, 6, most, 5) and counts (K, 6) of them.
     """
     most = 0
     for k in range(tilings.shape[0]):
         for axis in range(2):
-            most = max(most, halo_first[k, axis, 1] - halo_first[k, axis, 0])
+            most = max(most, halo_first[places[k], axis, 1] - halo_first[places[k], axis, 0])
     # The first and the last tile, what is between them, and a cut wherever the halo changes.
-    pieces = np.zeros((tilings.shape[0], DIMENSIONS, most + 3, 5), np.int64)
+    pieces = np.empty((tilings.shape[0], DIMENSIONS, most + 3, 5), np.int64)
     counts = np.zeros((tilings.shape[0], DIMENSIONS), np.int64)
     for k in range(tilings.shape[0]):
         for d in range(DIMENSIONS):
             first, last = 0, 0
             if d in (ROWS, COLS):
-                first, last = halo_first[k, d - ROWS, 0], halo_first[k, d - ROWS, 1]
+                first, last = halo_first[places[k], d - ROWS, 0], halo_first[places[k], d - ROWS, 1]
             counts[k, d] = cut_dimension(pieces, k, d, sizes[d], tilings[k, d], halo, first, last)
     return pieces, counts
 
@@ -103,7 +108,7 @@ def shapes_of(pieces, counts, of_output):
     """The shapes of every tiling, one after the other.
 
     of_output: (6,) bool, dimensions the output depends on.
-    Returns starts (K + 1,), shapes (N, 8): sizes of the six dimensions, distinct input rows and columns; and
+    Returns starts (K + 1,), shapes (8, N): sizes of the six dimensions, distinct input rows and columns; and
     tiles (N, 3): tiles of the shape, those of them first to write their outputs, real taps of all of them.
     """
     tilings = pieces.shape[0]
@@ -113,7 +118,7 @@ def shapes_of(pieces, counts, of_output):
         for d in range(DIMENSIONS):
             number *= pieces[k, d, counts[k, d] - 1, KIND] + 1
         starts[k + 1] = starts[k] + number
-    shapes = np.zeros((starts[tilings], 8), np.int64)
+    shapes = np.zeros((8, starts[tilings]), np.int64)
     tiles = np.ones((starts[tilings], 3), np.int64)
     for k in range(tilings):
         stride = starts[k + 1] - starts[k]
@@ -133,13 +138,13 @@ def shapes_of(pieces, counts, of_output):
                     first = number
                 if d == BATCH:
                     taps = number * own
-                for s in range(starts[k], starts[k + 1]):
-                    if (s - starts[k]) // stride % kinds == kind:
-                        shapes[s, d] = own
+                for run in range(starts[k] + kind * stride, starts[k + 1], kinds * stride):
+                    for s in range(run, run + stride):
+                        shapes[d, s] = own
                         if d == ROWS:
-                            shapes[s, 6] = inputs
+                            shapes[INPUT_ROWS, s] = inputs
                         elif d == COLS:
-                            shapes[s, 7] = inputs
+                            shapes[INPUT_COLS, s] = inputs
                         tiles[s, 0] *= number
                         tiles[s, 1] *= first
                         tiles[s, 2] *= taps
@@ -147,52 +152,60 @@ def shapes_of(pieces, counts, of_output):
 
 
 @compiled
-def cut_shapes(sizes, tilings, halo, halo_first, of_output):
+def cut_shapes(sizes, tilings, halo, halo_first, places, of_output):
     """cut_all and shapes_of in one call: pieces, counts, starts, shapes, tiles."""
-    pieces, counts = cut_all(sizes, tilings, halo, halo_first)
+    pieces, counts = cut_all(sizes, tilings, halo, halo_first, places)
     starts, shapes, tiles = shapes_of(pieces, counts, of_output)
     return pieces, counts, starts, shapes, tiles
 
 
 @compiled
-def priced(given, each, per_tile, starts, tiles, widths, numerator, denominator, spilled):
+def priced(shapes, taps, writes_filter, given, each, per_tile, starts, tiles, widths, numerator, denominator, spilled):
     """Costs of every shape as lowering reads them, and their sums over the tiles of each tiling.
 
-    given: (8, N) the first columns of the costs; each: (E, N) counters of a shape, the first `per_tile` of them once a
-    tile and the others once a real tap; starts, tiles: of shapes_of; widths: (4,) bits of a word of input, weight,
-    partial sum and stored output in DRAM; numerator, denominator: bits a cycle of the port.
+    shapes, starts, tiles: of shapes_of; taps: of the kernel; given: (3 or 5, N), issue
+    cycles of the first tile over a reduction and of any other, drain, and words of input and weight that a load writes
+    where they are not those it fetches; each: (E, N) counters of a shape, the first `per_tile` of
+    them once a tile and the others once a real tap; widths: of mapping.batch.word_widths; numerator, denominator: bits
+    a cycle of the port.
     Returns costs (N, 13), sums (2 + E, K), and bounds (5,): the most of any cost and of any counter of a shape, the
     bits of the largest transfer, and the most tiles and real taps of a tiling, by which the caller tells whether
     anything could have passed int64.
     """
-    costs = np.empty((given.shape[1], SHAPE_COSTS), np.int64)
+    costs = np.empty((shapes.shape[1], SHAPE_COSTS), np.int64)
     sums = np.zeros((FIRST_COUNTER + each.shape[0], starts.shape[0] - 1), np.int64)
     bounds = np.zeros(5, np.int64)
     for k in range(starts.shape[0] - 1):
-        taps = 0
+        real_taps = 0
         for s in range(starts[k], starts[k + 1]):
-            for column in range(GIVEN_COSTS):
-                costs[s, column] = given[column, s]
-            for column, words in (
-                (BEATS_IN, INPUT_WORDS),
-                (BEATS_WEIGHT, WEIGHT_WORDS),
-                (BEATS_PSUM, OUTPUT_WORDS),
-                (BEATS_STORED, OUTPUT_WORDS),
-            ):
-                bits = costs[s, words] * widths[column - BEATS_IN]
+            pairs, samples = shapes[GROUPS, s] * shapes[OUTPUTS, s], shapes[GROUPS, s] * shapes[BATCH, s]
+            filters = pairs * shapes[CHANNELS, s] * taps
+            maps = pairs * shapes[BATCH, s] * shapes[ROWS, s] * shapes[COLS, s]
+            costs[s, INPUT_WORDS] = samples * shapes[INPUT_ROWS, s] * shapes[INPUT_COLS, s] * shapes[CHANNELS, s]
+            costs[s, WEIGHT_WORDS] = maps if writes_filter else filters
+            costs[s, OUTPUT_WORDS] = filters if writes_filter else maps
+            for role in range(2):
+                other = given.shape[0] == ALL_GIVEN
+                costs[s, INPUT_WRITTEN + role] = (
+                    given[GIVEN_WRITTEN + role, s] if other else costs[s, INPUT_WORDS + role]
+                )
+            first, later = given[GIVEN_FIRST, s], given[GIVEN_LATER, s]
+            costs[s, FIRST_ISSUE], costs[s, LATER_ISSUE], costs[s, SHAPE_DRAIN] = first, later, given[GIVEN_DRAIN, s]
+            for transfer in range(TRANSFERS):
+                # Partial sums and outputs are the same words at two widths.
+                bits = costs[s, INPUT_WORDS + min(transfer, 2)] * widths[transfer]
                 bounds[2] = max(bounds[2], bits)
-                costs[s, column] = (bits * denominator + numerator - 1) // numerator  # whole beats
+                costs[s, BEATS_IN + transfer] = (bits * denominator + numerator - 1) // numerator  # whole beats
             costs[s, BEATS_SPILLED] = costs[s, BEATS_PSUM]
             for column in range(SHAPE_COSTS):
                 bounds[0] = max(bounds[0], costs[s, column])
-            first = costs[s, LATER_ISSUE if spilled else FIRST_ISSUE]
             sums[ALL_TILES, k] += tiles[s, 0]
-            sums[ALL_ISSUE, k] += tiles[s, 1] * first + (tiles[s, 0] - tiles[s, 1]) * costs[s, LATER_ISSUE]
-            taps += tiles[s, 2]
+            sums[ALL_ISSUE, k] += tiles[s, 1] * (later if spilled else first) + (tiles[s, 0] - tiles[s, 1]) * later
+            real_taps += tiles[s, 2]
             for counter in range(each.shape[0]):
                 count = each[counter, s]
                 bounds[1] = max(bounds[1], count)
                 sums[FIRST_COUNTER + counter, k] += count * tiles[s, 0 if counter < per_tile else 2]
         bounds[3] = max(bounds[3], sums[ALL_TILES, k])
-        bounds[4] = max(bounds[4], taps)
+        bounds[4] = max(bounds[4], real_taps)
     return costs, sums, bounds

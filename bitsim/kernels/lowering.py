@@ -43,6 +43,7 @@ from bitsim.kernels.program import (
     SWITCH,
     WEIGHT_BEATS,
 )
+from bitsim.kernels.recurrence import STATE
 
 # Words that a mapping moves, its issue cycles and beats of the port: what `lower_one` sums up.
 (
@@ -102,27 +103,29 @@ def lower_one(
     moved_bits,
     runs,
     sums,
+    walk,
 ):
     """Write the tile program of mapping `c`, of tiling `k`.
 
     pieces (K, 6, most, 5) and counts (K, 6): of all tilings; orders: (C, 6) dimensions, outermost first; base: number
     of its first shape in costs, (N, 13); touched: (3, 6) bool, dimensions the input, weight and output depend on.
-    widths: (4,) bits of a word of input, weight, partial sum and stored output in DRAM.
+    widths: of mapping.batch.word_widths.
     Rows [first_row, end) of rows, (R, 7), and of moved_bits, (R, 4) as of mapping.program.Execution, and runs[c],
-    (6, most), are given as zeros and written; sums, (10,), too; returns the depth of the nest.
+    (6, most), are given as zeros and written; sums, (10,), too; walk: (3, 6) int64 to work in.
+    Returns the depth of the nest.
     """
-    level_of = np.zeros(DIMENSIONS, np.int64)  # dimension of each level
+    level_of, stride, piece = walk[0], walk[1], walk[2]  # dimension of each level, of kinds, of each level
     depth = 0
     for i in range(DIMENSIONS):
+        piece[i] = 0
         if counts[k, orders[c, i]] > 1:
             level_of[depth] = orders[c, i]
             for p in range(counts[k, orders[c, i]]):
                 runs[c, depth, p] = pieces[k, orders[c, i], p, TILES]
             depth += 1
-    stride = np.ones(DIMENSIONS, np.int64)  # of kinds, in the numbering of shapes
+    stride[DIMENSIONS - 1] = 1  # in the numbering of shapes
     for d in range(DIMENSIONS - 2, -1, -1):
         stride[d] = stride[d + 1] * (pieces[k, d + 1, counts[k, d + 1] - 1, KIND] + 1)
-    piece = np.zeros(DIMENSIONS, np.int64)  # of each level
     for r in range(first_row, end):
         tiles, shape = 1, base
         first, last = True, True  # of the visits of the output tile the one that begins here, and that ends here
@@ -196,7 +199,7 @@ def lower_one(
 
 
 @compiled
-def count(c, sums, computes, widths, buffer_widths, into):
+def count(c, sums, computes, widths, into):
     """Counters of mapping `c` into `into`, (any, C), from the words it moves; see lower_all."""
     psum_bits = widths[2]
     spilled = sums[STORED_ALL] - sums[STORED_LAST]
@@ -204,8 +207,8 @@ def count(c, sums, computes, widths, buffer_widths, into):
     into[DRAM_READ_BITS, c] += sums[LOADED_PSUM] * psum_bits
     into[DRAM_WRITE_BITS, c] = sums[STORED_LAST] * widths[3] + spilled * psum_bits
     into[ISSUE_CYCLES, c] = sums[ISSUED]
-    into[INPUT_WRITE_BITS, c] = sums[WRITTEN_INPUT] * buffer_widths[0]
-    into[WEIGHT_WRITE_BITS, c] = sums[WRITTEN_WEIGHT] * buffer_widths[1]
+    into[INPUT_WRITE_BITS, c] = sums[WRITTEN_INPUT] * widths[4]
+    into[WEIGHT_WRITE_BITS, c] = sums[WRITTEN_WEIGHT] * widths[5]
     # Outputs are read where they are accumulated on, and to be stored; of a product without taps there are none.
     into[OUTPUT_READ_BITS, c] = (sums[ACCUMULATED] + (sums[STORED_ALL] if computes else 0)) * psum_bits
     into[OUTPUT_WRITE_BITS, c] = sums[LOADED_PSUM] * psum_bits
@@ -224,13 +227,12 @@ def lower_all(
     spilled,
     computes,
     widths,
-    buffer_widths,
     counted,
 ):
     """Tile programs of the chosen mappings.
 
-    chosen: (C,) tiling and orders: (C, 6) order of each; buffer_widths: (2,) bits of a word of input and weight in
-    their buffers; counted: (E, K) counters of tilings that no order changes; the rest as lower_one.
+    chosen: (C,) tiling and orders: (C, 6) order of each; counted: (E, K) counters of tilings that no order changes; the
+    rest as lower_one.
     Returns rows and moved bits of all (row_starts[C], 7 and 4), runs (C, 6, most), depths (C,), counters (7 + E, C)
     and beats of the port (C,).
     """
@@ -241,7 +243,7 @@ def lower_all(
     depths = np.zeros(number, np.int64)
     counters = np.empty((COUNTERS + counted.shape[0], number), np.int64)
     port_beats = np.empty(number, np.int64)
-    sums = np.empty(SUMS, np.int64)
+    sums, walk = np.empty(SUMS, np.int64), np.empty((3, DIMENSIONS), np.int64)
     for c in range(number):
         k = chosen[c]
         for i in range(SUMS):
@@ -264,8 +266,9 @@ def lower_all(
             moved_bits,
             runs,
             sums,
+            walk,
         )
-        count(c, sums, computes, widths, buffer_widths, counters)
+        count(c, sums, computes, widths, counters)
         for row in range(counted.shape[0]):
             counters[COUNTERS + row, c] = counted[row, k]
         port_beats[c] = sums[BEATS]
@@ -275,7 +278,7 @@ def lower_all(
 @compiled
 def collapsed_all(rows, row_starts, runs, depths, timing):
     """(C, 7) int64 cycles by class of each program of lower_all, each alone on the machine."""
-    classes = np.zeros((depths.shape[0], 7), np.int64)
+    classes, state = np.zeros((depths.shape[0], 7), np.int64), np.empty(STATE, np.int64)
     for c in range(depths.shape[0]):
-        run_nest(rows[row_starts[c] : row_starts[c + 1]], runs[c, : depths[c]], timing, classes[c])
+        run_nest(state, rows[row_starts[c] : row_starts[c + 1]], runs[c, : depths[c]], timing, classes[c])
     return classes

@@ -12,7 +12,8 @@ from __future__ import annotations
 import numpy as np
 
 from bitsim.kernels.compile import compiled
-from bitsim.kernels.cutting import BEATS_IN, BEATS_STORED, BEATS_WEIGHT, LATER_ISSUE
+from bitsim.kernels.cutting import BEATS_IN, BEATS_STORED, BEATS_WEIGHT, CHANNELS, GROUPS, LATER_ISSUE, OUTPUTS
+from bitsim.kernels.lowering import rows_of
 
 ORDERS = 6  # of the three blocks, as mapping.record lists them first
 # What estimates need of a product on a machine, (9,) float64; once: each word moved once, as every mapping must.
@@ -196,13 +197,16 @@ def best_tilings(fits, spots, inner, full, first_issue, later_issue, traffic, wr
             outputs, channels = inner[i, 1], inner[i, 2]
             weight, output = (channels, positions) if writes_filter else (positions, channels)  # tiles they miss
             tiles = inner[i, 0] * positions * outputs * channels
+            bits = least_dram_bits(outputs, weight, output, input_bits_once, constants)
+            many_bits = bits > beyond_bits
+            if many_bits and bits * constants[CYCLES_A_BIT] > beyond:
+                continue
             # Each tile is charged the share of a full one it fills.
             shares = full_spots * full[i, 0]
             first_shares = full[i, 1] if writes_filter else full_spots * full[i, 1]
             issue = first_shares * first_issue[s, i] + (shares - first_shares) * later_issue[s, i]
             busy = issue + tiles * constants[SETUP_CYCLES]
-            bits = least_dram_bits(outputs, weight, output, input_bits_once, constants)
-            if max(busy, bits * constants[CYCLES_A_BIT]) > beyond and bits > beyond_bits:
+            if many_bits and busy > beyond:
                 continue
             pattern = pattern_of(positions, outputs, channels)
             moved, last_issue = ends_of(spots[s], inner[i], issue, writes_filter, input_bits_once, constants)
@@ -240,20 +244,31 @@ def best_tilings(fits, spots, inner, full, first_issue, later_issue, traffic, wr
 
 
 @compiled
-def best_orders(spots, table, whole, issue, costs, starts, refetched, distinct, writes_filter, constants, most):
-    """Of few tilings, the (tiling, order) that lead: as best_tilings, one row of spots a tiling.
+def tiles_along(whole, table, place, dimension):
+    """Tiles of one tiling along one dimension."""
+    size = table[place, dimension]
+    return float((whole[dimension] + size - 1) // size)
 
-    table: (N, 6) tile sizes; whole: (3,) groups, outputs and channels of the product; issue: (N,) cycles, exact;
-    costs, starts: of kernels.cutting; refetched: (8, 6) see dram_bits, and distinct: (8, 6) bool, by pattern and order;
-    most: (3,) lengths of the lists.  Returns (C,) places of the tilings times ORDERS plus the order, no two alike.
+
+@compiled
+def best_orders(
+    spots, spot_of, table, whole, issue, costs, starts, pieces, refetched, distinct, writes_filter, constants, most
+):
+    """Of few tilings, the (tiling, order) that lead: as best_tilings.
+
+    spot_of: (N,) row of spots of each; table: (N, 6) tile sizes; whole: (6,) sizes of the product; issue: (N,) cycles,
+    exact; costs, starts, and how many pieces: (N, 6): of kernels.cutting; refetched: (8, 6) see dram_bits, and
+    distinct: (8, 6) bool, by pattern and order; most: (3,) lengths of the lists.
+    Returns (C,) places of the tilings and (C,) orders, no two pairs alike, and their rows_of.
     """
-    estimates = np.empty((spots.shape[0] * ORDERS, 2))  # cycles and bits by name
+    estimates = np.empty((table.shape[0] * ORDERS, 2))  # cycles and bits by name
     fewest = np.inf
-    for place in range(spots.shape[0]):
-        positions, input_bits_once = spots[place, 0], spots[place, 1] * constants[INPUT_BITS]
-        groups = float((whole[0] + table[place, 0] - 1) // table[place, 0])
-        outputs = float((whole[1] + table[place, 4] - 1) // table[place, 4])
-        channels = float((whole[2] + table[place, 5] - 1) // table[place, 5])
+    for place in range(table.shape[0]):
+        spot = spot_of[place]
+        positions, input_bits_once = spots[spot, 0], spots[spot, 1] * constants[INPUT_BITS]
+        groups = tiles_along(whole, table, place, GROUPS)
+        outputs = tiles_along(whole, table, place, OUTPUTS)
+        channels = tiles_along(whole, table, place, CHANNELS)
         weight, output = (channels, positions) if writes_filter else (positions, channels)
         tiles = groups * positions * outputs * channels
         begin, end = starts[place], starts[place + 1] - 1
@@ -283,4 +298,9 @@ def best_orders(spots, table, whole, issue, costs, starts, refetched, distinct, 
             offered[2, 0], offered[2, 1] = bits, cycles
             for which in range(3):
                 keep(keys, names, counts, which, most[which], offered[which, 0], offered[which, 1], name)
-    return once_each(names, counts)
+    leading = once_each(names, counts)
+    chosen, orders = np.empty_like(leading), np.empty_like(leading)
+    for c in range(leading.shape[0]):
+        chosen[c] = leading[c] // ORDERS
+        orders[c] = leading[c] - chosen[c] * ORDERS
+    return chosen, orders, rows_of(pieces, chosen)

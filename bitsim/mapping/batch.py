@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
@@ -29,16 +30,14 @@ from bitsim.kernels import cutting, lowering
 from bitsim.kernels.program import Nest, Programs
 from bitsim.mapping.candidates import tiles_of
 from bitsim.mapping.program import Execution, beats
-from bitsim.mapping.record import dimension_sizes, touches
+from bitsim.mapping.record import size_table, touches
 from bitsim.mapping.spots import Spots
 from bitsim.workload import Product
 
 MOST_COUNT = 2**62
-TRANSFERS = 4  # that a tile makes
 
 
-@dataclass(frozen=True)
-class Cut:
+class Cut(NamedTuple):
     """Tilings cut into pieces, and the cost of each shape that occurs.
 
     pieces, counts: of kernels.cutting; starts: (K + 1,) first shape of each tiling; costs: (N, 13);
@@ -78,17 +77,19 @@ def cut(
 
     rate: bits a cycle of the port.
     """
-    sizes = np.array(list(dimension_sizes(product).values()), np.int64)
     pieces, counts, starts, shapes, tiles = cutting.cut_shapes(
-        sizes, table, spots.halo, spots.halo_first[spot_of], touched_table(product.writes_filter)[2]
+        size_table(product), table, spots.halo, spots.halo_first, spot_of, touched_table(product.writes_filter)[2]
     )
     tile = tiles_of(product, shapes)
     cost = accelerator.tile_cost(product, datapath, orientation, tile)
-    given, each = _given(cost, tile, product.taps > 0), _each(cost, len(shapes), product.taps > 0)
+    given, each = _given(cost, tile, product.taps > 0), _each(cost, shapes.shape[1], product.taps > 0)
     widths = word_widths(datapath)
     # Of a rate beyond int64 the beats are counted below.
     small = max(rate.numerator, rate.denominator) < MOST_COUNT
     costs, sums, bounds = cutting.priced(
+        shapes,
+        product.taps,
+        product.writes_filter,
         given,
         each,
         len(cost.per_tile),
@@ -101,12 +102,13 @@ def cut(
     )
     largest_cost, largest_counter, largest_transfer, most_tiles, most_taps = bounds.tolist()
     if not small or largest_transfer * most_tiles * rate.denominator >= MOST_COUNT:
-        moved = given[[cutting.INPUT_WORDS, cutting.WEIGHT_WORDS, cutting.OUTPUT_WORDS, cutting.OUTPUT_WORDS]]
-        costs[:, cutting.BEATS_IN : cutting.BEATS_SPILLED] = beats(moved * widths[:, None], rate, most_tiles).T
+        moved = costs[:, [cutting.INPUT_WORDS, cutting.WEIGHT_WORDS, cutting.OUTPUT_WORDS, cutting.OUTPUT_WORDS]]
+        moved_bits = moved * widths[: cutting.TRANSFERS]
+        costs[:, cutting.BEATS_IN : cutting.BEATS_SPILLED] = beats(moved_bits, rate, most_tiles)
         costs[:, cutting.BEATS_SPILLED] = costs[:, cutting.BEATS_PSUM]
         largest_cost = int(costs.max())
     # No sum can pass int64, however coarsely bounded: the largest of anything, at every tile and tap.
-    widest = max(*datapath.dram_bits, *datapath.buffer_bits, datapath.accumulator_bits, datapath.output_bits, TRANSFERS)
+    widest = max(max(widths.tolist()), cutting.TRANSFERS)
     exact = max(largest_cost * widest, largest_counter) * max(most_tiles, most_taps) < MOST_COUNT
     return Cut(
         pieces,
@@ -120,26 +122,26 @@ def cut(
     )
 
 
+@lru_cache(maxsize=4096)
 def word_widths(datapath: Datapath) -> np.ndarray:
-    """(4,) int64: bits of a word of input, weight, partial sum and stored output in DRAM."""
-    return np.array([*datapath.dram_bits, datapath.accumulator_bits, datapath.output_bits])
+    """(6,) int64: bits of a word of input, weight, partial sum and stored output in DRAM, of input and weight in their
+    buffers.
+    """
+    widths = np.array([*datapath.dram_bits, datapath.accumulator_bits, datapath.output_bits, *datapath.buffer_bits])
+    widths.setflags(write=False)  # shared by all who ask
+    return widths
 
 
 def _given(cost: TileCost, tile: Tile, computes: bool) -> np.ndarray:
-    """(8, N) int64: what the accelerator says of each shape, in the order of the first columns of costs."""
-    words = [tile.words(role) for role in ROLES]
-    later = cost.issue_cycles if cost.accumulating_issue_cycles is None else cost.accumulating_issue_cycles
-    columns = (
-        *words,
-        cost.load_words.get(INPUT, words[0]),
-        cost.load_words.get(WEIGHT, words[1]),
-        cost.issue_cycles,
-        later if computes else cost.issue_cycles,
-        cost.drain_cycles,
-    )
-    given = np.empty((len(columns), len(words[0])), np.int64)
-    for row, column in enumerate(columns):
-        given[row] = column
+    """(3 or 5, N) int64: what the accelerator says of each shape, as kernels.cutting.priced reads it."""
+    first, later = cost.issue_cycles, cost.accumulating_issue_cycles
+    given = np.empty((cutting.ALL_GIVEN if cost.load_words else cutting.ALWAYS_GIVEN, len(tile.rows)), np.int64)
+    given[cutting.GIVEN_FIRST] = first
+    given[cutting.GIVEN_LATER] = later if later is not None and computes else first
+    given[cutting.GIVEN_DRAIN] = cost.drain_cycles
+    if cost.load_words:
+        for row, role in enumerate((INPUT, WEIGHT), start=cutting.GIVEN_WRITTEN):
+            given[row] = cost.load_words[role] if role in cost.load_words else tile.words(role)
     return given
 
 
@@ -191,6 +193,10 @@ class Lowered:
             found[name] += count
         return found
 
+    def counter(self, name: str, c: int) -> int:
+        """One counter, of those that stand once among the names, of one of them."""
+        return int(self.counts[self.names.index(name), c])
+
     def execution(self, c: int) -> Execution:
         """One of them, of copies, so that it does not keep all alive."""
         nest, starts = self.programs.nest(c), self.programs.row_starts
@@ -228,7 +234,6 @@ def lower(
         accelerator.config.outputs == "accumulator",
         product.taps > 0,
         word_widths(datapath),
-        np.array(datapath.buffer_bits),
         found.counted,
     )
     held = orientation.holds

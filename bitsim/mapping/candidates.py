@@ -25,8 +25,9 @@ NEAR_SIZES = 2.2
 class Tilings:
     """Every spot with every (groups, outputs, channels): tiling s * I + i.
 
-    inner: (I, 3) sizes; inner_ranked: (I, 7) float64, see kernels.ranking; full: (I, 2) how many full tiles all three
-    dimensions take, and groups and outputs, an edge tile counted as its share of a full one.
+    inner: (I, 6) sizes in the order of DIMENSIONS, 1 for positions; inner_ranked: (I, 7) float64, see kernels.ranking;
+    full: (I, 2) how many full tiles the three dimensions take, and groups and outputs, an edge tile counted as its
+    share of a full one.
     """
 
     spots: Spots
@@ -41,18 +42,19 @@ class Tilings:
 
     def table(self, numbers: np.ndarray) -> np.ndarray:
         """(count, 6) int64: tile sizes of the tilings of these numbers, in the order of DIMENSIONS."""
-        s, i = np.divmod(numbers, len(self.inner))
-        groups, rest = self.inner[i, :1], self.inner[i, 1:]
-        return np.concatenate((groups, self.spots.table[s], rest), axis=1)
+        spots = numbers // len(self.inner)
+        table = self.inner.take(numbers - spots * len(self.inner), axis=0)
+        table[:, 1:4] = self.spots.table.take(spots, axis=0)
+        return table
 
     def places(self, numbers: np.ndarray) -> np.ndarray:
         """(count,) int64: where the boxes of these numbers stand among all."""
-        return np.asarray(self.spots.places[numbers // len(self.inner)])
+        return self.spots.places.take(numbers // len(self.inner))
 
     def grid(self, product: Product) -> Tile:
         """The full-size tiles of all tilings: spots along the first axis, the others along the second."""
         batch, rows, cols = self.spots.table.T[:, :, None]
-        groups, outputs, channels = self.inner.T[:, None, :]
+        groups, _, _, _, outputs, channels = self.inner.T[:, None, :]
         inputs = self.spots.input_rows[:, None], self.spots.input_cols[:, None]
         return _tile(product, (groups, batch, rows, cols, outputs, channels), *inputs)
 
@@ -79,22 +81,23 @@ def _inner(
     of_outputs, of_channels = _sizes_of(outputs, output_granule), _sizes_of(channels, channel_granule)
     several = [size for size in split_sizes(groups) if size > 1]
     pairs = len(of_outputs) * len(of_channels)
-    table = np.ones((pairs + len(several), 3), np.int64)
+    table = np.ones((pairs + len(several), 6), np.int64)
     ranked = np.ones((pairs + len(several), 7))
     # Outputs vary slowest.
     grid = len(of_outputs), len(of_channels)
-    table_grid, ranked_grid = table[:pairs].reshape(*grid, 3), ranked[:pairs].reshape(*grid, 7)
-    table_grid[:, :, 1], table_grid[:, :, 2] = of_outputs[:, :1], of_channels[:, 0]
+    table_grid, ranked_grid = table[:pairs].reshape(*grid, 6), ranked[:pairs].reshape(*grid, 7)
+    table_grid[:, :, 4], table_grid[:, :, 5] = of_outputs[:, :1], of_channels[:, 0]
     ranked_grid[:, :, 1::2], ranked_grid[:, :, 2::2] = of_outputs[:, None, 1:], of_channels[:, 1:]
     ranked[:pairs, 0] = groups
     for row, size in enumerate(several, start=pairs):
-        table[row] = size, outputs, channels
+        table[row] = size, 1, 1, 1, outputs, channels
         ranked[row, 0] = -(-groups // size)
-    full_outputs = groups / table[:, 0] * ranked[:, 3]
-    found = table, ranked, np.stack((full_outputs * ranked[:, 4], full_outputs), axis=1)
-    for array in found:
+    full = np.empty((len(table), 2))
+    full[:, 1] = groups / table[:, 0] * ranked[:, 3]
+    full[:, 0] = full[:, 1] * ranked[:, 4]
+    for array in (table, ranked, full):
         array.setflags(write=False)
-    return found
+    return table, ranked, full
 
 
 @lru_cache(maxsize=4096)
@@ -115,7 +118,7 @@ def beside(product: Product, every: Tilings, numbers: np.ndarray) -> tuple[np.nd
     ends = with_small_ends(*geometry)
     found: set[tuple[int, ...]] = set()
     for spot, i in zip(*np.divmod(numbers, len(every.inner)), strict=True):
-        groups, outputs, channels = every.inner[i].tolist()
+        groups, _, _, _, outputs, channels = every.inner[i].tolist()
         found.update((place, groups, outputs, channels) for place in ends[int(every.spots.ranked[spot, TILES])])
         if groups == 1:
             place = int(every.spots.places[spot])
@@ -169,9 +172,9 @@ def _tile(product: Product, sizes: Sequence[Any] | np.ndarray, input_rows: Any, 
     )
 
 
-def tiles_of(product: Product, table: np.ndarray) -> Tile:
-    """Tiles from a table (count, 8): sizes in the order of DIMENSIONS, distinct input rows and columns."""
-    *sizes, input_rows, input_cols = np.ascontiguousarray(table.T)
+def tiles_of(product: Product, columns: np.ndarray) -> Tile:
+    """Tiles from (8, count): a row for each of DIMENSIONS, distinct input rows and columns."""
+    *sizes, input_rows, input_cols = columns
     return _tile(product, sizes, input_rows, input_cols)
 
 
@@ -196,9 +199,12 @@ def fitting(
 ) -> np.ndarray:
     """Bool, one a tile: the tilings whose operands fit their buffers (equal fits)."""
     footprint = accelerator.footprint_bits(product, datapath, orientation, tile)
-    fits: Any = np.bool_(True)
-    for buffer in accelerator.buffers():
-        held = [footprint[role] for role, name in orientation.holds.items() if name == buffer.name]
-        if held and buffer.halves:
-            fits = fits & (sum(held[1:], held[0]) <= buffer.capacity_bits // buffer.halves)
+    held: dict[str, Any] = {}
+    for role, name in orientation.holds.items():
+        held[name] = held[name] + footprint[role] if name in held else footprint[role]
+    fits: Any = True
+    for name, bits in held.items():
+        if name in accelerator.room_bits:
+            within = bits <= accelerator.room_bits[name]
+            fits = within if fits is True else fits & within
     return np.asarray(fits)

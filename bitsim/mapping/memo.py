@@ -52,8 +52,8 @@ class SearchMemo:
 
 
 def kept(found: dict[Hashable, Any], key: Hashable, make: Callable[[], Value]) -> Value:
-    """The value of `key`, made once; what fails to be made is not kept."""
-    if key not in found:
-        found[key] = make()
-    value: Value = found[key]
+    """The value of `key`, never None, made once; what fails to be made is not kept."""
+    value: Value | None = found.get(key)  # hashing a product takes longer than all else here
+    if value is None:
+        value = found[key] = make()
     return value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -13,7 +13,8 @@ from bitsim.kernels import ranking as kernels
 from bitsim.kernels.program import PortTiming
 from bitsim.mapping.batch import Cut
 from bitsim.mapping.candidates import Tilings
-from bitsim.mapping.record import ORDERS, POSITIONS, touches
+from bitsim.mapping.record import ORDERS, POSITIONS, size_table, touches
+from bitsim.mapping.spots import Spots
 from bitsim.workload import Product
 
 
@@ -26,6 +27,11 @@ class Effort:
 
     cut: int
     timed: tuple[int, int, int]
+
+    @cached_property
+    def most_timed(self) -> np.ndarray:
+        """(3,) int64: `timed` for the kernels."""
+        return np.array(self.timed)
 
 
 BLOCKS = ("positions", "outputs", "channels")
@@ -92,8 +98,7 @@ class Ranking:
         """time: of full tiles, spots along the first axis and the rest of the tiling along the second."""
         self._tables = order_tables(product.writes_filter)
         self._every = every
-        self._whole = np.array([product.groups, product.outputs, product.channels])
-        self._writes_filter = product.writes_filter
+        self._product = product
         maps = product.groups * product.positions * product.outputs
         filters = product.groups * product.outputs * product.channels * product.taps
         weights, outputs = (maps, filters) if product.writes_filter else (filters, maps)
@@ -128,34 +133,36 @@ class Ranking:
                 self._first_issue,
                 self._later_issue,
                 tables.traffic,
-                self._writes_filter,
+                self._product.writes_filter,
                 self.constants,
                 effort.cut,
             )
         )
 
     def best_orders(
-        self, table: np.ndarray, ranked: np.ndarray, cut: Cut, effort: Effort
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Of few tilings the (place in the table, order) that lead, (C,) each.
+        self, table: np.ndarray, spots: Spots, places: np.ndarray, cut: Cut, effort: Effort
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Of few tilings the (place in the table, order) that lead, (C,) each, and where their rows start, (C + 1,).
 
-        table: (N, 6); ranked: (N, 4) of their boxes; cut: they themselves, with exact issue cycles and edges.
+        table: (N, 6); places: (N,) of their boxes in `spots`; cut: they themselves, with exact issue cycles and edges.
         """
         tables = self._tables
-        leading = kernels.best_orders(
-            ranked,
+        chosen, orders, row_starts = kernels.best_orders(
+            spots.ranked,
+            places,
             table,
-            self._whole,
+            size_table(self._product),
             cut.issue_cycles,
             cut.costs,
             cut.starts,
+            cut.counts,
             tables.refetched,
             tables.distinct,
-            self._writes_filter,
+            self._product.writes_filter,
             self.constants,
-            np.array(effort.timed),
+            effort.most_timed,
         )
-        return np.divmod(leading, kernels.ORDERS)
+        return chosen, orders, row_starts
 
 
 def _of_every(value: Int, every: Tilings) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -55,6 +56,14 @@ def dimension_sizes(product: Product) -> dict[str, int]:
         product.channels,
     )
     return dict(zip(DIMENSIONS, sizes, strict=True))
+
+
+@lru_cache(maxsize=4096)
+def size_table(product: Product) -> np.ndarray:
+    """(6,) int64: dimension_sizes for the kernels."""
+    sizes = np.array(list(dimension_sizes(product).values()), np.int64)
+    sizes.setflags(write=False)  # shared by all who ask
+    return sizes
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ mappings of another objective.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -56,8 +55,13 @@ def contenders(product: Product, setting: Setting, score: Score) -> tuple[tuple[
 
 def shortlists_of_parts(product: Product, setting: Setting) -> list[tuple[Product, tuple[Shortlist, ...]]]:
     """Shortlists of `product`, of each part where its kernel had to be split."""
-    smallest = MappingError(())
-    for parts in itertools.chain([(product,)], product.kernel_parts() if product.writes_filter else ()):
+    try:
+        return [(product, shortlists(product, setting))]
+    except MappingError as error:
+        if not product.writes_filter:
+            raise
+        smallest = error
+    for parts in product.kernel_parts():
         try:
             return [(part, shortlists(part, setting)) for part in parts]
         except MappingError as error:
@@ -82,11 +86,13 @@ def _shortlists(product: Product, setting: Setting) -> tuple[Shortlist, ...]:
     grids, found = [], []
     for orientation in accelerator.orientations(product):
         every = tilings(product, accelerator.granules(product, datapath, orientation), accelerator.axes_alike)
-        fits = fitting(product, accelerator, datapath, orientation, every.grid(product))
-        if fits.any():
-            grids.append(Grid(product, setting, orientation, every, fits))
+        full = every.grid(product)
+        fits = fitting(product, accelerator, datapath, orientation, full)
+        that_fit = fits.tobytes()
+        if 1 in that_fit:
+            grids.append(Grid(product, setting, orientation, every, full, fits))
             # Sizes of buffers only decide which tilings fit: machines on which the same ones do share a list.
-            key = (product, datapath, orientation.name, fits.tobytes())
+            key = (product, datapath, orientation.name, that_fit)
             found.append(kept(setting.known.of_tilings, key, partial(quick, grids[-1])))
     if not found:
         raise MappingError(least_sizes(product, accelerator, datapath))
@@ -100,9 +106,9 @@ def _shortlists(product: Product, setting: Setting) -> tuple[Shortlist, ...]:
 def choose(found: tuple[Shortlist, ...], score: Score) -> Timed:
     """The least energy among the mappings within NEAR of the best score; of two that tie the earlier."""
     values, energies = _scores(found, score)
-    energies = np.where(values <= values.min() * (1 + NEAR), energies, np.inf)
-    tied = np.flatnonzero(energies == energies.min())
-    return _timed(found, int(tied[values[tied].argmin()]))
+    near = np.flatnonzero(values <= values.min() * (1 + NEAR))
+    least = min(zip(energies[near].tolist(), values[near].tolist(), near.tolist(), strict=True))
+    return _timed(found, least[-1])
 
 
 def ranked(found: tuple[Shortlist, ...], score: Score) -> list[Contender]:

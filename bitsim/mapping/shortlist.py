@@ -13,7 +13,7 @@ from functools import cached_property, partial
 
 import numpy as np
 
-from bitsim.accelerators.seam import DIMENSIONS, Accelerator, Datapath, Orientation
+from bitsim.accelerators.seam import DIMENSIONS, Accelerator, Datapath, Orientation, Tile
 from bitsim.kernels import ranking as kernels
 from bitsim.kernels.program import CLASSES, PortTiming, Programs
 from bitsim.mapping import batch
@@ -112,19 +112,20 @@ class Setting:
 
 @dataclass(frozen=True)
 class Grid:
-    """All tilings of one orientation, and which of them fit, (S, I)."""
+    """All tilings of one orientation, their tiles at full size, and which of them fit, (S, I)."""
 
     product: Product
     setting: Setting
     orientation: Orientation
     every: Tilings
+    full: Tile
     fits: np.ndarray
 
     @cached_property
     def ranking(self) -> Ranking:
         """Estimates for all of them."""
-        setting, full = self.setting, self.every.grid(self.product)
-        time = setting.accelerator.tile_time(self.product, setting.datapath, self.orientation, full)
+        setting = self.setting
+        time = setting.accelerator.tile_time(self.product, setting.datapath, self.orientation, self.full)
         return Ranking(
             self.product, setting.accelerator, setting.datapath, self.every, time, setting.rate, setting.port
         )
@@ -149,7 +150,7 @@ def thorough(grid: Grid) -> Shortlist:
     boxes = boxes_of(product.batch, product.rows, product.cols)
     near, places = beside(product, grid.every, numbers[:BESIDE])
     inputs = boxes.input_rows[places, None], boxes.input_cols[places, None]
-    tiles = tiles_of(product, np.concatenate((near, *inputs), axis=1))
+    tiles = tiles_of(product, np.ascontiguousarray(np.concatenate((near, *inputs), axis=1).T))
     fits = fitting(product, setting.accelerator, setting.datapath, grid.orientation, tiles)
     near, places = near[fits], places[fits]
     largest = most_channels(near)
@@ -164,9 +165,11 @@ def leaves_room(listed: Shortlist, setting: Setting, product: Product, least_cyc
     there can be one tile of everything tells; where smaller tiles need fewer, an array filled in turns, nothing does.
     """
     best = int(listed.cycles.argmin())
-    cycles, counters = int(listed.cycles[best]), listed.lowered.counters(best)
-    moved_bits = counters["dram_read_bits"] + counters["dram_write_bits"]
-    issue, least_issue = counters["issue_cycles"], listed.whole_issue_cycles
+    cycles, least_issue = int(listed.cycles[best]), listed.whole_issue_cycles
+    read_bits, written_bits, issue = (
+        listed.lowered.counter(name, best) for name in ("dram_read_bits", "dram_write_bits", "issue_cycles")
+    )
+    moved_bits = read_bits + written_bits
     if issue < least_issue:
         return True
     bound = max(least_issue, moved_bits * setting.rate.denominator / setting.rate.numerator)
@@ -181,18 +184,20 @@ def _timed_best(grid: Grid, table: np.ndarray, places: np.ndarray, effort: Effor
     what = product, setting.accelerator, setting.datapath, orientation
     boxes = boxes_of(product.batch, product.rows, product.cols)
     cut = batch.cut(*what, table, boxes, places, setting.rate)
-    chosen, orders = grid.ranking.best_orders(table, boxes.ranked[places], cut, effort)
+    chosen, orders, row_starts = grid.ranking.best_orders(table, boxes, places, cut, effort)
     if effort is THOROUGH:
         chosen, orders = _with_samples_inside(cut, chosen, orders)
-    row_starts = batch.rows_of(cut, chosen)
-    rows = row_starts[1:] - row_starts[:-1]
-    fewest, most = int(rows.min()), int(rows.max())
-    if most > MOST_ROWS:
+        row_starts = batch.rows_of(cut, chosen)
+    fewest = 0
+    if int(row_starts[-1]) > MOST_ROWS:
+        rows = np.diff(row_starts)
+        fewest = int(rows.min())
         listed = rows <= max(MOST_ROWS, fewest)
         chosen, orders = chosen[listed], orders[listed]
         row_starts = batch.rows_of(cut, chosen)
+    order_dimensions = ORDER_DIMENSIONS[orders]
     if cut.exact and fewest <= MOST_ROWS:
-        lowered = batch.lower(*what, cut, chosen, ORDER_DIMENSIONS[orders], row_starts)
+        lowered = batch.lower(*what, cut, chosen, order_dimensions, row_starts)
     else:
         mappings = [
             Mapping(orientation.name, tuple(tile), ORDERS[order])
@@ -200,8 +205,7 @@ def _timed_best(grid: Grid, table: np.ndarray, places: np.ndarray, effort: Effor
         ]
         lowered = Lowered.of([execute(*what, mapping, setting.rate) for mapping in mappings])
     classes = setting.timer(lowered.programs, setting.port.array())
-    whole_issue_cycles = grid.ranking.whole_issue_cycles
-    return Shortlist(orientation, table[chosen], ORDER_DIMENSIONS[orders], lowered, classes, whole_issue_cycles)
+    return Shortlist(orientation, table[chosen], order_dimensions, lowered, classes, grid.ranking.whole_issue_cycles)
 
 
 def _with_samples_inside(cut: batch.Cut, chosen: np.ndarray, orders: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

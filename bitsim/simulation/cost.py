@@ -30,7 +30,7 @@ from bitsim.mapping.search import Contender, Score, contenders
 from bitsim.mapping.shortlist import Setting, Timed
 from bitsim.simulation.bound import Bound
 from bitsim.simulation.streams import Stream
-from bitsim.workload import DGRAD, FLOAT_BITS, Layer, Product, Widths, lower
+from bitsim.workload import FLOAT_BITS, Layer, Product, Widths, lower
 
 OBJECTIVES = ("cycles", "energy", "edp")
 # Columns of a cost before its traffic and energy, which depend on the machine's buffers.
@@ -113,11 +113,12 @@ class CostModel:
         """
         products = self._products(layer, pass_name, samples)
         # All that a cost depends on: layers of one shape share it.
-        key = (products, widths.operands(pass_name), layer.macs(samples), DGRAD in layer.passes())
-        if key not in self._costs:
+        key = (products, widths.operands(pass_name), layer.macs(samples), layer.has_dgrad)
+        cost = self._costs.get(key)
+        if cost is None:
             with located(self.machine, f"layer {layer.name}, {pass_name}"):
-                self._costs[key] = self._pass_cost(*key)
-        return self._costs[key]
+                cost = self._costs[key] = self._pass_cost(*key)
+        return cost
 
     def _pass_cost(
         self, products: tuple[Product, ...], bits: tuple[int, int, int | None], macs: int, has_dgrad: bool
@@ -156,7 +157,7 @@ class CostModel:
         with located(self.machine, f"layer {layer.name}, {pass_name}"):
             for product in self._products(layer, pass_name, samples):
                 datapath = self.machine.accelerator.datapath(product, *widths.operands(pass_name))
-                fixed = self._whatever_mapped(product, datapath, DGRAD in layer.passes())
+                fixed = self._whatever_mapped(product, datapath, layer.has_dgrad)
                 listed = contenders(product, *self.searched_with(datapath, self._fixed_pj(fixed)))
                 found += [Part(part, datapath, tuple(ranked)) for part, ranked in listed]
         return found
@@ -263,8 +264,8 @@ def mac_columns(macs: int, real_macs: int, bits: tuple[int, int], hw_products: i
 
 
 def _total(parts: list[dict[str, int]]) -> dict[str, int]:
-    total: dict[str, int] = {}
-    for part in parts:
+    total = dict(parts[0])
+    for part in parts[1:]:
         for name, value in part.items():
             total[name] = total.get(name, 0) + value
     return total

@@ -45,7 +45,7 @@ def cache_folder() -> Path | None:
 class Kernel:
     """A function compiled with numba on its first call; kernels it calls are compiled into it.
 
-    py_func: the plain function.
+    py_func: the function as written, which calls compiled kernels.
     """
 
     def __init__(self, function: FunctionType) -> None:
@@ -55,6 +55,11 @@ class Kernel:
 
     def __call__(self, *args: Any) -> Any:
         return self._for_python(*args)
+
+    @cached_property
+    def plain(self) -> Callable:
+        """In plain Python, with all kernels it calls: for so little work that compiling takes longer."""
+        return self._linked(lambda kernel: kernel.plain)
 
     @cached_property
     def _for_python(self) -> Any:
@@ -74,12 +79,17 @@ class Kernel:
     def _dispatcher(self, **options: bool) -> Any:
         import numba
 
+        # Kernels divide by what cannot be zero; without checks of it they compile a tenth sooner.
+        compiler = numba.njit(error_model="numpy", no_cfunc_wrapper=True, **options)
+        return compiler(self._linked(lambda kernel: kernel._for_kernels))
+
+    def _linked(self, called: Callable[[Kernel], Any]) -> FunctionType:
+        """The function, with what `called` makes of each kernel it calls."""
         plain = self.py_func
-        names = {k: v._for_kernels if isinstance(v, Kernel) else v for k, v in self._globals().items()}
+        names = {k: called(v) if isinstance(v, Kernel) else v for k, v in self._globals().items()}
         linked = FunctionType(plain.__code__, plain.__globals__ | names, plain.__name__, plain.__defaults__)
         linked.__module__, linked.__qualname__ = plain.__module__, plain.__qualname__
-        # Kernels divide by what cannot be zero; without checks of it they compile a tenth sooner.
-        return numba.njit(error_model="numpy", no_cfunc_wrapper=True, **options)(linked)
+        return linked
 
     def _globals(self) -> dict[str, Any]:
         names = self.py_func.__code__.co_names

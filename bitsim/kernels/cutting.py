@@ -118,8 +118,11 @@ def shapes_of(pieces, counts, of_output):
         for d in range(DIMENSIONS):
             number *= pieces[k, d, counts[k, d] - 1, KIND] + 1
         starts[k + 1] = starts[k] + number
-    shapes = np.zeros((8, starts[tilings]), np.int64)
-    tiles = np.ones((starts[tilings], 3), np.int64)
+    shapes = np.empty((8, starts[tilings]), np.int64)
+    tiles = np.empty((starts[tilings], 3), np.int64)
+    for s in range(starts[tilings]):
+        for column in range(3):
+            tiles[s, column] = 1
     for k in range(tilings):
         stride = starts[k + 1] - starts[k]
         for d in range(DIMENSIONS):

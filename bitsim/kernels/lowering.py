@@ -154,38 +154,47 @@ def lower_one(
 
         psum_in = computes and new_output and (spilled or not first)
         accumulates = computes and (psum_in or not (new_output and first))
+        cost, row, moved = costs[shape], rows[r], moved_bits[r]
+        input_words, weight_words, output_words = cost[INPUT_WORDS], cost[WEIGHT_WORDS], cost[OUTPUT_WORDS]
         flags = 0
         if moved_input or at_start:
-            rows[r, INPUT_BEATS] = costs[shape, BEATS_IN]
-            moved_bits[r, 0] = costs[shape, INPUT_WORDS] * widths[0]
-            flags |= LOAD_INPUT if costs[shape, INPUT_WORDS] > 0 else 0
-            sums[LOADED_INPUT] += tiles * costs[shape, INPUT_WORDS]
-            sums[WRITTEN_INPUT] += tiles * costs[shape, INPUT_WRITTEN]
+            row[INPUT_BEATS] = cost[BEATS_IN]
+            moved[0] = input_words * widths[0]
+            if input_words > 0:
+                flags |= LOAD_INPUT
+            sums[LOADED_INPUT] += tiles * input_words
+            sums[WRITTEN_INPUT] += tiles * cost[INPUT_WRITTEN]
         if moved_weight or at_start:
-            rows[r, WEIGHT_BEATS] = costs[shape, BEATS_WEIGHT]
-            moved_bits[r, 1] = costs[shape, WEIGHT_WORDS] * widths[1]
-            flags |= LOAD_WEIGHT if costs[shape, WEIGHT_WORDS] > 0 else 0
-            sums[LOADED_WEIGHT] += tiles * costs[shape, WEIGHT_WORDS]
-            sums[WRITTEN_WEIGHT] += tiles * costs[shape, WEIGHT_WRITTEN]
+            row[WEIGHT_BEATS] = cost[BEATS_WEIGHT]
+            moved[1] = weight_words * widths[1]
+            if weight_words > 0:
+                flags |= LOAD_WEIGHT
+            sums[LOADED_WEIGHT] += tiles * weight_words
+            sums[WRITTEN_WEIGHT] += tiles * cost[WEIGHT_WRITTEN]
+        output_words_of_all = tiles * output_words
         if new_output:
             flags |= NEW_OUTPUT
         if psum_in:
-            rows[r, PSUM_BEATS] = costs[shape, BEATS_PSUM]
-            moved_bits[r, 2] = costs[shape, OUTPUT_WORDS] * widths[2]
-            sums[LOADED_PSUM] += tiles * costs[shape, OUTPUT_WORDS]
+            row[PSUM_BEATS] = cost[BEATS_PSUM]
+            moved[2] = output_words * widths[2]
+            sums[LOADED_PSUM] += output_words_of_all
         if will_move:
             flags |= STORE
-            rows[r, STORE_BEATS] = costs[shape, BEATS_STORED] if last else costs[shape, BEATS_SPILLED]
-            moved_bits[r, 3] = costs[shape, OUTPUT_WORDS] * (widths[3] if last else widths[2])
-            sums[STORED_ALL] += tiles * costs[shape, OUTPUT_WORDS]
-            sums[STORED_LAST] += tiles * costs[shape, OUTPUT_WORDS] if last else 0
-        sums[ACCUMULATED] += tiles * costs[shape, OUTPUT_WORDS] if accumulates else 0
-        rows[r, ISSUE] = costs[shape, LATER_ISSUE] if accumulates else costs[shape, FIRST_ISSUE]
-        sums[ISSUED] += tiles * rows[r, ISSUE]
-        moved = rows[r, INPUT_BEATS] + rows[r, WEIGHT_BEATS] + rows[r, PSUM_BEATS] + rows[r, STORE_BEATS]
-        sums[BEATS] += tiles * moved
-        rows[r, DRAIN] = costs[shape, SHAPE_DRAIN]
-        rows[r, FLAGS] = flags
+            sums[STORED_ALL] += output_words_of_all
+            if last:
+                row[STORE_BEATS] = cost[BEATS_STORED]
+                moved[3] = output_words * widths[3]
+                sums[STORED_LAST] += output_words_of_all
+            else:
+                row[STORE_BEATS] = cost[BEATS_SPILLED]
+                moved[3] = output_words * widths[2]
+        issue = cost[FIRST_ISSUE]
+        if accumulates:
+            issue = cost[LATER_ISSUE]
+            sums[ACCUMULATED] += output_words_of_all
+        row[ISSUE], row[DRAIN], row[FLAGS] = issue, cost[SHAPE_DRAIN], flags
+        sums[ISSUED] += tiles * issue
+        sums[BEATS] += tiles * (row[INPUT_BEATS] + row[WEIGHT_BEATS] + row[PSUM_BEATS] + row[STORE_BEATS])
 
         level = depth - 1
         while level >= 0:

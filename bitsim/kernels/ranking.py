@@ -244,10 +244,9 @@ def best_tilings(fits, spots, inner, full, first_issue, later_issue, traffic, wr
 
 
 @compiled
-def tiles_along(whole, table, place, dimension):
-    """Tiles of one tiling along one dimension."""
-    size = table[place, dimension]
-    return float((whole[dimension] + size - 1) // size)
+def tiles_along(whole, size):
+    """Tiles of `size` along a dimension, as float64."""
+    return float((whole + size - 1) // size)
 
 
 @compiled
@@ -266,9 +265,9 @@ def best_orders(
     for place in range(table.shape[0]):
         spot = spot_of[place]
         positions, input_bits_once = spots[spot, 0], spots[spot, 1] * constants[INPUT_BITS]
-        groups = tiles_along(whole, table, place, GROUPS)
-        outputs = tiles_along(whole, table, place, OUTPUTS)
-        channels = tiles_along(whole, table, place, CHANNELS)
+        groups = tiles_along(whole[GROUPS], table[place, GROUPS])
+        outputs = tiles_along(whole[OUTPUTS], table[place, OUTPUTS])
+        channels = tiles_along(whole[CHANNELS], table[place, CHANNELS])
         weight, output = (channels, positions) if writes_filter else (positions, channels)
         tiles = groups * positions * outputs * channels
         begin, end = starts[place], starts[place + 1] - 1
@@ -299,8 +298,9 @@ def best_orders(
             for which in range(3):
                 keep(keys, names, counts, which, most[which], offered[which, 0], offered[which, 1], name)
     leading = once_each(names, counts)
-    chosen, orders = np.empty_like(leading), np.empty_like(leading)
-    for c in range(leading.shape[0]):
+    number = leading.shape[0]
+    chosen, orders = np.empty(number, np.int64), np.empty(number, np.int64)
+    for c in range(number):
         chosen[c] = leading[c] // ORDERS
         orders[c] = leading[c] - chosen[c] * ORDERS
     return chosen, orders, rows_of(pieces, chosen)

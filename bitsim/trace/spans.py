@@ -7,7 +7,7 @@ numbered rows that add up to its batch.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -30,7 +30,7 @@ _MESSAGES = {
     TOTAL: "samples add up to {one}, the batch is {other}",
 }
 # Below so many rows a kernel runs as plain Python: sooner done than loading it compiled.
-FEW_ROWS = 10_000
+FEW_ROWS = 4_000
 _COMPILED: set[int] = set()
 
 
@@ -109,11 +109,11 @@ def group_order(run: Spans) -> np.ndarray:
     return np.arange(ends[-1] if len(ends) else 0) + np.repeat(run.first_group - (ends - run.groups), run.groups)
 
 
-def small_or_compiled(kernel: Kernel, rows: int) -> Kernel:
+def small_or_compiled(kernel: Kernel, rows: int) -> Callable:
     """The kernel as plain Python for few rows, which starts at once, else compiled, and compiled from then on."""
     if rows >= FEW_ROWS:
         _COMPILED.add(id(kernel))
-    return kernel if id(kernel) in _COMPILED else kernel.py_func  # type: ignore[return-value]  # called alike
+    return kernel if id(kernel) in _COMPILED else kernel.plain
 
 
 def _spans(rows: Rows, state: np.ndarray, names: list[str], noted: np.ndarray, faults: Faults) -> Spans:
@@ -232,7 +232,7 @@ def check_span(start, end, layer, row, after, ends, lines, samples, batches, sta
             if samples[row] == BLANK:
                 blanks += 1
             else:
-                total += samples[row]
+                total += int(samples[row])  # of plain Python, too, in more than 32 bits
             size += 1
         row = after[row]
     reached = state[layer]["reached"]

@@ -45,8 +45,8 @@ ALL_ISSUE, ALL_TILES, FIRST_COUNTER = range(3)
 
 
 @compiled
-def cut_dimension(pieces, k, d, size, tile, halo, first, last):
-    """Pieces of dimension `d` of tiling `k` into `pieces`, (K, 6, most, 5); returns how many, the rest is left.
+def cut_dimension(pieces, size, tile, halo, first, last):
+    """Pieces of a dimension of `size` in tiles of `tile` into `pieces`, (most, 5); returns how many, the rest is left.
 
     halo: (n, 3) int64: first tile, distinct inputs and real taps of each run of tiles equal in both; rows
     [first, last) are this dimension's.  None (first == last): tiles differ in their own size alone.
@@ -69,11 +69,8 @@ def cut_dimension(pieces, k, d, size, tile, halo, first, last):
             inputs, taps = halo[run, 1], halo[run, 2]
         if count > 0 and (own != own_before or inputs != inputs_before):
             kind += 1
-        pieces[k, d, count, TILES] = end - at
-        pieces[k, d, count, OWN] = own
-        pieces[k, d, count, INPUTS] = inputs
-        pieces[k, d, count, REAL_TAPS] = taps
-        pieces[k, d, count, KIND] = kind
+        piece = pieces[count]
+        piece[TILES], piece[OWN], piece[INPUTS], piece[REAL_TAPS], piece[KIND] = end - at, own, inputs, taps, kind
         own_before, inputs_before = own, inputs
         count += 1
         at = end
@@ -99,7 +96,7 @@ def cut_all(sizes, tilings, halo, halo_first, places):
             first, last = 0, 0
             if d in (ROWS, COLS):
                 first, last = halo_first[places[k], d - ROWS, 0], halo_first[places[k], d - ROWS, 1]
-            counts[k, d] = cut_dimension(pieces, k, d, sizes[d], tilings[k, d], halo, first, last)
+            counts[k, d] = cut_dimension(pieces[k, d], sizes[d], tilings[k, d], halo, first, last)
     return pieces, counts
 
 
@@ -126,15 +123,17 @@ def shapes_of(pieces, counts, of_output):
     for k in range(tilings):
         stride = starts[k + 1] - starts[k]
         for d in range(DIMENSIONS):
-            kinds = pieces[k, d, counts[k, d] - 1, KIND] + 1
+            of, count = pieces[k, d], counts[k, d]
+            kinds = of[count - 1, KIND] + 1
             stride //= kinds
             for kind in range(kinds):
                 number, first, taps, own, inputs = 0, 0, 0, 0, 0
-                for p in range(counts[k, d]):
-                    if pieces[k, d, p, KIND] == kind:
-                        number += pieces[k, d, p, TILES]
-                        taps += pieces[k, d, p, TILES] * pieces[k, d, p, REAL_TAPS]
-                        own, inputs = pieces[k, d, p, OWN], pieces[k, d, p, INPUTS]
+                for p in range(count):
+                    piece = of[p]
+                    if piece[KIND] == kind:
+                        number += piece[TILES]
+                        taps += piece[TILES] * piece[REAL_TAPS]
+                        own, inputs = piece[OWN], piece[INPUTS]
                         if p == 0 and not of_output[d]:
                             first = 1
                 if of_output[d]:

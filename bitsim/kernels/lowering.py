@@ -86,11 +86,9 @@ def rows_of(counts, chosen):
 
 @compiled
 def lower_one(
-    c,
     pieces,
     counts,
-    k,
-    orders,
+    order,
     base,
     costs,
     touched,
@@ -105,12 +103,12 @@ def lower_one(
     sums,
     walk,
 ):
-    """Write the tile program of mapping `c`, of tiling `k`.
+    """Write the tile program of one mapping.
 
-    pieces (K, 6, most, 5) and counts (K, 6): of all tilings; orders: (C, 6) dimensions, outermost first; base: number
-    of its first shape in costs, (N, 13); touched: (3, 6) bool, dimensions the input, weight and output depend on.
+    pieces (6, most, 5) and counts (6,): of its tiling; order: (6,) dimensions, outermost first; base: number of its
+    first shape in costs, (N, 13); touched: (3, 6) bool, dimensions the input, weight and output depend on.
     widths: of mapping.batch.word_widths.
-    Rows [first_row, end) of rows, (R, 7), and of moved_bits, (R, 4) as of mapping.program.Execution, and runs[c],
+    Rows [first_row, end) of rows, (R, 7), and of moved_bits, (R, 4) as of mapping.program.Execution, and runs,
     (6, most), are given as zeros and written; sums, (10,), too; walk: (3, 6) int64 to work in.
     Returns the depth of the nest.
     """
@@ -118,24 +116,25 @@ def lower_one(
     depth = 0
     for i in range(DIMENSIONS):
         piece[i] = 0
-        if counts[k, orders[c, i]] > 1:
-            level_of[depth] = orders[c, i]
-            for p in range(counts[k, orders[c, i]]):
-                runs[c, depth, p] = pieces[k, orders[c, i], p, TILES]
+        d = order[i]
+        if counts[d] > 1:
+            level_of[depth] = d
+            for p in range(counts[d]):
+                runs[depth, p] = pieces[d, p, TILES]
             depth += 1
     stride[DIMENSIONS - 1] = 1  # in the numbering of shapes
     for d in range(DIMENSIONS - 2, -1, -1):
-        stride[d] = stride[d + 1] * (pieces[k, d + 1, counts[k, d + 1] - 1, KIND] + 1)
+        stride[d] = stride[d + 1] * (pieces[d + 1, counts[d + 1] - 1, KIND] + 1)
     for r in range(first_row, end):
         tiles, shape = 1, base
         first, last = True, True  # of the visits of the output tile the one that begins here, and that ends here
         for level in range(depth):
             d, p = level_of[level], piece[level]
-            tiles *= pieces[k, d, p, TILES]
-            shape += pieces[k, d, p, KIND] * stride[d]
+            tiles *= pieces[d, p, TILES]
+            shape += pieces[d, p, KIND] * stride[d]
             if not touched[2, d]:
                 first = first and p == 0
-                last = last and p == counts[k, d] - 1
+                last = last and p == counts[d] - 1
         # A loop has moved when all loops inside it stand at their start, and will when they stand at their end.
         moved_input = moved_weight = moved_output = will_move = False
         at_start = at_end = True
@@ -148,7 +147,7 @@ def lower_one(
             if at_end and touched[2, d]:
                 will_move = True
             at_start = at_start and p == 0
-            at_end = at_end and p == counts[k, d] - 1
+            at_end = at_end and p == counts[d] - 1
         new_output = moved_output or at_start
         will_move = will_move or at_end
 
@@ -199,7 +198,7 @@ def lower_one(
         level = depth - 1
         while level >= 0:
             piece[level] += 1
-            if piece[level] < counts[k, level_of[level]]:
+            if piece[level] < counts[level_of[level]]:
                 break
             piece[level] = 0
             level -= 1
@@ -258,11 +257,9 @@ def lower_all(
         for i in range(SUMS):
             sums[i] = 0
         depths[c] = lower_one(
-            c,
-            pieces,
-            counts,
-            k,
-            orders,
+            pieces[k],
+            counts[k],
+            orders[c],
             shape_starts[k],
             costs,
             touched,
@@ -273,7 +270,7 @@ def lower_all(
             row_starts[c + 1],
             rows,
             moved_bits,
-            runs,
+            runs[c],
             sums,
             walk,
         )

@@ -25,7 +25,7 @@ def least_cpu_s(work: Callable[[], object], runs: int = 5) -> float:
     return min(_cpu_s(work) for _ in range(runs))
 
 
-def least_cpu_s_of(works: Iterator[Callable[[], object]], runs: int = 7) -> float:
+def least_cpu_s_of(works: Iterator[Callable[[], object]], runs: int = 25) -> float:
     """Least CPU seconds of works that are each done once, after one warm-up; making them is not counted."""
     next(works)()
     return min(_cpu_s(next(works)) for _ in range(runs))

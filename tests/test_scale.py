@@ -5,6 +5,7 @@ import itertools
 import os
 import pickle
 import random
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 import bitsim
+from bitsim import data
 from bitsim.cli.progress import TableProgress
 from bitsim.errors import InputError
 from bitsim.trace import csv_table, parquet_table, row_order, spans, tally
@@ -332,3 +334,19 @@ def test_dictionaries_differ_between_row_groups(tmp_path):
         for part in (table.slice(0, 1), table.slice(1, 1), table.slice(2, 3), table.slice(5)):
             writer.write_table(part)
     assert list(bitsim.open_trace(folder).spans(0, 4)) == expected
+
+
+@pytest.mark.parametrize("few", [0, 10**9])
+def test_samples_beyond_31_bits_add_up(tmp_path, monkeypatch, few):
+    """Columns of samples are 32 bits wide; their sum in a message is not, compiled or in plain Python."""
+    shutil.copytree(data.find("traces", "resnet38_cifar_fw8bw8"), tmp_path / "t")
+    run, table = tmp_path / "t" / "run.yaml", tmp_path / "t" / "precision.csv"
+    run.write_text(run.read_text().replace("batch: 128", "batch: 1048576"))
+    head, first, *rest = table.read_text().splitlines()
+    assert first.startswith("0,64000,conv1,")
+    rows = [f"0,64000,conv1,1048575,{1 + i % 31},{1 + i // 31 % 31},{1 + i // 961}" for i in range(3000)]
+    table.write_text("\n".join([head, *rows, *rest]) + "\n")
+    monkeypatch.setattr(spans, "FEW_ROWS", few)
+    monkeypatch.setattr(spans, "_COMPILED", set())
+    with pytest.raises(InputError, match="samples add up to 3145725000, the batch is 1048576"):
+        bitsim.open_trace(tmp_path / "t")

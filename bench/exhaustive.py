@@ -75,13 +75,15 @@ def _grids(product: Product) -> Iterator[Tilings]:
     """All tilings, some spots at a time."""
     sizes = list(dimension_sizes(product).values())
     splits = [ceil_splits(size) for size in sizes]
-    inner = np.array(list(itertools.product(splits[0], *splits[4:])), np.int64)
-    whole = np.array([sizes[0], *sizes[4:]], np.int64)
-    tiles, full = (-(-whole // inner)).astype(np.float64), whole / inner
+    inner = np.array(list(itertools.product(splits[0], [1], [1], [1], *splits[4:])), np.int64)
+    apart = [0, 4, 5]  # groups, outputs, channels
+    whole = np.array(sizes, np.int64)[apart]
+    tiles, full = (-(-whole // inner[:, apart])).astype(np.float64), whole / inner[:, apart]
+    shares = np.stack((full.prod(axis=1), full[:, 0] * full[:, 1]), axis=1)
     spots = np.array(list(itertools.product(*splits[1:4])), np.int64)
     for first in range(0, len(spots), SPOTS_AT_ONCE):
         part = spots_from(spots[first : first + SPOTS_AT_ONCE], product.batch, product.rows, product.cols)
-        yield Tilings(part, inner, tiles, full.prod(axis=1), full[:, 0] * full[:, 1])
+        yield Tilings(part, inner, tiles, shares)
 
 
 def _search_grid(question: Question, orientation: Orientation, every: Tilings, answer: Answer) -> None:

@@ -1,6 +1,7 @@
 """Side by side: laws of a comparison, what it says is not equal, and the demo as a stranger runs it."""
 
 import json
+import re
 
 import pandas as pd
 import pytest
@@ -70,12 +71,22 @@ def test_command_forms(trace_folder, bitsim_command):
     assert status == 0 and text.index("Not equal") < text.index("by pass") < text.index("geometric mean")
 
 
+def test_no_figure_is_broken_over_two_lines(bitsim_command, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    options = [part for name in MACHINES for part in ("--hw", name)]
+    status, text, _ = bitsim_command("compare", "resnet20_digits_pfq", *options)
+    layers = text[text.index("by layer") :]
+    assert status == 0 and re.search(r"\d\.\d{3}e\+07 ", layers)
+    assert not [line for line in layers.splitlines() if re.fullmatch(r"\s*[\d.]+\s*", line)]
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         (["--hw", MACHINES[0]], "needs two or more"),
         (["--hw", MACHINES[0], "--hw", MACHINES[0]], "given twice"),
         (["--hw", MACHINES[0], "--hw", MACHINES[1], "--baseline", "nobody"], "nobody: is none of"),
+        (["--hw", MACHINES[0], "--hw", MACHINES[1], "--baseline", ""], "is none of"),
     ],
 )
 def test_bad_comparisons(trace_folder, bitsim_command, options, message):

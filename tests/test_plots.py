@@ -216,6 +216,7 @@ def test_faults_of_all_folders_at_once(results, sweep, tmp_path, bitsim_command)
         (("stages", results, "--out", tmp_path / "x.gif"), "gif: not a form of picture"),
         (("stages", results, "--out", tmp_path), "is a folder"),
         (("pareto", results, "--out", tmp_path / "x.pdf"), "has no sweep.parquet"),
+        (("roofline", results, "--axes", "latency_s,energy_j", "--out", tmp_path / "x.pdf"), "allowed for: pareto"),
         (("pareto", sweep, "--axes", "latency_s", "--out", tmp_path / "x.pdf"), "is not two columns"),
         (("pareto", sweep, "--axes", "latency_s,energi_j", "--out", tmp_path / "x.pdf"), "did you mean energy_j?"),
         (("pareto", sweep, "--axes", "latency_s,hardware", "--out", tmp_path / "x.pdf"), "not a column of numbers"),

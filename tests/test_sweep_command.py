@@ -116,6 +116,7 @@ def test_the_picture_of_energy_alone_is_over_time(trace_folder, tmp_path, bitsim
         (["--pareto", ","], ["--pareto: empty"]),
         (["--resume"], ["--resume: needs --out"]),
         (["--backend", "dask"], ["needs --scheduler"]),
+        (["--seed", "3"], ["--seed: needs --search"]),
         (["--iterations", "0"], ["is not A:B"]),
         (["--hw", BITFUSION], ["given twice"]),
         (["--hw", "nothing"], ["nothing"]),

@@ -90,7 +90,7 @@ def compare(
     span = parse_iterations(iterations)
     opened, machines = open_all(trace, hw, set_)
     names = dict(zip(hw, (m.name for m in machines), strict=True))
-    base = names.get(baseline, baseline) if baseline else None
+    base = names.get(baseline, baseline) if baseline is not None else None
     check_machines(list(names.values()), base)
     choices = {"objective": objective, "samples": samples, "timing": timing, "overlap": overlap}
     if break_even:

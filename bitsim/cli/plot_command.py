@@ -10,6 +10,7 @@ import typer
 from bitsim.errors import InputError
 
 Kind = Literal["stages", "pareto", "roofline", "breakdown"]
+PARETO_AXES = "latency_s,energy_j"
 
 
 def plot(
@@ -22,8 +23,12 @@ def plot(
         Path | None, typer.Option(metavar="FILE", help="Picture: .pdf, .svg or .png (default: KIND.pdf).")
     ] = None,
     axes: Annotated[
-        str, typer.Option(help="Of pareto: two columns of sweep.parquet, both better when smaller.")
-    ] = "latency_s,energy_j",
+        str | None,
+        typer.Option(
+            metavar="COLUMNS",
+            help=f"Of pareto: two columns of sweep.parquet, both better when smaller (default: {PARETO_AXES}).",
+        ),
+    ] = None,
 ) -> None:
     """Draw RESULT_DIR as a picture of a column's width (85 mm) for a paper.
 
@@ -33,11 +38,13 @@ def plot(
     from bitsim.report import plots
     from bitsim.report.picture import paper_style, picture_form, save_figure
 
+    if axes is not None and kind != "pareto":
+        raise InputError(f"--axes: {kind} has its own, allowed for: pareto")
     path = out if out is not None else Path(f"{kind}.pdf")
     picture_form(path)
     if path.is_dir():
         raise InputError(f"--out {path}: is a folder, allowed: a file")
     with paper_style():
-        figure = plots.draw(kind, folders, axes)
+        figure = plots.draw(kind, folders, axes if axes is not None else PARETO_AXES)
         save_figure(figure, path)
     typer.echo(path)

@@ -52,7 +52,7 @@ def sweep(
     search: Annotated[
         int | None, typer.Option(metavar="N", help="Simulate N points only, searching for the least --pareto.")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of --search.")] = 0,
+    seed: Annotated[int | None, typer.Option(min=0, max=2**32 - 1, help="Of --search (default: 0).")] = None,
     pareto: Annotated[str, typer.Option(metavar="COLUMNS", help="Columns to be least.")] = "latency_s,energy_j",
     top: Annotated[int, typer.Option(min=0, help="Also list the N points with the least first column.")] = 0,
     jobs: Annotated[int, typer.Option(min=1, help="Processes on this computer.")] = 1,
@@ -77,6 +77,8 @@ def sweep(
 
     if resume and out is None:
         raise InputError("--resume: needs --out DIR, the folder of the sweep")
+    if seed is not None and search is None:
+        raise InputError("--seed: needs --search N; without it every point is simulated")
     parameters = parse_parameters(set_ or [])
     columns = [name.strip() for name in pareto.split(",") if name.strip()]
     span = parse_iterations(iterations)
@@ -89,7 +91,7 @@ def sweep(
                 parameters,
                 where=where or (),
                 search=search,
-                seed=seed,
+                seed=seed or 0,
                 minimise=columns,
                 jobs=jobs,
                 backend=backend,

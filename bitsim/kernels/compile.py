@@ -97,6 +97,6 @@ class Kernel:
 
 
 def compiled(function: Callable) -> Kernel:
-    """Compile `function` with numba on its first call (source: the plain function stays at ``.py_func``)."""
+    """Compile `function` with numba on its first call; its source is that of ``.py_func``."""
     assert isinstance(function, FunctionType)
     return Kernel(function)

@@ -128,6 +128,8 @@ class PortTiming:
 
 @lru_cache(maxsize=64)
 def _timing_array(port: PortTiming) -> np.ndarray:
-    timing = np.array([port.latency_cycles, port.turnaround_cycles, port.setup_cycles, port.reconfigure_cycles])
+    timing = np.array(
+        [port.latency_cycles, port.turnaround_cycles, port.setup_cycles, port.reconfigure_cycles], np.int64
+    )
     timing.setflags(write=False)  # shared by all who ask
     return timing

@@ -29,6 +29,11 @@ ORDERS = 6  # of the three blocks, as mapping.record lists them first
     SPILLED,
 ) = range(9)
 CONSTANTS = 9
+# Columns of spots: tiles of samples, rows and columns together; words of one sweep over a channel, halos between tiles
+# read by both; how many full tiles it would take; the last tile as a share of a full one.
+TILES, SWEEP_WORDS, FULL_TILES, LAST_SHARE = range(4)
+# Columns of how many full tiles the other dimensions take.
+ALL_FULL, FULL_OUTPUTS = range(2)
 # Estimates closer than a hundredth are not told apart where traffic decides.
 TOLD_APART = 0.01
 
@@ -97,15 +102,15 @@ def with_ends(steady, moved_at_ends, last_issue, constants):
 def ends_of(spot, inner, issue, writes_filter, input_bits_once, constants):
     """(moved_at_ends, last_issue) of with_ends for a tiling whose edges are not cut: its first tile a full one."""
     full_outputs, full_channels = inner[3], inner[4]
-    full_positions, groups = spot[2], inner[0]
+    full_positions, groups = spot[FULL_TILES], inner[0]
     inputs = input_bits_once / (groups * full_positions * full_channels)
     filters, maps = groups * full_outputs * full_channels, groups * full_outputs * full_positions
     if writes_filter:
         weights, outputs, last = maps, filters, inner[5] * inner[6]
     else:
-        weights, outputs, last = filters, maps, spot[3] * inner[5]
+        weights, outputs, last = filters, maps, spot[LAST_SHARE] * inner[5]
     bits = inputs + constants[WEIGHT_BITS_ONCE] / weights + constants[OUTPUT_BITS_ONCE] / outputs * last
-    last_issue = issue / (maps * full_channels) * (spot[3] * inner[5] * inner[6])
+    last_issue = issue / (maps * full_channels) * (spot[LAST_SHARE] * inner[5] * inner[6])
     return bits * constants[CYCLES_A_BIT], last_issue
 
 
@@ -177,8 +182,7 @@ def best_tilings(fits, spots, inner, full, first_issue, later_issue, traffic, wr
 
     fits: (S, I) bool; spots: (S, 4) float64, ranked of mapping.spots; inner: (I, 7) float64: tiles over groups,
     outputs, channels; how many full ones outputs and channels take; the last of them as a share of a full one;
-    full: (I, 2) how many full tiles all three take, and how many of those first write their outputs (of all tiles, over
-    positions too, unless a product writes_filter);
+    full: (I, 2) how many full tiles all three take, and groups and outputs alone;
     first_issue, later_issue: (S, I) int64 issue cycles of a full tile, the first over a reduction and any other;
     traffic: (8, 6) by pattern what orders refetch (see dram_bits), each once, then -1; most: length of each of the
     three lists.
@@ -190,7 +194,8 @@ def best_tilings(fits, spots, inner, full, first_issue, later_issue, traffic, wr
     beyond = beyond_bits = np.inf  # what no list takes any more: cycles, bits
     # From the largest tiles on: they mostly lead, and what cannot pass them is left out early.
     for s in range(fits.shape[0] - 1, -1, -1):
-        positions, input_bits_once, full_spots = spots[s, 0], spots[s, 1] * constants[INPUT_BITS], spots[s, 2]
+        positions, full_spots = spots[s, TILES], spots[s, FULL_TILES]
+        input_bits_once = spots[s, SWEEP_WORDS] * constants[INPUT_BITS]
         for i in range(fits.shape[1] - 1, -1, -1):
             if not fits[s, i]:
                 continue
@@ -202,8 +207,8 @@ def best_tilings(fits, spots, inner, full, first_issue, later_issue, traffic, wr
             if many_bits and bits * constants[CYCLES_A_BIT] > beyond:
                 continue
             # Each tile is charged the share of a full one it fills.
-            shares = full_spots * full[i, 0]
-            first_shares = full[i, 1] if writes_filter else full_spots * full[i, 1]
+            shares = full_spots * full[i, ALL_FULL]
+            first_shares = full[i, ALL_FULL] if writes_filter else full_spots * full[i, FULL_OUTPUTS]
             issue = first_shares * first_issue[s, i] + (shares - first_shares) * later_issue[s, i]
             busy = issue + tiles * constants[SETUP_CYCLES]
             if many_bits and busy > beyond:
@@ -264,7 +269,7 @@ def best_orders(
     fewest = np.inf
     for place in range(table.shape[0]):
         spot = spot_of[place]
-        positions, input_bits_once = spots[spot, 0], spots[spot, 1] * constants[INPUT_BITS]
+        positions, input_bits_once = spots[spot, TILES], spots[spot, SWEEP_WORDS] * constants[INPUT_BITS]
         groups = tiles_along(whole[GROUPS], table[place, GROUPS])
         outputs = tiles_along(whole[OUTPUTS], table[place, OUTPUTS])
         channels = tiles_along(whole[CHANNELS], table[place, CHANNELS])

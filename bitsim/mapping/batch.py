@@ -127,7 +127,9 @@ def word_widths(datapath: Datapath) -> np.ndarray:
     """(6,) int64: bits of a word of input, weight, partial sum and stored output in DRAM, of input and weight in their
     buffers.
     """
-    widths = np.array([*datapath.dram_bits, datapath.accumulator_bits, datapath.output_bits, *datapath.buffer_bits])
+    widths = np.array(
+        [*datapath.dram_bits, datapath.accumulator_bits, datapath.output_bits, *datapath.buffer_bits], np.int64
+    )
     widths.setflags(write=False)  # shared by all who ask
     return widths
 
@@ -157,7 +159,7 @@ def _each(cost: TileCost, shapes: int, computes: bool) -> np.ndarray:
 
 def rows_of(found: Cut, chosen: np.ndarray) -> np.ndarray:
     """(C + 1,) int64: where the rows of each mapping start in one table; chosen: (C,) numbers of tilings of `found`."""
-    return np.cumsum(np.append(0, found.counts[chosen].prod(axis=1)))
+    return np.asarray(lowering.rows_of(found.counts, chosen))
 
 
 @dataclass(frozen=True)

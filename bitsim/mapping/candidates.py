@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from bitsim.accelerators.seam import Accelerator, Datapath, Orientation, Tile
-from bitsim.mapping.spots import TILES, Spots, boxes_of, ceil_splits, split_sizes, spots_of, with_small_ends
+from bitsim.kernels.ranking import ALL_FULL, FULL_OUTPUTS, TILES
+from bitsim.mapping.spots import Spots, boxes_of, ceil_splits, split_sizes, spots_of, with_small_ends
 from bitsim.workload import Product
 
 # Sizes that differ less are near: as far as an uneven pair of outputs and channels was from the best on random layers.
@@ -93,8 +94,8 @@ def _inner(
         table[row] = size, 1, 1, 1, outputs, channels
         ranked[row, 0] = -(-groups // size)
     full = np.empty((len(table), 2))
-    full[:, 1] = groups / table[:, 0] * ranked[:, 3]
-    full[:, 0] = full[:, 1] * ranked[:, 4]
+    full[:, FULL_OUTPUTS] = groups / table[:, 0] * ranked[:, 3]
+    full[:, ALL_FULL] = full[:, FULL_OUTPUTS] * ranked[:, 4]
     for array in (table, ranked, full):
         array.setflags(write=False)
     return table, ranked, full

@@ -31,7 +31,9 @@ class Effort:
     @cached_property
     def most_timed(self) -> np.ndarray:
         """(3,) int64: `timed` for the kernels."""
-        return np.array(self.timed)
+        most = np.array(self.timed, np.int64)
+        most.setflags(write=False)  # shared by all who ask
+        return most
 
 
 BLOCKS = ("positions", "outputs", "channels")
@@ -118,7 +120,7 @@ class Ranking:
             later = first
         self._first_issue = _of_every(later if spilled else first, every)
         self._later_issue = self._first_issue if later is first or spilled else _of_every(later, every)
-        # Of everything as one tile, whether it fits or not: it is the first of its outputs.
+        # Of everything as one tile, whether it fits or not.
         self.whole_issue_cycles = float(self._first_issue[-1, -1])
 
     def best_tilings(self, fits: np.ndarray, effort: Effort) -> np.ndarray:

@@ -188,15 +188,16 @@ def _timed_best(grid: Grid, table: np.ndarray, places: np.ndarray, effort: Effor
     if effort is THOROUGH:
         chosen, orders = _with_samples_inside(cut, chosen, orders)
         row_starts = batch.rows_of(cut, chosen)
-    fewest = 0
+    small = True  # the programs, or at least one of them
     if int(row_starts[-1]) > MOST_ROWS:
         rows = np.diff(row_starts)
         fewest = int(rows.min())
+        small = fewest <= MOST_ROWS
         listed = rows <= max(MOST_ROWS, fewest)
         chosen, orders = chosen[listed], orders[listed]
         row_starts = batch.rows_of(cut, chosen)
     order_dimensions = ORDER_DIMENSIONS[orders]
-    if cut.exact and fewest <= MOST_ROWS:
+    if cut.exact and small:
         lowered = batch.lower(*what, cut, chosen, order_dimensions, row_starts)
     else:
         mappings = [

@@ -13,14 +13,12 @@ from functools import lru_cache
 
 import numpy as np
 
+from bitsim.kernels.ranking import LAST_SHARE, SWEEP_WORDS, TILES
 from bitsim.workload import Axis
 
 MOST_SIZES = 32
 EVEN_SPLITS = 5
 SMALL_ENDS = 4
-# Columns of Spots.ranked: tiles of all three together; words of one sweep over a channel, halos between tiles read by
-# both; how many full tiles it would take; the last tile as a share of a full one.
-TILES, SWEEP_WORDS, FULL_TILES, LAST_SHARE = range(4)
 
 
 @lru_cache(maxsize=4096)
@@ -57,8 +55,8 @@ class Spots:
     """Boxes over batch, rows and columns.
 
     table: (S, 3) sizes; input_rows, input_cols: (S,) the most distinct ones any tile reads; ranked: (S, 4) float64,
-    columns above.  halo: (n, 3) first tile, distinct inputs and real taps of each run of equal tiles along an axis;
-    halo_first: (S, 2, 2) first and last row in `halo` of rows and of columns.
+    see kernels.ranking.  halo: (n, 3) first tile, distinct inputs and real taps of each run of equal tiles along an
+    axis; halo_first: (S, 2, 2) first and last row in `halo` of rows and of columns.
     places: (S,) where they stand among all boxes.
     """
 

@@ -169,7 +169,9 @@ class Ranking:
 
 def _of_every(value: Int, every: Tilings) -> np.ndarray:
     """(S, I) int64: `value` of each tiling, in one block of memory."""
-    return np.ascontiguousarray(np.broadcast_to(value, every.shape), np.int64)
+    if np.shape(value) != every.shape:
+        value = np.broadcast_to(value, every.shape)
+    return np.ascontiguousarray(value, np.int64)
 
 
 def _most(value: Int) -> int:

@@ -88,8 +88,8 @@ def _shortlists(product: Product, setting: Setting) -> tuple[Shortlist, ...]:
         every = tilings(product, accelerator.granules(product, datapath, orientation), accelerator.axes_alike)
         full = every.grid(product)
         fits = fitting(product, accelerator, datapath, orientation, full)
-        that_fit = fits.tobytes()
-        if 1 in that_fit:
+        that_fit = np.packbits(fits).tobytes()
+        if that_fit.strip(b"\0"):
             grids.append(Grid(product, setting, orientation, every, full, fits))
             # Sizes of buffers only decide which tilings fit: machines on which the same ones do share a list.
             key = (product, datapath, orientation.name, that_fit)

@@ -43,7 +43,12 @@ class Question:
 
     def value(self, cycles: np.ndarray, lowered: Lowered) -> np.ndarray:
         """(C,) what is to be least."""
-        return cycles if self.prices is None else self.prices.total_pj(lowered.names, lowered.counts, cycles)
+        return cycles if self.prices is None else energy_pj(self.prices, lowered.names, lowered.counts, cycles)
+
+
+def energy_pj(prices: PriceList, names: tuple[str, ...], counts: np.ndarray, cycles: np.ndarray) -> np.ndarray:
+    """(C,) float64: energy of mappings with these counters, (E, C), and cycles, (C,)."""
+    return np.asarray((counts * prices.prices_of(names)[:, None]).sum(axis=0) + cycles * prices.pj_per_cycle)
 
 
 @dataclass
@@ -193,7 +198,7 @@ def _bound(
         return cycles
     # Counters that follow from tiling and traffic; what loads and stores touch in the buffers is left out.
     names = ("dram_read_bits", "dram_write_bits", *parts.names)
-    return question.prices.total_pj(names, np.vstack((read, written, parts.counted[:, rows])), cycles)
+    return energy_pj(question.prices, names, np.vstack((read, written, parts.counted[:, rows])), cycles)
 
 
 def _fetches(trips: np.ndarray, order: tuple[int, ...], touched: np.ndarray) -> np.ndarray:

@@ -71,9 +71,9 @@ class PriceList:
         if faults:
             raise InputError(faults)
         self._leakage_mw = self.array.leakage_mw + sum(p.leakage_mw for p in self.buffers.values())
-        self._pj_per_cycle = (self._leakage_mw + self.memory.static_mw) * PJ_PER_MW_S / float(machine.clock_hz)
+        self.pj_per_cycle = (self._leakage_mw + self.memory.static_mw) * PJ_PER_MW_S / float(machine.clock_hz)
         self._components = tuple(self.component_columns)
-        self._pj_of: dict[tuple[str, ...], np.ndarray] = {}
+        self._prices_of: dict[tuple[str, ...], np.ndarray] = {}
         self._pj_each: dict[str, tuple[str, float]] = {
             "dram_read_bits": ("dram_pj", self.memory.read_pj_per_bit),
             "dram_write_bits": ("dram_pj", self.memory.write_pj_per_bit),
@@ -127,13 +127,11 @@ class PriceList:
         pj["energy_pj"] = sum(pj.values())
         return pj
 
-    def total_pj(self, names: tuple[str, ...], counts: np.ndarray, cycles: np.ndarray) -> np.ndarray:
-        """(C,) energy_pj of many occurrences at once, to rounding; counts: (E, C) of `names`, cycles: (C,)."""
-        if names not in self._pj_of:
-            each = [0.0 if name in NOT_PRICED else self._pj_each[name][1] for name in names]
-            self._pj_of[names] = np.array(each)[:, None]
-        # Not a matrix product: that rounds a column by where it stands, and equal mappings are to tie.
-        return np.asarray((counts * self._pj_of[names]).sum(axis=0) + cycles * self._pj_per_cycle, np.float64)
+    def prices_of(self, names: tuple[str, ...]) -> np.ndarray:
+        """(E,) float64: pJ of one count of each counter, 0 for those that are charged as part of others."""
+        if names not in self._prices_of:
+            self._prices_of[names] = np.array([0.0 if name in NOT_PRICED else self._pj_each[name][1] for name in names])
+        return self._prices_of[names]
 
     def notes(self) -> list[str]:
         """What a reader of the figures must know: estimates with their band, and buffers priced by an unusual table."""

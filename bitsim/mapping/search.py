@@ -11,11 +11,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
 from bitsim.accelerators.seam import Accelerator, Datapath
 from bitsim.errors import MappingError
+from bitsim.kernels import choice as kernels
 from bitsim.mapping.candidates import fitting, occupied_bits, shapes, tilings
 from bitsim.mapping.memo import kept
 from bitsim.mapping.shortlist import Grid, Setting, Shortlist, Timed, leaves_room, quick, thorough
@@ -24,8 +26,18 @@ from bitsim.workload import Product
 
 NEAR = 1e-3
 
-# (names of counters, (E, C) counts, (C,) cycles) -> (C,) what the objective minimises, (C,) energy.
-Score = Callable[[tuple[str, ...], np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
+
+class Score(NamedTuple):
+    """What mappings are judged by.
+
+    objective: place in kernels.choice.OBJECTIVES; prices_of: (names of counters) -> (E,) float64, pJ of one count of
+    each; fixed_pj: energy that no mapping changes.
+    """
+
+    objective: int
+    prices_of: Callable[[tuple[str, ...]], np.ndarray]
+    pj_per_cycle: float
+    fixed_pj: float
 
 
 @dataclass(frozen=True)
@@ -105,28 +117,33 @@ def _shortlists(product: Product, setting: Setting) -> tuple[Shortlist, ...]:
 
 def choose(found: tuple[Shortlist, ...], score: Score) -> Timed:
     """The least energy among the mappings within NEAR of the best score; of two that tie the earlier."""
-    values, energies = _scores(found, score)
-    near = np.flatnonzero(values <= values.min() * (1 + NEAR))
-    least = min(zip(energies[near].tolist(), values[near].tolist(), near.tolist(), strict=True))
-    return _timed(found, least[-1])
+    best, _, _ = _judged(found, score)
+    return _timed(found, best)
 
 
 def ranked(found: tuple[Shortlist, ...], score: Score) -> list[Contender]:
     """All mappings of the lists, the chosen one first: within NEAR of the best by energy, then the others."""
-    values, energies = _scores(found, score)
+    _, values, energies = _judged(found, score)
     near = values <= values.min() * (1 + NEAR)
     first, second = np.where(near, energies, values), np.where(near, values, energies)
     order = np.lexsort((second, first, ~near))  # by the last of the keys first
     return [Contender(_timed(found, n), float(values[n]), float(energies[n])) for n in order.tolist()]
 
 
-def _scores(found: tuple[Shortlist, ...], score: Score) -> tuple[np.ndarray, np.ndarray]:
-    """(C,) what is minimised and (C,) energy of all mappings of the lists, one list after the other."""
-    parts = [score(one.lowered.names, one.lowered.counts, one.cycles) for one in found]
-    if len(parts) == 1:
-        return parts[0]
-    values, energies = zip(*parts, strict=True)
-    return np.concatenate(values), np.concatenate(energies)
+def _judged(found: tuple[Shortlist, ...], score: Score) -> tuple[int, np.ndarray, np.ndarray]:
+    """The number of the chosen mapping, (C,) values and (C,) energy of all: one list after the other."""
+    total = sum(len(one.orders) for one in found)
+    values, energies = np.empty(total), np.empty(total)
+    best = start = 0
+    for one in found:
+        counts, cycles = one.lowered.counts, one.cycles
+        if counts.dtype == object:  # beyond int64: only here are they rounded
+            counts = counts.astype(np.float64)
+        prices = score.prices_of(one.lowered.names)
+        given = score.pj_per_cycle, score.fixed_pj, score.objective, NEAR
+        best = kernels.judge(counts, prices, cycles, *given, start, values, energies)
+        start += len(cycles)
+    return best, values, energies
 
 
 def _timed(found: tuple[Shortlist, ...], number: int) -> Timed:

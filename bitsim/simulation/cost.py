@@ -20,6 +20,7 @@ from bitsim.accelerators.registry import Machine
 from bitsim.accelerators.seam import INPUT, WEIGHT, Datapath
 from bitsim.energy import PriceList
 from bitsim.errors import InputError
+from bitsim.kernels.choice import OBJECTIVES
 from bitsim.kernels.engines import ENGINES, each_alone
 from bitsim.kernels.program import CLASSES, Nest
 from bitsim.mapping import search
@@ -32,7 +33,6 @@ from bitsim.simulation.bound import Bound
 from bitsim.simulation.streams import Stream
 from bitsim.workload import FLOAT_BITS, Layer, Product, Widths, lower
 
-OBJECTIVES = ("cycles", "energy", "edp")
 # Columns of a cost before its traffic and energy, which depend on the machine's buffers.
 COST_COLUMNS = (
     "input_bits",
@@ -220,14 +220,8 @@ class CostModel:
     def searched_with(self, datapath: Datapath, fixed_pj: float) -> tuple[Setting, Score]:
         """What a search takes beside the product.  fixed_pj: energy that no mapping changes."""
         setting = Setting(self.machine.accelerator, datapath, self._rate, self._port, self._timer, self._found)
-        return setting, partial(self._score, fixed_pj)
-
-    def _score(
-        self, fixed_pj: float, names: tuple[str, ...], counts: np.ndarray, cycles: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        energy_pj = self.prices.total_pj(names, counts, cycles) + fixed_pj
-        value = {"cycles": cycles, "energy": energy_pj, "edp": energy_pj * cycles}[self.objective]
-        return value, energy_pj
+        prices = self.prices
+        return setting, Score(OBJECTIVES.index(self.objective), prices.prices_of, prices.pj_per_cycle, fixed_pj)
 
     def _time_and_energy(self, work: Work, classes: dict[str, int]) -> dict[str, int | float | str]:
         cycles = sum(classes.values())

@@ -83,12 +83,11 @@ def _grids(product: Product) -> Iterator[Tilings]:
     inner = np.array(list(itertools.product(splits[0], [1], [1], [1], *splits[4:])), np.int64)
     apart = [0, 4, 5]  # groups, outputs, channels
     whole = np.array(sizes, np.int64)[apart]
-    tiles, full = (-(-whole // inner[:, apart])).astype(np.float64), whole / inner[:, apart]
-    shares = np.stack((full.prod(axis=1), full[:, 0] * full[:, 1]), axis=1)
+    tiles = (-(-whole // inner[:, apart])).astype(np.float64)
     spots = np.array(list(itertools.product(*splits[1:4])), np.int64)
     for first in range(0, len(spots), SPOTS_AT_ONCE):
         part = spots_from(spots[first : first + SPOTS_AT_ONCE], product.batch, product.rows, product.cols)
-        yield Tilings(part, inner, tiles, shares)
+        yield Tilings(part, inner, tiles)
 
 
 def _search_grid(question: Question, orientation: Orientation, every: Tilings, answer: Answer) -> None:
@@ -99,7 +98,7 @@ def _search_grid(question: Question, orientation: Orientation, every: Tilings, a
     numbers = np.flatnonzero(fits)
     if not len(numbers):
         return
-    table = every.table(numbers)
+    table = every.chosen(numbers)[0]
     trips = _trips(product, table)
     moving = np.count_nonzero(trips > 1, axis=1)
     answer.mappings += sum(math.factorial(k) * count for k, count in enumerate(np.bincount(moving).tolist()))
@@ -120,7 +119,7 @@ def _search_tilings(
 ) -> None:
     """Bound every order of some tilings, and time those that could be better, the most promising first."""
     product, accelerator, datapath = question.product, question.accelerator, question.datapath
-    table = every.table(numbers)
+    table = every.chosen(numbers)[0]
     parts = cut(
         product, accelerator, datapath, orientation, table, every.spots, numbers // every.shape[1], question.rate
     )

@@ -135,7 +135,7 @@ def test_program_is_well_formed_and_classes_sum(data, layer, machine_name):
     orientation = accelerator.orientations(product)[0]
     every = tilings(product, accelerator.granules(product, datapath, orientation))
     number = data.draw(st.integers(0, every.shape[0] * every.shape[1] - 1))
-    tile = tuple(every.table(np.array([number]))[0].tolist())
+    tile = tuple(every.chosen(np.array([number]))[0][0].tolist())
     mapping = Mapping(orientation.name, tile, data.draw(st.sampled_from(ORDERS)))
     result = execute(product, accelerator, datapath, orientation, mapping, RATE)
     flags = result.tiles[:, FLAGS]

@@ -128,7 +128,7 @@ def test_estimates_equal_their_twin(data, layer, samples, name, outputs):
     machine, product, datapath, orientation, every, found, _ = ranked(data, layer, samples, name, outputs)
     last = every.shape[0] * every.shape[1] - 1
     numbers = np.array(data.draw(st.lists(st.integers(0, last), min_size=1, max_size=5)), np.int64)
-    table = every.table(numbers)
+    table = every.chosen(numbers)[0]
     spot_of = numbers // every.shape[1]
     parts = cut(product, machine.accelerator, datapath, orientation, table, every.spots, spot_of, machine.rate)
     twin = dram_bits(product, machine.accelerator, datapath, table)
@@ -145,7 +145,7 @@ def issue_of_all(machine, product, every, time):
     first, later = time.issue_cycles, time.accumulating_issue_cycles
     if machine.accelerator.config.outputs == "accumulator":
         first = later  # every tile adds to what is already there
-    table = every.table(np.arange(every.shape[0] * every.shape[1]))
+    table = every.chosen(np.arange(every.shape[0] * every.shape[1]))[0]
     shares = dict(zip(DIMENSIONS, (size_table(product) / table).T, strict=True))
     tiles = np.prod(list(shares.values()), axis=0).reshape(every.shape)
     firsts = np.prod([shares[name] for name in touches(product.writes_filter)[OUTPUT]], axis=0).reshape(every.shape)
@@ -209,7 +209,7 @@ def test_ends_of_tilings_without_edges_are_those_of_their_tiles(data, layer, sam
     spot, inner = every.spots.ranked[s], every.inner_ranked[i]
     once = spot[SWEEP_WORDS] * found.constants[kernels.INPUT_BITS]
     moved, _ = kernels.ends_of(spot, inner, 1.0, product.writes_filter, once, found.constants)
-    table = every.table(np.array([number]))
+    table = every.chosen(np.array([number]))[0]
     parts = cut(product, machine.accelerator, datapath, orientation, table, every.spots, np.array([s]), machine.rate)
     if not product.taps or len(product.rows.taps) * len(product.cols.taps) > 1 or spot[TILES] > 1:
         return  # halos, paddings and strides are in one and not in the other

@@ -136,9 +136,9 @@ class Accelerator(ColumnArray):
         column_dim, stream = self._columns(orientation, tile)
         column_words = ceil_div(column_dim, self.cols) * self.cols
         return {
-            INPUT: spots[0] * (tile.groups * depths[0] * datapath.buffer_bits[0]),
-            WEIGHT: spots[1] * (tile.groups * depths[1] * datapath.buffer_bits[1]),
-            OUTPUT: stream * (tile.groups * column_words * datapath.accumulator_bits),
+            INPUT: spots[0] * (tile.groups * datapath.buffer_bits[0] * depths[0]),
+            WEIGHT: spots[1] * (tile.groups * datapath.buffer_bits[1] * depths[1]),
+            OUTPUT: stream * (tile.groups * datapath.accumulator_bits * column_words),
         }
 
     def _columns(self, orientation: Orientation, tile: Tile) -> tuple[Any, Any]:
@@ -153,32 +153,34 @@ class Accelerator(ColumnArray):
         groups, flattened = tile.groups, self._flattened(product)
         column_dim, stream = self._columns(orientation, tile)
         column_groups = ceil_div(column_dim, self.cols)
-        issue = self._issue(orientation, tile, column_groups, stream, self._steps(product, datapath, tile), datapath)
-        column_steps = issue // column_groups * column_dim  # groups of columns step together
+        of_a_group = groups * datapath.passes * (stream * self._steps(product, datapath, tile))
+        column_steps = of_a_group * column_dim  # groups of columns step together
         # Reads for each real (position, tap): the streamed operand once a column group, the other once a
         # product; once more for each slice of the other operand, since every pass reads its slices anew.
-        products = groups * tile.outputs * tile.channels
+        products = tile.outputs * tile.channels
         if orientation.name == NORMAL:
-            input_reads, weight_reads = groups * tile.channels * column_groups, products
+            input_reads, weight_reads = tile.channels * column_groups, products
         elif tile.writes_filter:
-            input_reads, weight_reads = products, groups * tile.outputs * column_groups
+            input_reads, weight_reads = products, tile.outputs * column_groups
         else:
             input_reads, weight_reads = products, 0  # streamed once a column group: counted by tile below
-        held, widths = orientation.holds, datapath.buffer_bits
+        held = orientation.holds
+        input_bits = groups * datapath.buffer_bits[0] * datapath.weight_slices
+        weight_bits = groups * datapath.buffer_bits[1] * datapath.input_slices
         per_tap = {
-            f"{held[INPUT]}_read_bits": input_reads * widths[0] * datapath.weight_slices,
-            f"{held[WEIGHT]}_read_bits": weight_reads * widths[1] * datapath.input_slices,
-            "bit_products": products * datapath.input_hw_bits * datapath.weight_hw_bits,
+            f"{held[INPUT]}_read_bits": input_bits * input_reads,
+            f"{held[WEIGHT]}_read_bits": weight_bits * weight_reads,
+            "bit_products": groups * datapath.input_hw_bits * datapath.weight_hw_bits * products,
         }
         per_tile = {
-            "output_buffer_write_bits": groups * column_dim * stream * datapath.accumulator_bits,
+            "output_buffer_write_bits": groups * datapath.accumulator_bits * (column_dim * stream),
             "column_steps": column_steps,
             "accumulated_bits": column_steps * datapath.accumulator_bits,
         }
         if orientation.name == SWAPPED and not tile.writes_filter:
-            per_tile[f"{held[WEIGHT]}_read_bits"] = products * column_groups * widths[1] * datapath.input_slices
+            per_tile[f"{held[WEIGHT]}_read_bits"] = weight_bits * (products * column_groups)
         return TileCost(
-            issue_cycles=issue,
+            issue_cycles=of_a_group * column_groups,
             drain_cycles=self.drain_cycles,
             per_tile=per_tile,
             per_tap=per_tap,
@@ -187,20 +189,15 @@ class Accelerator(ColumnArray):
 
     def tile_time(self, product: Product, datapath: Datapath, orientation: Orientation, tile: Tile) -> TileTime:
         steps, (column_dim, stream) = self._steps(product, datapath, tile), self._columns(orientation, tile)
-        issue = self._issue(orientation, tile, ceil_div(column_dim, self.cols), stream, steps, datapath)
-        return TileTime(issue_cycles=issue, drain_cycles=self.drain_cycles)
-
-    def _issue(
-        self, orientation: Orientation, tile: Tile, column_groups: Any, stream: Any, steps: Any, datapath: Datapath
-    ) -> Any:
-        """Issue cycles: what streams passes every column group.  Two factors again, as in footprint_bits."""
+        column_groups, each = ceil_div(column_dim, self.cols), tile.groups * datapath.passes
+        # Two factors again, as in footprint_bits: what streams passes every column group.
         if tile.writes_filter:
-            spots, depths = steps, column_groups * stream
+            issue = steps * (each * (column_groups * stream))
         elif orientation.name == NORMAL:
-            spots, depths = stream, column_groups * steps
+            issue = stream * (each * (column_groups * steps))
         else:
-            spots, depths = column_groups, stream * steps
-        return spots * (tile.groups * depths * datapath.passes)
+            issue = column_groups * (each * (stream * steps))
+        return TileTime(issue_cycles=issue, drain_cycles=self.drain_cycles)
 
     def _steps(self, product: Product, datapath: Datapath, tile: Tile) -> Any:
         """Issue steps of one output in one pass: its reduction in whole lanes."""

@@ -29,7 +29,7 @@ Int = Any  # int, or numpy int64 array: one value a candidate
 
 def ceil_div(a: Int, b: Int) -> Int:
     """Ceiling of a / b for integers and integer arrays."""
-    return (a + b - 1) // b
+    return -(-a // b)
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class Datapath:
 
 
 class Tile(NamedTuple):
-    """Sizes of a tile in every tiled dimension.
+    """Sizes of a tile in every tiled dimension; groups are an integer where the product has one.
 
     input_rows, input_cols: distinct input rows and columns it reads, halo included.
     row_taps, col_taps: kernel rows and columns; row_stride: input rows between output rows,

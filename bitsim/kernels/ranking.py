@@ -32,8 +32,17 @@ CONSTANTS = 9
 # Columns of spots: tiles of samples, rows and columns together; words of one sweep over a channel, halos between tiles
 # read by both; how many full tiles it would take; the last tile as a share of a full one.
 TILES, SWEEP_WORDS, FULL_TILES, LAST_SHARE = range(4)
-# Columns of how many full tiles the other dimensions take.
-ALL_FULL, FULL_OUTPUTS = range(2)
+# Columns of the other dimensions: tiles of each; how many full ones it would take; the last as a share of a full one.
+(
+    GROUP_TILES,
+    OUTPUT_TILES,
+    CHANNEL_TILES,
+    OUTPUTS_FULL,
+    CHANNELS_FULL,
+    OUTPUTS_SHARE,
+    CHANNELS_SHARE,
+    GROUPS_FULL,
+) = range(8)
 # Estimates closer than a hundredth are not told apart where traffic decides.
 TOLD_APART = 0.01
 
@@ -101,16 +110,17 @@ def with_ends(steady, moved_at_ends, last_issue, constants):
 @compiled
 def ends_of(spot, inner, issue, writes_filter, input_bits_once, constants):
     """(moved_at_ends, last_issue) of with_ends for a tiling whose edges are not cut: its first tile a full one."""
-    full_outputs, full_channels = inner[3], inner[4]
-    full_positions, groups = spot[FULL_TILES], inner[0]
+    full_outputs, full_channels = inner[OUTPUTS_FULL], inner[CHANNELS_FULL]
+    full_positions, groups = spot[FULL_TILES], inner[GROUP_TILES]
     inputs = input_bits_once / (groups * full_positions * full_channels)
     filters, maps = groups * full_outputs * full_channels, groups * full_outputs * full_positions
     if writes_filter:
-        weights, outputs, last = maps, filters, inner[5] * inner[6]
+        weights, outputs, last = maps, filters, inner[OUTPUTS_SHARE] * inner[CHANNELS_SHARE]
     else:
-        weights, outputs, last = filters, maps, spot[LAST_SHARE] * inner[5]
+        weights, outputs, last = filters, maps, spot[LAST_SHARE] * inner[OUTPUTS_SHARE]
     bits = inputs + constants[WEIGHT_BITS_ONCE] / weights + constants[OUTPUT_BITS_ONCE] / outputs * last
-    last_issue = issue / (maps * full_channels) * (spot[LAST_SHARE] * inner[5] * inner[6])
+    last_share = spot[LAST_SHARE] * inner[OUTPUTS_SHARE] * inner[CHANNELS_SHARE]
+    last_issue = issue / (maps * full_channels) * last_share
     return bits * constants[CYCLES_A_BIT], last_issue
 
 
@@ -177,13 +187,11 @@ def least_dram_bits(missed_input, missed_weight, missed_output, input_bits_once,
 
 
 @compiled
-def best_tilings(fits, spots, inner, full, first_issue, later_issue, traffic, writes_filter, constants, most):
+def best_tilings(fits, spots, inner, first_issue, later_issue, traffic, writes_filter, constants, most):
     """Numbers s * I + i of the tilings that lead under their best order: by cycles, and by traffic.
 
-    fits: (S, I) bool; spots: (S, 4) float64, ranked of mapping.spots; inner: (I, 7) float64: tiles over groups,
-    outputs, channels; how many full ones outputs and channels take; the last of them as a share of a full one;
-    full: (I, 2) how many full tiles all three take, and groups and outputs alone;
-    first_issue, later_issue: (S, I) int64 issue cycles of a full tile, the first over a reduction and any other;
+    fits: (S, I) bool; spots: (S, 4) float64, ranked of mapping.spots; inner: (I, 8) float64 of groups, outputs and
+    channels; first_issue, later_issue: (S, I) int64 cycles of a full tile, the first over a reduction and any other;
     traffic: (8, 6) by pattern what orders refetch (see dram_bits), each once, then -1; most: length of each of the
     three lists.
     """
@@ -199,16 +207,18 @@ def best_tilings(fits, spots, inner, full, first_issue, later_issue, traffic, wr
         for i in range(fits.shape[1] - 1, -1, -1):
             if not fits[s, i]:
                 continue
-            outputs, channels = inner[i, 1], inner[i, 2]
+            outputs, channels = inner[i, OUTPUT_TILES], inner[i, CHANNEL_TILES]
             weight, output = (channels, positions) if writes_filter else (positions, channels)  # tiles they miss
-            tiles = inner[i, 0] * positions * outputs * channels
+            tiles = inner[i, GROUP_TILES] * positions * outputs * channels
             bits = least_dram_bits(outputs, weight, output, input_bits_once, constants)
             many_bits = bits > beyond_bits
             if many_bits and bits * constants[CYCLES_A_BIT] > beyond:
                 continue
             # Each tile is charged the share of a full one it fills.
-            shares = full_spots * full[i, ALL_FULL]
-            first_shares = full[i, ALL_FULL] if writes_filter else full_spots * full[i, FULL_OUTPUTS]
+            full_outputs = inner[i, GROUPS_FULL] * inner[i, OUTPUTS_FULL]
+            full = full_outputs * inner[i, CHANNELS_FULL]
+            shares = full_spots * full
+            first_shares = full if writes_filter else full_spots * full_outputs
             issue = first_shares * first_issue[s, i] + (shares - first_shares) * later_issue[s, i]
             busy = issue + tiles * constants[SETUP_CYCLES]
             if many_bits and busy > beyond:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from bitsim.accelerators.seam import Accelerator, Datapath, Orientation, Tile
-from bitsim.kernels.ranking import ALL_FULL, FULL_OUTPUTS, TILES
+from bitsim.kernels.ranking import TILES
 from bitsim.mapping.spots import Spots, boxes_of, ceil_splits, split_sizes, spots_of, with_small_ends
 from bitsim.workload import Product
 
@@ -26,31 +26,24 @@ NEAR_SIZES = 2.2
 class Tilings:
     """Every spot with every (groups, outputs, channels): tiling s * I + i.
 
-    inner: (I, 6) sizes in the order of DIMENSIONS, 1 for positions; inner_ranked: (I, 7) float64, see kernels.ranking;
-    full: (I, 2) how many full tiles the three dimensions take, and groups and outputs, an edge tile counted as its
-    share of a full one.
+    inner: (I, 6) sizes in the order of DIMENSIONS, 1 for positions; inner_ranked: (I, 8) float64, see kernels.ranking.
     """
 
     spots: Spots
     inner: np.ndarray
     inner_ranked: np.ndarray
-    full: np.ndarray
 
     @property
     def shape(self) -> tuple[int, int]:
         """(S, I)."""
         return len(self.spots.table), len(self.inner)
 
-    def table(self, numbers: np.ndarray) -> np.ndarray:
-        """(count, 6) int64: tile sizes of the tilings of these numbers, in the order of DIMENSIONS."""
+    def chosen(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Sizes, (count, 6) int64, of the tilings of these numbers, and where their boxes stand among all, (count,)."""
         spots = numbers // len(self.inner)
         table = self.inner.take(numbers - spots * len(self.inner), axis=0)
         table[:, 1:4] = self.spots.table.take(spots, axis=0)
-        return table
-
-    def places(self, numbers: np.ndarray) -> np.ndarray:
-        """(count,) int64: where the boxes of these numbers stand among all."""
-        return self.spots.places.take(numbers // len(self.inner))
+        return table, self.spots.places.take(spots)
 
     def grid(self, product: Product) -> Tile:
         """The full-size tiles of all tilings: spots along the first axis, the others along the second."""
@@ -78,27 +71,22 @@ def tilings(product: Product, granules: dict[str, int], axes_alike: bool = False
 def _inner(
     groups: int, outputs: int, channels: int, output_granule: int, channel_granule: int
 ) -> tuple[np.ndarray, ...]:
-    """Fields inner to full of Tilings."""
+    """Fields inner and inner_ranked of Tilings."""
     of_outputs, of_channels = _sizes_of(outputs, output_granule), _sizes_of(channels, channel_granule)
     several = [size for size in split_sizes(groups) if size > 1]
     pairs = len(of_outputs) * len(of_channels)
-    table = np.ones((pairs + len(several), 6), np.int64)
-    ranked = np.ones((pairs + len(several), 7))
+    table, ranked = np.empty((pairs + len(several), 6), np.int64), np.empty((pairs + len(several), 8))
     # Outputs vary slowest.
     grid = len(of_outputs), len(of_channels)
-    table_grid, ranked_grid = table[:pairs].reshape(*grid, 6), ranked[:pairs].reshape(*grid, 7)
-    table_grid[:, :, 4], table_grid[:, :, 5] = of_outputs[:, :1], of_channels[:, 0]
-    ranked_grid[:, :, 1::2], ranked_grid[:, :, 2::2] = of_outputs[:, None, 1:], of_channels[:, 1:]
-    ranked[:pairs, 0] = groups
+    table_grid, ranked_grid = table[:pairs].reshape(*grid, 6), ranked[:pairs].reshape(*grid, 8)
+    table_grid[:, :, :4], table_grid[:, :, 4], table_grid[:, :, 5] = 1, of_outputs[:, :1], of_channels[:, 0]
+    ranked_grid[:, :, ::7] = groups
+    ranked_grid[:, :, 1:7:2], ranked_grid[:, :, 2:7:2] = of_outputs[:, None, 1:], of_channels[:, 1:]
     for row, size in enumerate(several, start=pairs):
-        table[row] = size, 1, 1, 1, outputs, channels
-        ranked[row, 0] = -(-groups // size)
-    full = np.empty((len(table), 2))
-    full[:, FULL_OUTPUTS] = groups / table[:, 0] * ranked[:, 3]
-    full[:, ALL_FULL] = full[:, FULL_OUTPUTS] * ranked[:, 4]
-    for array in (table, ranked, full):
+        table[row], ranked[row] = (size, 1, 1, 1, outputs, channels), (-(-groups // size), *[1] * 6, groups / size)
+    for array in (table, ranked):
         array.setflags(write=False)
-    return table, ranked, full
+    return table, ranked
 
 
 @lru_cache(maxsize=4096)
@@ -155,7 +143,7 @@ def _tile(product: Product, sizes: Sequence[Any] | np.ndarray, input_rows: Any, 
     """Tiles of these sizes, in the order of accelerators.seam.DIMENSIONS."""
     groups, batch, rows, cols, outputs, channels = sizes
     return Tile(
-        groups,
+        groups if product.groups > 1 else 1,  # an accelerator multiplies by it again and again
         batch,
         rows,
         cols,

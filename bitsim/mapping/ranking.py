@@ -131,7 +131,6 @@ class Ranking:
                 fits,
                 self._every.spots.ranked,
                 self._every.inner_ranked,
-                self._every.full,
                 self._first_issue,
                 self._later_issue,
                 tables.traffic,

@@ -141,7 +141,7 @@ class Grid:
 def quick(grid: Grid) -> Shortlist:
     """Of the tilings that lead."""
     numbers = grid.leading(QUICK)
-    return _timed_best(grid, grid.every.table(numbers), grid.every.places(numbers), QUICK)
+    return _timed_best(grid, *grid.every.chosen(numbers), QUICK)
 
 
 def thorough(grid: Grid) -> Shortlist:
@@ -154,8 +154,9 @@ def thorough(grid: Grid) -> Shortlist:
     fits = fitting(product, setting.accelerator, setting.datapath, grid.orientation, tiles)
     near, places = near[fits], places[fits]
     largest = most_channels(near)
-    table = np.concatenate((grid.every.table(numbers), near[largest]))
-    return _timed_best(grid, table, np.concatenate((grid.every.places(numbers), places[largest])), THOROUGH)
+    led, led_places = grid.every.chosen(numbers)
+    table, places = np.concatenate((led, near[largest])), np.concatenate((led_places, places[largest]))
+    return _timed_best(grid, table, places, THOROUGH)
 
 
 def leaves_room(listed: Shortlist, setting: Setting, product: Product, least_cycles: int) -> bool:

@@ -40,6 +40,7 @@ SHAPE_COSTS, TRANSFERS = 13, 4
 # Rows of what the accelerator says of shapes.
 GIVEN_FIRST, GIVEN_LATER, GIVEN_DRAIN, GIVEN_WRITTEN = range(4)
 ALWAYS_GIVEN, ALL_GIVEN = 3, 5
+EXACT = 2**53  # integers below are floats too
 # What no loop order of a tiling changes, before its counters.
 ALL_ISSUE, ALL_TILES, FIRST_COUNTER = range(3)
 
@@ -51,7 +52,7 @@ def cut_dimension(pieces, size, tile, halo, first, last):
     halo: (n, 3) int64: first tile, distinct inputs and real taps of each run of tiles equal in both; rows
     [first, last) are this dimension's.  None (first == last): tiles differ in their own size alone.
     """
-    trips = -(-size // tile)
+    trips = 1 if tile >= size else -(-size // tile)
     count, run, at, kind = 0, first, 0, 0
     own_before, inputs_before = 0, 0
     while at < trips:
@@ -121,11 +122,10 @@ def shapes_of(pieces, counts, of_output):
         for column in range(3):
             tiles[s, column] = 1
     for k in range(tilings):
-        stride = starts[k + 1] - starts[k]
-        for d in range(DIMENSIONS):
+        stride = 1
+        for d in range(DIMENSIONS - 1, -1, -1):
             of, count = pieces[k, d], counts[k, d]
             kinds = of[count - 1, KIND] + 1
-            stride //= kinds
             for kind in range(kinds):
                 number, first, taps, own, inputs = 0, 0, 0, 0, 0
                 for p in range(count):
@@ -150,6 +150,7 @@ def shapes_of(pieces, counts, of_output):
                         tiles[s, 0] *= number
                         tiles[s, 1] *= first
                         tiles[s, 2] *= taps
+            stride *= kinds
     return starts, shapes, tiles
 
 
@@ -159,6 +160,15 @@ def cut_shapes(sizes, tilings, halo, halo_first, places, of_output):
     pieces, counts = cut_all(sizes, tilings, halo, halo_first, places)
     starts, shapes, tiles = shapes_of(pieces, counts, of_output)
     return pieces, counts, starts, shapes, tiles
+
+
+@compiled
+def whole_beats(scaled, numerator):
+    """Ceiling of scaled / numerator: beats of bits times the denominator of a rate."""
+    if scaled < EXACT:
+        # To the nearest float, of integers this small, never passes one: and takes a fraction of an integer division.
+        return np.int64(np.ceil(scaled / numerator))
+    return (scaled + numerator - 1) // numerator
 
 
 @compiled
@@ -197,7 +207,7 @@ def priced(shapes, taps, writes_filter, given, each, per_tile, starts, tiles, wi
                 # Partial sums and outputs are the same words at two widths.
                 bits = costs[s, INPUT_WORDS + min(transfer, 2)] * widths[transfer]
                 bounds[2] = max(bounds[2], bits)
-                costs[s, BEATS_IN + transfer] = (bits * denominator + numerator - 1) // numerator  # whole beats
+                costs[s, BEATS_IN + transfer] = whole_beats(bits * denominator, numerator)
             costs[s, BEATS_SPILLED] = costs[s, BEATS_PSUM]
             for column in range(SHAPE_COSTS):
                 bounds[0] = max(bounds[0], costs[s, column])

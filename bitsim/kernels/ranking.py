@@ -294,7 +294,13 @@ def best_orders(
             name = place * ORDERS + order
             estimates[name, 0] = np.inf
             if distinct[pattern, order]:
-                code = refetched[pattern, order]
+                code, alike = refetched[pattern, order], -1
+                for earlier in range(order):
+                    if distinct[pattern, earlier] and refetched[pattern, earlier] == code:
+                        alike = place * ORDERS + earlier
+                if alike >= 0:
+                    estimates[name, 0], estimates[name, 1] = estimates[alike, 0], estimates[alike, 1]
+                    continue
                 steady = steady_cycles(code, outputs, weight, output, tiles, all_issue, input_bits_once, constants)
                 estimates[name, 0] = with_ends(steady, moved_at_ends, last_issue, constants)
                 estimates[name, 1] = dram_bits(code, outputs, weight, output, input_bits_once, constants)

@@ -11,13 +11,14 @@ from types import FunctionType
 
 import numpy as np
 import pytest
+from numba.core.errors import NumbaError
 
 from bench.design_points import TRAINING, WIDTHS, cycles, resnet18
 from bench.random_layers import random_nests
 from bitsim import load_hardware
+from bitsim.kernels import choice, cutting, event, event_log, lowering, ranking, recurrence, stepped
 from bitsim.kernels import collapsed as engine
-from bitsim.kernels import cutting, event, event_log, lowering, ranking, recurrence, stepped
-from bitsim.kernels.compile import Kernel
+from bitsim.kernels.compile import Kernel, allocating, compiled
 from bitsim.kernels.program import Nest, PortTiming
 from bitsim.mapping.memo import SearchMemo
 from bitsim.simulation.cost import CostModel
@@ -25,6 +26,7 @@ from bitsim.trace import spans, tally
 from bitsim.workload import FORWARD
 from tests.strategies import random_program
 
+KERNELS = (engine, choice, cutting, event, event_log, lowering, ranking, recurrence, stepped)
 TIMING = PortTiming(40).array()
 # Times that matter to nobody once they lie before: end of issue, next grant.
 TOO_OLD = {recurrence.LOADED: recurrence.END, recurrence.STORED: recurrence.END} | dict.fromkeys(
@@ -63,7 +65,7 @@ def tiles_stepped(nest, timing=TIMING):
     walk = FunctionType(written.__code__, written.__globals__ | {"advance": advance})
     state, out = np.zeros(engine.STATE, np.int64), np.zeros(7, np.int64)
     engine.start(state)
-    walk(state, nest.rows, nest.runs, timing, out)
+    walk(state, nest.rows, nest.runs, timing, out, np.empty((len(nest.runs) + 1, engine.LEVEL), np.int64))
     engine.finish(state, timing, out)
     return count, out
 
@@ -193,10 +195,7 @@ def constants_handed_over(kernel, found):
 
 def test_no_kernel_is_compiled_once_for_each_constant():
     kernels = {
-        value
-        for module in (engine, cutting, event, event_log, lowering, ranking, recurrence, stepped, spans, tally)
-        for value in vars(module).values()
-        if isinstance(value, Kernel)
+        value for module in (*KERNELS, spans, tally) for value in vars(module).values() if isinstance(value, Kernel)
     }
     assert len(kernels) > 40
     found = {}
@@ -205,10 +204,34 @@ def test_no_kernel_is_compiled_once_for_each_constant():
     assert found and {what: constants for what, constants in found.items() if len(constants) > 1} == {}
 
 
+def test_kernels_of_a_search_make_no_arrays():
+    """Numba would count who holds each row they look at, in atomic steps: half of their time and more."""
+    made = {
+        kernel.__name__
+        for module in (*KERNELS, spans, tally)
+        for kernel in vars(module).values()
+        if isinstance(kernel, Kernel) and kernel.allocates
+    }
+    once = {"event_cycles", "collapsed_cycles", "stepped_programs", "stepped_cycles"}  # small ones, once a program
+    assert made == once | {"end_of_first", "log_tiles"}
+    with pytest.raises(NumbaError):
+        compiled(rows_copied)(np.zeros((2, 3), np.int64))
+    assert allocating(rows_copied)(np.ones((2, 3), np.int64)) == 6
+
+
+def rows_copied(table):
+    """Sum of all, by way of an array of its own."""
+    total = 0
+    for r in range(table.shape[0]):
+        row = table[r].copy()
+        total += row.sum()
+    return total
+
+
 def test_kernels_are_compiled():
     plain = [
         f"{module.__name__}.{name}"
-        for module in (engine, cutting, event, event_log, lowering, ranking, recurrence, stepped)
+        for module in KERNELS
         for name, value in vars(module).items()
         if isinstance(value, FunctionType) and value.__module__ == module.__name__
     ]

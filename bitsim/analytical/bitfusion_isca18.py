@@ -20,7 +20,7 @@ import numpy as np
 from bitsim.analytical.isca18_prices import DRAM_NJ_PER_BIT
 from bitsim.analytical.isca18_row import OUTPUT_BITS, Row
 from bitsim.errors import InputError
-from bitsim.kernels.compile import compiled
+from bitsim.kernels.compile import allocating
 
 OPERANDS = ("weight", "input", "output")
 # Columns of a tile's trip counts; output rows and columns are tied, so that a loop order has the side twice.
@@ -83,7 +83,7 @@ def best_values(row: Row) -> dict[str, int | float]:
     return _values(row, one, trips[i : i + 1], int(compute[i]), *(int(v) for v in found[1:]))
 
 
-@compiled
+@allocating
 def best_schedule(compute, energy, footprint, trips, orders, touches, half, port, moved_nj):  # type: ignore[no-untyped-def]  # a kernel
     """The tile and loop order of fewest cycles, then of least energy.
 

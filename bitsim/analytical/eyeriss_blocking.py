@@ -21,7 +21,7 @@ from math import isqrt
 import numpy as np
 
 from bitsim.errors import InputError
-from bitsim.kernels.compile import compiled
+from bitsim.kernels.compile import allocating
 
 ARRAY_COST, BUFFER_COST, DRAM_COST = 2, 6, 200
 REGISTER_ACCESSES_PER_MAC = 4  # filter, input, psum read; psum write
@@ -79,7 +79,7 @@ def ordered_factors(number: int) -> np.ndarray:
     return np.array(triples, np.int64)
 
 
-@compiled
+@allocating
 def cheapest(inner, outer, batch, words, held, capacity, option_count, options):  # type: ignore[no-untyped-def]  # a kernel
     """The blocking of one candidate with least scaled energy of array, buffer and DRAM.
 

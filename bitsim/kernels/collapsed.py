@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bitsim.kernels.compile import compiled
+from bitsim.kernels.compile import allocating, compiled
 from bitsim.kernels.recurrence import (
     DONE_BEFORE,
     END,
@@ -60,12 +60,15 @@ def alike(now, levels, level):
 
 
 @compiled
-def advance_nest(state, rows, runs, timing, out):
-    """Run a whole nest from `state`, (STATE,) int64, which is changed; `out`, (7,) classes, is added to."""
+def advance_nest(state, rows, runs, timing, out, levels):
+    """Run a whole nest from `state`, (STATE,) int64, which is changed; `out`, (7,) classes, is added to.
+
+    levels: (more than the depth of the nest, LEVEL) int64 to work in.
+    """
     depth = runs.shape[0]
-    levels = np.zeros((depth + 1, LEVEL), np.int64)  # one more to work in: memory is asked for once
     weight = 1
     for level in range(depth - 1, -1, -1):
+        levels[level, RUN] = levels[level, AT] = levels[level, KINDS] = levels[level, REACH] = 0
         levels[level, WEIGHT] = weight
         while levels[level, KINDS] < runs.shape[1] and runs[level, levels[level, KINDS]]:
             levels[level, KINDS] += 1
@@ -117,14 +120,17 @@ def advance_nest(state, rows, runs, timing, out):
 
 
 @compiled
-def run_nest(state, rows, runs, timing, out):
-    """Add the cycles by class of a nest alone on the machine to `out`, (7,); state, (STATE,), is written over."""
+def run_nest(state, rows, runs, timing, out, levels):
+    """Add the cycles by class of a nest alone on the machine to `out`, (7,).
+
+    state, (STATE,), is written over; levels: see advance_nest.
+    """
     start(state)
-    advance_nest(state, rows, runs, timing, out)
+    advance_nest(state, rows, runs, timing, out, levels)
     finish(state, timing, out)
 
 
-@compiled
+@allocating
 def collapsed_cycles(rows, runs, timing):
     """Cycles by class of a nest.
 
@@ -132,5 +138,5 @@ def collapsed_cycles(rows, runs, timing):
     Returns (7,) int64 in the order of CLASSES, equal to event_cycles of the flat program.
     """
     out = np.zeros(CLASSES, np.int64)
-    run_nest(np.empty(STATE, np.int64), rows, runs, timing, out)
+    run_nest(np.empty(STATE, np.int64), rows, runs, timing, out, np.empty((runs.shape[0] + 1, LEVEL), np.int64))
     return out

@@ -79,45 +79,36 @@ def cut_dimension(pieces, size, tile, halo, first, last):
 
 
 @compiled
-def cut_all(sizes, tilings, halo, halo_first, places):
-    """Pieces of every dimension of every tiling.
+def cut_all(sizes, tilings, halo, halo_first, places, pieces, counts, starts):
+    """Cut every dimension of every tiling; returns how many shapes there are of all.
 
     sizes: (6,); tilings: (K, 6); halo: see cut_dimension; halo_first: (boxes, 2, 2) first and last row of `halo`
-    for rows and for columns; places: (K,) box of each.  Returns pieces (K, 6, most, 5) and counts (K, 6) of them.
+    for rows and for columns; places: (K,) box of each.
+    Writes pieces (K, 6, 3 more than rows of `halo` of a tiling, 5), how many (K, 6), and starts (K + 1,): the first
+    shape of each.
     """
-    most = 0
+    starts[0] = 0
     for k in range(tilings.shape[0]):
-        for axis in range(2):
-            most = max(most, halo_first[places[k], axis, 1] - halo_first[places[k], axis, 0])
-    # The first and the last tile, what is between them, and a cut wherever the halo changes.
-    pieces = np.empty((tilings.shape[0], DIMENSIONS, most + 3, 5), np.int64)
-    counts = np.zeros((tilings.shape[0], DIMENSIONS), np.int64)
-    for k in range(tilings.shape[0]):
+        number = 1
         for d in range(DIMENSIONS):
             first, last = 0, 0
             if d in (ROWS, COLS):
                 first, last = halo_first[places[k], d - ROWS, 0], halo_first[places[k], d - ROWS, 1]
             counts[k, d] = cut_dimension(pieces[k, d], sizes[d], tilings[k, d], halo, first, last)
-    return pieces, counts
+            number *= pieces[k, d, counts[k, d] - 1, KIND] + 1
+        starts[k + 1] = starts[k] + number
+    return starts[tilings.shape[0]]
 
 
 @compiled
-def shapes_of(pieces, counts, of_output):
-    """The shapes of every tiling, one after the other.
+def shapes_of(pieces, counts, of_output, starts, shapes, tiles):
+    """Write the shapes of every tiling, one after the other.
 
-    of_output: (6,) bool, dimensions the output depends on.
-    Returns starts (K + 1,), shapes (8, N): sizes of the six dimensions, distinct input rows and columns; and
+    pieces, counts, starts: of cut_all; of_output: (6,) bool, dimensions the output depends on.
+    Writes shapes (8, N): sizes of the six dimensions, distinct input rows and columns; and
     tiles (N, 3): tiles of the shape, those of them first to write their outputs, real taps of all of them.
     """
     tilings = pieces.shape[0]
-    starts = np.zeros(tilings + 1, np.int64)
-    for k in range(tilings):
-        number = 1
-        for d in range(DIMENSIONS):
-            number *= pieces[k, d, counts[k, d] - 1, KIND] + 1
-        starts[k + 1] = starts[k] + number
-    shapes = np.empty((8, starts[tilings]), np.int64)
-    tiles = np.empty((starts[tilings], 3), np.int64)
     for s in range(starts[tilings]):
         for column in range(3):
             tiles[s, column] = 1
@@ -151,15 +142,6 @@ def shapes_of(pieces, counts, of_output):
                         tiles[s, 1] *= first
                         tiles[s, 2] *= taps
             stride *= kinds
-    return starts, shapes, tiles
-
-
-@compiled
-def cut_shapes(sizes, tilings, halo, halo_first, places, of_output):
-    """cut_all and shapes_of in one call: pieces, counts, starts, shapes, tiles."""
-    pieces, counts = cut_all(sizes, tilings, halo, halo_first, places)
-    starts, shapes, tiles = shapes_of(pieces, counts, of_output)
-    return pieces, counts, starts, shapes, tiles
 
 
 @compiled
@@ -172,7 +154,23 @@ def whole_beats(scaled, numerator):
 
 
 @compiled
-def priced(shapes, taps, writes_filter, given, each, per_tile, starts, tiles, widths, numerator, denominator, spilled):
+def priced(
+    shapes,
+    taps,
+    writes_filter,
+    given,
+    each,
+    per_tile,
+    starts,
+    tiles,
+    widths,
+    numerator,
+    denominator,
+    spilled,
+    costs,
+    sums,
+    bounds,
+):
     """Costs of every shape as lowering reads them, and their sums over the tiles of each tiling.
 
     shapes, starts, tiles: of shapes_of; taps: of the kernel; given: (3 or 5, N), issue
@@ -180,13 +178,10 @@ def priced(shapes, taps, writes_filter, given, each, per_tile, starts, tiles, wi
     where they are not those it fetches; each: (E, N) counters of a shape, the first `per_tile` of
     them once a tile and the others once a real tap; widths: of mapping.batch.word_widths; numerator, denominator: bits
     a cycle of the port.
-    Returns costs (N, 13), sums (2 + E, K), and bounds (5,): the most of any cost and of any counter of a shape, the
-    bits of the largest transfer, and the most tiles and real taps of a tiling, by which the caller tells whether
-    anything could have passed int64.
+    Writes costs (N, 13); adds to sums (2 + E, K); raises bounds (5,) to the most of any cost and of any counter of a
+    shape, the bits of the largest transfer, and the most tiles and real taps of a tiling, by which the caller tells
+    whether anything could have passed int64.
     """
-    costs = np.empty((shapes.shape[1], SHAPE_COSTS), np.int64)
-    sums = np.zeros((FIRST_COUNTER + each.shape[0], starts.shape[0] - 1), np.int64)
-    bounds = np.zeros(5, np.int64)
     for k in range(starts.shape[0] - 1):
         real_taps = 0
         for s in range(starts[k], starts[k + 1]):
@@ -220,4 +215,3 @@ def priced(shapes, taps, writes_filter, given, each, per_tile, starts, tiles, wi
                 sums[FIRST_COUNTER + counter, k] += count * tiles[s, 0 if counter < per_tile else 2]
         bounds[3] = max(bounds[3], sums[ALL_TILES, k])
         bounds[4] = max(bounds[4], real_taps)
-    return costs, sums, bounds

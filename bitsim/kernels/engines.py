@@ -11,7 +11,7 @@ from functools import partial
 
 import numpy as np
 
-from bitsim.kernels.collapsed import advance_nest
+from bitsim.kernels.collapsed import LEVEL, advance_nest
 from bitsim.kernels.event import advance_tiles
 from bitsim.kernels.lowering import collapsed_all
 from bitsim.kernels.program import Nest, Programs
@@ -25,7 +25,11 @@ Engine = Callable[[Sequence[Nest], np.ndarray], np.ndarray]
 def collapsed(nests: Sequence[Nest], timing: np.ndarray) -> np.ndarray:
     """Whole periods of each nest jumped."""
     return _one_after_the_other(
-        nests, timing, lambda state, nest, classes: advance_nest(state, nest.rows, nest.runs, timing, classes)
+        nests,
+        timing,
+        lambda state, nest, classes: advance_nest(
+            state, nest.rows, nest.runs, timing, classes, np.empty((len(nest.runs) + 1, LEVEL), np.int64)
+        ),
     )
 
 
@@ -65,7 +69,10 @@ def each_alone(engine: str, programs: Programs, timing: np.ndarray) -> np.ndarra
 
 
 def _collapsed_each(programs: Programs, timing: np.ndarray) -> np.ndarray:
-    return collapsed_all(programs.rows, programs.row_starts, programs.runs, programs.depths, timing)
+    classes = np.zeros((len(programs), 7), np.int64)
+    state, levels = np.empty(STATE, np.int64), np.empty((programs.runs.shape[1] + 1, LEVEL), np.int64)
+    collapsed_all(programs.rows, programs.row_starts, programs.runs, programs.depths, timing, classes, state, levels)
+    return classes
 
 
 def _one_by_one(run: Engine, programs: Programs, timing: np.ndarray) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bitsim.kernels.compile import compiled
+from bitsim.kernels.compile import allocating, compiled
 from bitsim.kernels.recurrence import STATE, advance, finish, start
 
 
@@ -15,7 +15,7 @@ def advance_tiles(state, tiles, timing, out):
         advance(state, tiles[j], timing, out)
 
 
-@compiled
+@allocating
 def event_cycles(tiles, timing):
     """Cycles by class of a tile program.
 

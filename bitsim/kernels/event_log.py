@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bitsim.kernels.compile import compiled
+from bitsim.kernels.compile import allocating, compiled
 from bitsim.kernels.program import (
     C_HAZARD,
     C_SETUP,
@@ -100,7 +100,7 @@ def log_store(log, at, beats, end):
         log[at, STORE_END] = end
 
 
-@compiled
+@allocating
 def end_of_first(state, turnaround):
     """When the older of the two stores owed will have ended, if it runs next; `state` stays as it is."""
     ahead = state.copy()
@@ -108,7 +108,7 @@ def end_of_first(state, turnaround):
     return ahead[STORED]
 
 
-@compiled
+@allocating
 def log_tiles(state, rows, numbers, timing, at, log, by_row):
     """Run the tiles rows[numbers] from `state`, which is changed; the first of them has row `at` of the log.
 

@@ -6,8 +6,6 @@ Pieces, kinds and shapes are those of kernels.cutting.
 
 from __future__ import annotations
 
-import numpy as np
-
 from bitsim.kernels.collapsed import run_nest
 from bitsim.kernels.compile import compiled
 from bitsim.kernels.cutting import (
@@ -29,7 +27,6 @@ from bitsim.kernels.cutting import (
     WEIGHT_WRITTEN,
 )
 from bitsim.kernels.program import (
-    COLUMNS,
     DRAIN,
     FLAGS,
     INPUT_BEATS,
@@ -43,7 +40,6 @@ from bitsim.kernels.program import (
     SWITCH,
     WEIGHT_BEATS,
 )
-from bitsim.kernels.recurrence import STATE
 
 # Words that a mapping moves, its issue cycles and beats of the port: what `lower_one` sums up.
 (
@@ -73,15 +69,17 @@ COUNTERS = 7
 
 
 @compiled
-def rows_of(counts, chosen):
-    """(C + 1,) int64: where the rows of each chosen mapping start in one table of all; chosen: (C,) its tiling."""
-    starts = np.zeros(chosen.shape[0] + 1, np.int64)
+def rows_of(counts, chosen, starts):
+    """Write where the rows of each chosen mapping start in one table of all into starts, (C + 1,).
+
+    counts: (K, 6) pieces; chosen: (C,) tiling of each.
+    """
+    starts[0] = 0
     for c in range(chosen.shape[0]):
         number = 1
         for d in range(DIMENSIONS):
             number *= counts[chosen[c], d]
         starts[c + 1] = starts[c] + number
-    return starts
 
 
 @compiled
@@ -236,22 +234,23 @@ def lower_all(
     computes,
     widths,
     counted,
+    rows,
+    moved_bits,
+    runs,
+    depths,
+    counters,
+    port_beats,
+    sums,
+    walk,
 ):
     """Tile programs of the chosen mappings.
 
     chosen: (C,) tiling and orders: (C, 6) order of each; counted: (E, K) counters of tilings that no order changes; the
     rest as lower_one.
-    Returns rows and moved bits of all (row_starts[C], 7 and 4), runs (C, 6, most), depths (C,), counters (7 + E, C)
-    and beats of the port (C,).
+    Writes rows and moved bits of all (row_starts[C], 7 and 4) and runs (C, 6, most), given as zeros; depths (C,),
+    counters (7 + E, C) and beats of the port (C,).
     """
     number = chosen.shape[0]
-    rows = np.zeros((row_starts[number], COLUMNS), np.int64)
-    moved_bits = np.zeros((row_starts[number], 4), np.int64)
-    runs = np.zeros((number, DIMENSIONS, pieces.shape[2]), np.int64)
-    depths = np.zeros(number, np.int64)
-    counters = np.empty((COUNTERS + counted.shape[0], number), np.int64)
-    port_beats = np.empty(number, np.int64)
-    sums, walk = np.empty(SUMS, np.int64), np.empty((3, DIMENSIONS), np.int64)
     for c in range(number):
         k = chosen[c]
         for i in range(SUMS):
@@ -278,13 +277,13 @@ def lower_all(
         for row in range(counted.shape[0]):
             counters[COUNTERS + row, c] = counted[row, k]
         port_beats[c] = sums[BEATS]
-    return rows, moved_bits, runs, depths, counters, port_beats
 
 
 @compiled
-def collapsed_all(rows, row_starts, runs, depths, timing):
-    """(C, 7) int64 cycles by class of each program of lower_all, each alone on the machine."""
-    classes, state = np.zeros((depths.shape[0], 7), np.int64), np.empty(STATE, np.int64)
+def collapsed_all(rows, row_starts, runs, depths, timing, classes, state, levels):
+    """Add cycles by class of each program of lower_all, alone on the machine, to classes, (C, 7).
+
+    state, levels: see run_nest.
+    """
     for c in range(depths.shape[0]):
-        run_nest(state, rows[row_starts[c] : row_starts[c + 1]], runs[c, : depths[c]], timing, classes[c])
-    return classes
+        run_nest(state, rows[row_starts[c] : row_starts[c + 1]], runs[c, : depths[c]], timing, classes[c], levels)

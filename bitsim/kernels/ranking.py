@@ -155,9 +155,11 @@ def keep(keys, names, counts, which, most, first, second, name):
 
 
 @compiled
-def once_each(names, counts):
-    """Names of all lists, each once (np.unique takes numba a second to compile)."""
-    found = np.empty(names.size, np.int64)
+def once_each(names, counts, found):
+    """Write the names of all lists, each once, into found, (as many,), and return how many there are.
+
+    (np.unique takes numba a second to compile.)
+    """
     length = 0
     for number in range(names.shape[0]):
         for place in range(counts[number]):
@@ -169,7 +171,7 @@ def once_each(names, counts):
             if new:
                 found[length] = names[number, place]
                 length += 1
-    return found[:length]
+    return length
 
 
 @compiled
@@ -187,18 +189,30 @@ def least_dram_bits(missed_input, missed_weight, missed_output, input_bits_once,
 
 
 @compiled
-def best_tilings(fits, spots, inner, first_issue, later_issue, traffic, writes_filter, constants, most):
-    """Numbers s * I + i of the tilings that lead under their best order: by cycles, and by traffic.
+def best_tilings(
+    fits,
+    spots,
+    inner,
+    first_issue,
+    later_issue,
+    traffic,
+    writes_filter,
+    constants,
+    most,
+    keys,
+    names,
+    counts,
+    offered,
+    found,
+):
+    """Write the numbers s * I + i of the tilings that lead under their best order: by cycles, and by traffic.
 
     fits: (S, I) bool; spots: (S, 4) float64, ranked of mapping.spots; inner: (I, 8) float64 of groups, outputs and
     channels; first_issue, later_issue: (S, I) int64 cycles of a full tile, the first over a reduction and any other;
     traffic: (8, 6) by pattern what orders refetch (see dram_bits), each once, then -1; most: length of each of the
-    three lists.
+    three lists.  keys (3, 2, most), names (3, most) and counts (3,) of zeros are the lists, see `keep`; offered (3, 2)
+    is for what each sorts by, infinite for nothing; found (3 * most,) is written to.  Returns how many are.
     """
-    keys = np.empty((3, 2, most))
-    names = np.empty((3, most), np.int64)
-    counts = np.zeros(3, np.int64)
-    offered = np.empty((3, 2))  # to each list: by what it sorts, infinite for nothing
     beyond = beyond_bits = np.inf  # what no list takes any more: cycles, bits
     # From the largest tiles on: they mostly lead, and what cannot pass them is left out early.
     for s in range(fits.shape[0] - 1, -1, -1):
@@ -255,7 +269,7 @@ def best_tilings(fits, spots, inner, first_issue, later_issue, traffic, writes_f
             if counts[1] == most:
                 # The end of the last hundredth in the second list.
                 beyond = max(keys[0, 0, most - 1], np.exp((keys[1, 0, most - 1] + 1.0) * TOLD_APART))
-    return once_each(names, counts)
+    return once_each(names, counts, found)
 
 
 @compiled
@@ -266,16 +280,37 @@ def tiles_along(whole, size):
 
 @compiled
 def best_orders(
-    spots, spot_of, table, whole, issue, costs, starts, pieces, refetched, distinct, writes_filter, constants, most
+    spots,
+    spot_of,
+    table,
+    whole,
+    issue,
+    costs,
+    starts,
+    pieces,
+    refetched,
+    distinct,
+    writes_filter,
+    constants,
+    most,
+    estimates,
+    keys,
+    names,
+    counts,
+    offered,
+    found,
+    chosen,
+    orders,
+    row_starts,
 ):
     """Of few tilings, the (tiling, order) that lead: as best_tilings.
 
     spot_of: (N,) row of spots of each; table: (N, 6) tile sizes; whole: (6,) sizes of the product; issue: (N,) cycles,
     exact; costs, starts, and how many pieces: (N, 6): of kernels.cutting; refetched: (8, 6) see dram_bits, and
-    distinct: (8, 6) bool, by pattern and order; most: (3,) lengths of the lists.
-    Returns (C,) places of the tilings and (C,) orders, no two pairs alike, and their rows_of.
+    distinct: (8, 6) bool, by pattern and order; most: (3,) lengths of the lists; estimates: (N * 6, 2) to work in,
+    cycles and bits by name; keys to found: of best_tilings.
+    Writes (C,) places of the tilings and (C,) orders, no two pairs alike, and their rows_of.  Returns C.
     """
-    estimates = np.empty((table.shape[0] * ORDERS, 2))  # cycles and bits by name
     fewest = np.inf
     for place in range(table.shape[0]):
         spot = spot_of[place]
@@ -305,11 +340,6 @@ def best_orders(
                 estimates[name, 0] = with_ends(steady, moved_at_ends, last_issue, constants)
                 estimates[name, 1] = dram_bits(code, outputs, weight, output, input_bits_once, constants)
                 fewest = min(fewest, estimates[name, 0])
-    longest = max(most[0], most[1], most[2])
-    keys = np.empty((3, 2, longest))
-    names = np.empty((3, longest), np.int64)
-    counts = np.zeros(3, np.int64)
-    offered = np.empty((3, 2))
     for name in range(estimates.shape[0]):
         cycles, bits = estimates[name, 0], estimates[name, 1]
         if cycles < np.inf:
@@ -318,10 +348,9 @@ def best_orders(
             offered[2, 0], offered[2, 1] = bits, cycles
             for which in range(3):
                 keep(keys, names, counts, which, most[which], offered[which, 0], offered[which, 1], name)
-    leading = once_each(names, counts)
-    number = leading.shape[0]
-    chosen, orders = np.empty(number, np.int64), np.empty(number, np.int64)
+    number = once_each(names, counts, found)
     for c in range(number):
-        chosen[c] = leading[c] // ORDERS
-        orders[c] = leading[c] - chosen[c] * ORDERS
-    return chosen, orders, rows_of(pieces, chosen)
+        chosen[c] = found[c] // ORDERS
+        orders[c] = found[c] - chosen[c] * ORDERS
+    rows_of(pieces, chosen[:number], row_starts)
+    return number

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bitsim.kernels.compile import compiled
+from bitsim.kernels.compile import allocating, compiled
 from bitsim.kernels.program import (
     C_FILL_DRAIN,
     C_HAZARD,
@@ -91,7 +91,7 @@ def users_before(tiles, input_user, weight_user, output_user, last_load):
         last_load[j] = load
 
 
-@compiled
+@allocating
 def stepped_programs(tiles, ends, timing, stalls, log):
     """Cycles by class of tile programs that follow each other, one cycle at a time.
 
@@ -201,7 +201,7 @@ def stepped_programs(tiles, ends, timing, stalls, log):
         t += 1
 
 
-@compiled
+@allocating
 def stepped_cycles(tiles, timing, stalls, log):
     """(7,) int64 cycles by class of one program; arguments as stepped_programs."""
     return stepped_programs(tiles, np.array([len(tiles)]), timing, stalls, log).ravel()

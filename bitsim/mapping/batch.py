@@ -27,7 +27,7 @@ from bitsim.accelerators.seam import (
     TileCost,
 )
 from bitsim.kernels import cutting, lowering
-from bitsim.kernels.program import Nest, Programs
+from bitsim.kernels.program import COLUMNS, Nest, Programs
 from bitsim.mapping.candidates import tiles_of
 from bitsim.mapping.program import Execution, beats
 from bitsim.mapping.record import size_table, touches
@@ -77,16 +77,24 @@ def cut(
 
     rate: bits a cycle of the port.
     """
-    pieces, counts, starts, shapes, tiles = cutting.cut_shapes(
-        size_table(product), table, spots.halo, spots.halo_first, spot_of, touched_table(product.writes_filter)[2]
-    )
+    number = len(table)
+    # The first and the last tile, what is between them, and a cut wherever the halo changes.
+    most = int(spots.halo_rows.take(spot_of).max()) + 3
+    pieces, counts = np.empty((number, 6, most, 5), np.int64), np.empty((number, 6), np.int64)
+    starts = np.empty(number + 1, np.int64)
+    geometry = spots.halo, spots.halo_first, spot_of
+    of_all = cutting.cut_all(size_table(product), table, *geometry, pieces, counts, starts)
+    shapes, tiles = np.empty((8, of_all), np.int64), np.empty((of_all, 3), np.int64)
+    cutting.shapes_of(pieces, counts, touched_table(product.writes_filter)[2], starts, shapes, tiles)
     tile = tiles_of(product, shapes)
     cost = accelerator.tile_cost(product, datapath, orientation, tile)
-    given, each = _given(cost, tile, product.taps > 0), _each(cost, shapes.shape[1], product.taps > 0)
+    given, each = _given(cost, tile, product.taps > 0), _each(cost, of_all, product.taps > 0)
     widths = word_widths(datapath)
     # Of a rate beyond int64 the beats are counted below.
     small = max(rate.numerator, rate.denominator) < MOST_COUNT
-    costs, sums, bounds = cutting.priced(
+    costs, bounds = np.empty((of_all, cutting.SHAPE_COSTS), np.int64), np.zeros(5, np.int64)
+    sums = np.zeros((cutting.FIRST_COUNTER + len(each), number), np.int64)
+    cutting.priced(
         shapes,
         product.taps,
         product.writes_filter,
@@ -99,6 +107,9 @@ def cut(
         rate.numerator if small else 1,
         rate.denominator if small else 1,
         accelerator.config.outputs == "accumulator",
+        costs,
+        sums,
+        bounds,
     )
     largest_cost, largest_counter, largest_transfer, most_tiles, most_taps = bounds.tolist()
     if not small or largest_transfer * most_tiles * rate.denominator >= MOST_COUNT:
@@ -159,7 +170,9 @@ def _each(cost: TileCost, shapes: int, computes: bool) -> np.ndarray:
 
 def rows_of(found: Cut, chosen: np.ndarray) -> np.ndarray:
     """(C + 1,) int64: where the rows of each mapping start in one table; chosen: (C,) numbers of tilings of `found`."""
-    return np.asarray(lowering.rows_of(found.counts, chosen))
+    starts = np.empty(len(chosen) + 1, np.int64)
+    lowering.rows_of(found.counts, chosen, starts)
+    return starts
 
 
 @dataclass(frozen=True)
@@ -224,7 +237,12 @@ def lower(
 
     chosen: (C,) numbers of tilings of `found`; orders: (C, 6) dimensions outermost first; row_starts: see rows_of.
     """
-    rows, moved, runs, depths, counts, beats_of_all = lowering.lower_all(
+    number, of_all = len(chosen), int(row_starts[-1])
+    rows, moved = np.zeros((of_all, COLUMNS), np.int64), np.zeros((of_all, 4), np.int64)
+    runs, depths = np.zeros((number, 6, found.pieces.shape[2]), np.int64), np.empty(number, np.int64)
+    counts = np.empty((lowering.COUNTERS + len(found.counted), number), np.int64)
+    beats_of_all = np.empty(number, np.int64)
+    lowering.lower_all(
         found.pieces,
         found.counts,
         found.starts,
@@ -237,6 +255,14 @@ def lower(
         product.taps > 0,
         word_widths(datapath),
         found.counted,
+        rows,
+        moved,
+        runs,
+        depths,
+        counts,
+        beats_of_all,
+        np.empty(lowering.SUMS, np.int64),
+        np.empty((3, 6), np.int64),
     )
     held = orientation.holds
     names = (

@@ -125,20 +125,21 @@ class Ranking:
 
     def best_tilings(self, fits: np.ndarray, effort: Effort) -> np.ndarray:
         """Numbers of the tilings that lead among those that fit, (S, I), best first; edges charged by their share."""
-        tables = self._tables
-        return np.asarray(
-            kernels.best_tilings(
-                fits,
-                self._every.spots.ranked,
-                self._every.inner_ranked,
-                self._first_issue,
-                self._later_issue,
-                tables.traffic,
-                self._product.writes_filter,
-                self.constants,
-                effort.cut,
-            )
+        found = np.empty(3 * effort.cut, np.int64)
+        number = kernels.best_tilings(
+            fits,
+            self._every.spots.ranked,
+            self._every.inner_ranked,
+            self._first_issue,
+            self._later_issue,
+            self._tables.traffic,
+            self._product.writes_filter,
+            self.constants,
+            effort.cut,
+            *_lists(effort.cut),
+            found,
         )
+        return found[:number]
 
     def best_orders(
         self, table: np.ndarray, spots: Spots, places: np.ndarray, cut: Cut, effort: Effort
@@ -147,8 +148,10 @@ class Ranking:
 
         table: (N, 6); places: (N,) of their boxes in `spots`; cut: they themselves, with exact issue cycles and edges.
         """
-        tables = self._tables
-        chosen, orders, row_starts = kernels.best_orders(
+        tables, longest, most = self._tables, max(effort.timed), sum(effort.timed)
+        found, chosen, orders = np.empty((3, most), np.int64)
+        row_starts = np.empty(most + 1, np.int64)
+        number = kernels.best_orders(
             spots.ranked,
             places,
             table,
@@ -162,8 +165,19 @@ class Ranking:
             self._product.writes_filter,
             self.constants,
             effort.most_timed,
+            np.empty((len(table) * kernels.ORDERS, 2)),
+            *_lists(longest),
+            found,
+            chosen,
+            orders,
+            row_starts,
         )
-        return chosen, orders, row_starts
+        return chosen[:number], orders[:number], row_starts[: number + 1]
+
+
+def _lists(longest: int) -> tuple[np.ndarray, ...]:
+    """Three empty lists as kernels.ranking keeps them, and what is offered to them."""
+    return np.empty((3, 2, longest)), np.empty((3, longest), np.int64), np.zeros(3, np.int64), np.empty((3, 2))
 
 
 def _of_every(value: Int, every: Tilings) -> np.ndarray:

@@ -56,7 +56,7 @@ class Spots:
 
     table: (S, 3) sizes; input_rows, input_cols: (S,) the most distinct ones any tile reads; ranked: (S, 4) float64,
     see kernels.ranking.  halo: (n, 3) first tile, distinct inputs and real taps of each run of equal tiles along an
-    axis; halo_first: (S, 2, 2) first and last row in `halo` of rows and of columns.
+    axis; halo_first: (S, 2, 2) first and last row in `halo` of rows and of columns; halo_rows: (S,) the more of both.
     places: (S,) where they stand among all boxes.
     """
 
@@ -66,6 +66,7 @@ class Spots:
     ranked: np.ndarray
     halo: np.ndarray
     halo_first: np.ndarray
+    halo_rows: np.ndarray
     places: np.ndarray
 
     def __post_init__(self) -> None:
@@ -81,6 +82,7 @@ class Spots:
             self.ranked[places],
             self.halo,
             self.halo_first[places],
+            self.halo_rows[places],
             self.places[places],
         )
 
@@ -166,5 +168,6 @@ def spots_from(table: np.ndarray, batch: int, rows: Axis, cols: Axis) -> Spots:
         np.stack((tiles, row_sums * col_sums * batch, full, last / np.prod(table, axis=1)), axis=1).astype(np.float64),
         np.array(halo, np.int64),
         np.ascontiguousarray(halo_first),
+        np.diff(halo_first).max(axis=(1, 2)),
         np.arange(len(table)),
     )

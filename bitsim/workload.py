@@ -19,7 +19,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
+from typing import TypeVar
 
 import numpy as np
 
@@ -109,6 +110,9 @@ class Layer:
         return self.macs(batch) * sum(self.times(name) for name in self.passes())
 
 
+Value = TypeVar("Value", "Axis", "Product")
+
+
 @dataclass(frozen=True, order=True)
 class Axis:
     """One spatial axis of a product: position p with tap offset t reads input index ``p * stride + t``.
@@ -123,7 +127,15 @@ class Axis:
     extent: int = 1
     hole: int = 1
 
-    @property
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        """Searches ask for what is known of an axis again and again."""
+        return hash((self.positions, self.taps, self.stride, self.extent, self.hole))
+
+    @cached_property
     def step(self) -> int:
         """Input indices between neighbouring taps (1 where there is only one tap)."""
         return abs(self.taps[1] - self.taps[0]) if len(self.taps) > 1 else 1
@@ -179,12 +191,20 @@ class Product:
     channels: int
     writes_filter: bool = False
 
-    @property
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        axes = self.rows, self.cols
+        return hash((self.groups, self.batch, *axes, self.outputs, self.channels, self.writes_filter))
+
+    @cached_property
     def taps(self) -> int:
         """Kernel taps, rows times columns; 0 for a dgrad phase nothing flows into."""
         return len(self.rows.taps) * len(self.cols.taps)
 
-    @property
+    @cached_property
     def positions(self) -> int:
         """Positions over the batch: batch x rows x columns."""
         return self.batch * self.rows.positions * self.cols.positions
@@ -194,10 +214,13 @@ class Product:
         """Multiply-accumulates this nest issues, padding taps counted."""
         return self.groups * self.positions * self.taps * self.outputs * self.channels
 
-    @property
+    @cached_property
     def real_macs(self) -> int:
         """Multiply-accumulates with both operands inside their tensors."""
-        return _real_macs(self)
+        if not self.taps:
+            return 0
+        real = [int(axis.real_taps(axis.positions)[0]) for axis in (self.rows, self.cols)]
+        return self.groups * self.batch * real[0] * real[1] * self.outputs * self.channels
 
     @property
     def reduction(self) -> int:
@@ -225,15 +248,6 @@ class Product:
                 for row in rows
                 for part in _split(cols, count)
             )
-
-
-@lru_cache(maxsize=16384)
-def _real_macs(product: Product) -> int:
-    if not product.taps:
-        return 0
-    rows, cols = product.rows, product.cols
-    real = int(rows.real_taps(rows.positions)[0]) * int(cols.real_taps(cols.positions)[0])
-    return product.groups * product.batch * real * product.outputs * product.channels
 
 
 def _counts_of_parts(size: int) -> list[int]:
@@ -269,7 +283,20 @@ def lower(layer: Layer, pass_name: str, samples: int, zero_inserted: bool = Fals
 
     Several only for a strided dgrad in phases.  Sources: design of the three passes as one nest;
     GEMM forms of ISCA 2018 for the forward pass.
+    Of equal products, and axes, it is the same object: told from others at once, with what was found of it.
     """
+    return tuple(
+        _first_equal(replace(product, rows=_first_equal(product.rows), cols=_first_equal(product.cols)))
+        for product in _products(layer, pass_name, samples, zero_inserted)
+    )
+
+
+@lru_cache(maxsize=65536)
+def _first_equal(value: Value) -> Value:
+    return value
+
+
+def _products(layer: Layer, pass_name: str, samples: int, zero_inserted: bool) -> tuple[Product, ...]:
     channels, outputs = layer.in_channels // layer.groups, layer.out_channels // layer.groups
     if pass_name == RECOMPUTE:
         pass_name = FORWARD

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property
 
 import numpy as np
 
@@ -123,13 +123,12 @@ class PortTiming:
 
     def array(self) -> np.ndarray:
         """(4,) int64 for the kernels, made once."""
-        return _timing_array(self)
+        return self._array
 
-
-@lru_cache(maxsize=64)
-def _timing_array(port: PortTiming) -> np.ndarray:
-    timing = np.array(
-        [port.latency_cycles, port.turnaround_cycles, port.setup_cycles, port.reconfigure_cycles], np.int64
-    )
-    timing.setflags(write=False)  # shared by all who ask
-    return timing
+    @cached_property
+    def _array(self) -> np.ndarray:
+        timing = np.array(
+            [self.latency_cycles, self.turnaround_cycles, self.setup_cycles, self.reconfigure_cycles], np.int64
+        )
+        timing.setflags(write=False)  # shared by all who ask
+        return timing

@@ -144,7 +144,6 @@ def _search_tilings(
         lowered = lower(
             product,
             accelerator,
-            datapath,
             orientation,
             parts,
             place[chosen],

@@ -222,12 +222,12 @@ class Product:
         real = [int(axis.real_taps(axis.positions)[0]) for axis in (self.rows, self.cols)]
         return self.groups * self.batch * real[0] * real[1] * self.outputs * self.channels
 
-    @property
+    @cached_property
     def reduction(self) -> int:
         """Products summed into one output: sets the accumulator width."""
         return self.positions if self.writes_filter else self.taps * self.channels
 
-    @property
+    @cached_property
     def output_words(self) -> int:
         """Words of the written tensor."""
         return self.groups * self.outputs * (self.channels * self.taps if self.writes_filter else self.positions)

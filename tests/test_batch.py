@@ -35,9 +35,7 @@ def batch(product, machine, datapath, orientation, table, chosen, orders):
     accelerator = machine.accelerator
     spots = spots_from(table[:, 1:4], product.batch, product.rows, product.cols)
     found = cut(product, accelerator, datapath, orientation, table, spots, np.arange(len(table)), machine.rate)
-    return found, lower_batch(
-        product, accelerator, datapath, orientation, found, chosen, orders, rows_of(found, chosen)
-    )
+    return found, lower_batch(product, accelerator, orientation, found, chosen, orders, rows_of(found, chosen))
 
 
 def assert_same(product, machine, bits, orientation, tilings, picks):

@@ -84,7 +84,9 @@ class Accelerator(ColumnArray):
     def __init__(self, config: Any) -> None:
         super().__init__(config)
         self.max_bits, self.min_bits = self.unit_widths = config.precision.max_bits, config.precision.min_bits
-        self.fusion = config.precision.fusion
+        self.fusion, self.flattens = config.precision.fusion, config.lane_packing == "flattened"
+        # How often an operand of each width goes into that of a whole unit.
+        self.beside = {bits: self.max_bits // _power_of_two(bits) for bits in range(1, self.max_bits + 1)}
 
     def buffers(self) -> tuple[Buffer, ...]:
         return self.operand_buffers(self.rows * self.cols, self.rows, self.cols)
@@ -105,7 +107,7 @@ class Accelerator(ColumnArray):
         input_bits, weight_bits = datapath.input_unit_bits, datapath.weight_unit_bits
         if self.fusion == "shared-bricks":
             return self.rows * self.max_bits**2 // (input_bits * weight_bits)
-        return self.rows * (self.max_bits // _power_of_two(input_bits)) * (self.max_bits // _power_of_two(weight_bits))
+        return self.rows * self.beside[input_bits] * self.beside[weight_bits]
 
     def granules(self, product: Product, datapath: Datapath, orientation: Orientation) -> dict[str, int]:
         lanes = self.lanes(datapath)
@@ -116,7 +118,7 @@ class Accelerator(ColumnArray):
         return {"channels": lanes, "outputs": self.cols if orientation.name == NORMAL else 1}
 
     def _flattened(self, product: Product) -> bool:
-        return self.config.lane_packing == "flattened" and not product.writes_filter and product.taps > 1
+        return self.flattens and not product.writes_filter and product.taps > 1
 
     def footprint_bits(
         self, product: Product, datapath: Datapath, orientation: Orientation, tile: Tile

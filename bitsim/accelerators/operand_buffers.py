@@ -26,6 +26,7 @@ HOLDS = {
     NORMAL: {INPUT: "input_buffer", WEIGHT: "weight_buffer", OUTPUT: "output_buffer"},
     SWAPPED: {INPUT: "weight_buffer", WEIGHT: "input_buffer", OUTPUT: "output_buffer"},
 }
+BOTH = tuple(Orientation(name, holds) for name, holds in HOLDS.items())
 
 
 class OperandBuffers(MachineConfig):
@@ -72,8 +73,7 @@ class ColumnArray(OperandBufferArray):
         A window cannot stand in columns: neighbours would each need a copy of the pixels they share.
         """
         windowless = product.rows.taps == product.cols.taps == (0,) and product.rows.stride == product.cols.stride == 1
-        names = (NORMAL, SWAPPED) if product.writes_filter or windowless else (NORMAL,)
-        return tuple(Orientation(name, HOLDS[name]) for name in names)
+        return BOTH if product.writes_filter or windowless else BOTH[:1]
 
     @property
     def drain_cycles(self) -> int:

@@ -78,17 +78,26 @@ class Datapath:
     required_accumulator_bits: int = field(compare=False)
     is_float: bool = field(compare=False)
 
-    @property
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        """Of the fields that are compared: searches ask for what is known of a datapath again and again."""
+        units = self.input_unit_bits, self.input_slices, self.weight_unit_bits, self.weight_slices
+        return hash((*units, self.accumulator_bits, self.output_bits, self.dram_bits, self.buffer_bits))
+
+    @cached_property
     def input_hw_bits(self) -> int:
         """Width the input operand runs at, all slices."""
         return self.input_unit_bits * self.input_slices
 
-    @property
+    @cached_property
     def weight_hw_bits(self) -> int:
         """Width the weight operand runs at, all slices."""
         return self.weight_unit_bits * self.weight_slices
 
-    @property
+    @cached_property
     def passes(self) -> int:
         """Passes a product takes: one for each pair of slices."""
         return self.input_slices * self.weight_slices
@@ -226,6 +235,7 @@ class Accelerator(ABC):
 
     def __init__(self, config: Any) -> None:
         self.config = config
+        self._datapaths: dict[tuple[int | None, ...], Datapath] = {}
 
     @abstractmethod
     def buffers(self) -> tuple[Buffer, ...]:
@@ -305,12 +315,17 @@ class Accelerator(ABC):
 
     def datapath(self, product: Product, input_bits: int, weight_bits: int, output_bits: int | None) -> Datapath:
         """Widths, passes and accumulator of `product` on this machine (32 bits = float)."""
-        is_float = FLOAT_BITS in (input_bits, weight_bits)
-        raw = [self._float(bits) for bits in (input_bits, weight_bits)]
+        # What a sum needs follows from the values, not from the container they run in.
+        required = required_accumulator_bits(self._float(input_bits), self._float(weight_bits), product.reduction)
+        key = input_bits, weight_bits, output_bits, required
+        if key not in self._datapaths:
+            self._datapaths[key] = self._datapath(*key)
+        return self._datapaths[key]
+
+    def _datapath(self, input_bits: int, weight_bits: int, output_bits: int | None, required: int) -> Datapath:
+        raw = self._float(input_bits), self._float(weight_bits)
         units = [self.slices_of(role, bits) for role, bits in zip((INPUT, WEIGHT), raw, strict=True)]
         hw = [unit * count for unit, count in units]
-        # What a sum needs follows from the values, not from the container they run in.
-        required = required_accumulator_bits(raw[0], raw[1], product.reduction)
         config = self.config
         least = 0 if max(raw) <= NARROW_OPERAND_BITS else min(WIDE_SUM_BITS, config.accumulator.wide_bits)
         accumulator = config.accumulator.width(required, least)
@@ -324,9 +339,9 @@ class Accelerator(ABC):
             accumulator_bits=accumulator,
             required_accumulator_bits=required,
             output_bits=output,
-            is_float=is_float,
-            dram_bits=(hw[0], hw[1]) if config.storage.dram == "unit" else (raw[0], raw[1]),
-            buffer_bits=(hw[0], hw[1]) if config.storage.buffers == "unit" else (raw[0], raw[1]),
+            is_float=FLOAT_BITS in (input_bits, weight_bits),
+            dram_bits=(hw[0], hw[1]) if config.storage.dram == "unit" else raw,
+            buffer_bits=(hw[0], hw[1]) if config.storage.buffers == "unit" else raw,
         )
 
     def stored_bits(self, bits: int) -> int:

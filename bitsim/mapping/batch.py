@@ -42,7 +42,7 @@ class Cut(NamedTuple):
 
     pieces, counts: of kernels.cutting; starts: (K + 1,) first shape of each tiling; costs: (N, 13);
     issue_cycles: (K,) of all tiles; names, counted: counters that no loop order changes, (E, K), of some names two that
-    add up.
+    add up.  widths: word_widths.
     exact: False where a counter could pass int64: such mappings are lowered one by one.
     """
 
@@ -53,6 +53,7 @@ class Cut(NamedTuple):
     issue_cycles: np.ndarray
     names: tuple[str, ...]
     counted: np.ndarray
+    widths: np.ndarray
     exact: bool
 
 
@@ -91,7 +92,8 @@ def cut(
     given, each = _given(cost, tile, product.taps > 0), _each(cost, of_all, product.taps > 0)
     widths = word_widths(datapath)
     # Of a rate beyond int64 the beats are counted below.
-    small = max(rate.numerator, rate.denominator) < MOST_COUNT
+    numerator, denominator = rate.as_integer_ratio()
+    small = max(numerator, denominator) < MOST_COUNT
     costs, bounds = np.empty((of_all, cutting.SHAPE_COSTS), np.int64), np.zeros(5, np.int64)
     sums = np.zeros((cutting.FIRST_COUNTER + len(each), number), np.int64)
     cutting.priced(
@@ -104,15 +106,15 @@ def cut(
         starts,
         tiles,
         widths,
-        rate.numerator if small else 1,
-        rate.denominator if small else 1,
+        numerator if small else 1,
+        denominator if small else 1,
         accelerator.config.outputs == "accumulator",
         costs,
         sums,
         bounds,
     )
     largest_cost, largest_counter, largest_transfer, most_tiles, most_taps = bounds.tolist()
-    if not small or largest_transfer * most_tiles * rate.denominator >= MOST_COUNT:
+    if not small or largest_transfer * most_tiles * denominator >= MOST_COUNT:
         moved = costs[:, [cutting.INPUT_WORDS, cutting.WEIGHT_WORDS, cutting.OUTPUT_WORDS, cutting.OUTPUT_WORDS]]
         moved_bits = moved * widths[: cutting.TRANSFERS]
         costs[:, cutting.BEATS_IN : cutting.BEATS_SPILLED] = beats(moved_bits, rate, most_tiles)
@@ -129,6 +131,7 @@ def cut(
         sums[cutting.ALL_ISSUE],
         ("tiles", *cost.per_tile, *cost.per_tap),
         sums[cutting.ALL_TILES :],
+        widths,
         exact,
     )
 
@@ -226,7 +229,6 @@ class Lowered:
 def lower(
     product: Product,
     accelerator: Accelerator,
-    datapath: Datapath,
     orientation: Orientation,
     found: Cut,
     chosen: np.ndarray,
@@ -253,7 +255,7 @@ def lower(
         touched_table(product.writes_filter),
         accelerator.config.outputs == "accumulator",
         product.taps > 0,
-        word_widths(datapath),
+        found.widths,
         found.counted,
         rows,
         moved,

@@ -113,7 +113,8 @@ class Ranking:
         self.constants[kernels.DRAIN_CYCLES] = _most(time.drain_cycles)
         self.constants[kernels.SETUP_CYCLES] = port.setup_cycles
         self.constants[kernels.LATENCY_CYCLES] = port.latency_cycles
-        self.constants[kernels.CYCLES_A_BIT] = rate.denominator / rate.numerator
+        numerator, denominator = rate.as_integer_ratio()
+        self.constants[kernels.CYCLES_A_BIT] = denominator / numerator
         self.constants[kernels.SPILLED] = spilled
         first, later = time.issue_cycles, time.accumulating_issue_cycles
         if later is None:

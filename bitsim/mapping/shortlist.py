@@ -89,7 +89,7 @@ class Shortlist:
         return kept(self._made, c, partial(self._record, c))
 
     def _record(self, c: int) -> Timed:
-        order = tuple(DIMENSIONS[d] for d in self.orders[c].tolist())
+        order = tuple([DIMENSIONS[d] for d in self.orders[c].tolist()])
         mapping = Mapping(self.orientation.name, tuple(self.table[c].tolist()), order)
         classes = dict(zip(CLASSES, self.classes[c].tolist(), strict=True))
         return Timed(mapping, self.orientation, self.lowered.execution(c), classes)
@@ -167,13 +167,13 @@ def leaves_room(listed: Shortlist, setting: Setting, product: Product, least_cyc
     """
     best = int(listed.cycles.argmin())
     cycles, least_issue = int(listed.cycles[best]), listed.whole_issue_cycles
-    read_bits, written_bits, issue = (
-        listed.lowered.counter(name, best) for name in ("dram_read_bits", "dram_write_bits", "issue_cycles")
-    )
-    moved_bits = read_bits + written_bits
+    count = listed.lowered.counter
+    issue = count("issue_cycles", best)
     if issue < least_issue:
         return True
-    bound = max(least_issue, moved_bits * setting.rate.denominator / setting.rate.numerator)
+    moved_bits = count("dram_read_bits", best) + count("dram_write_bits", best)
+    numerator, denominator = setting.rate.as_integer_ratio()
+    bound = max(least_issue, moved_bits * denominator / numerator)
     idle = issue > ROOM * least_issue
     waits = cycles > (ROOM if product.batch > 1 else ROOM_OF_ONE) * bound
     return bound < least_cycles and cycles < CLOSE * least_cycles and (idle or waits)
@@ -199,7 +199,7 @@ def _timed_best(grid: Grid, table: np.ndarray, places: np.ndarray, effort: Effor
         row_starts = batch.rows_of(cut, chosen)
     order_dimensions = ORDER_DIMENSIONS[orders]
     if cut.exact and small:
-        lowered = batch.lower(*what, cut, chosen, order_dimensions, row_starts)
+        lowered = batch.lower(product, setting.accelerator, orientation, cut, chosen, order_dimensions, row_starts)
     else:
         mappings = [
             Mapping(orientation.name, tuple(tile), ORDERS[order])

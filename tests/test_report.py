@@ -413,6 +413,11 @@ def shifted(path):
     frame.to_parquet(path)
 
 
+def halved(path):
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(lines[: len(lines) // 2]))
+
+
 def with_values(**values):
     """Spoils a table: the columns named hold one value each."""
     return lambda path: pd.read_parquet(path).assign(**values).to_parquet(path)
@@ -448,6 +453,11 @@ NOT_A_NUMBER = float("nan")
         ("precision.parquet", empty, ["precision.parquet: has no rows"]),
         ("run.yaml", lambda path: path.write_text("name: x\n"), ["run.yaml:1: schema: missing key"]),
         ("int8_16x32_192b.yaml", lambda path: path.unlink(), ["int8_16x32_192b.yaml"]),
+        (
+            "int8_16x32_192b.yaml",
+            halved,
+            ["int8_16x32_192b.yaml: has changed since the results were written, run again"],
+        ),
     ],
 )
 def test_damaged_folders(bitsim_command, own_folder, file, spoil, messages):

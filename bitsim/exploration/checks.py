@@ -102,7 +102,7 @@ def _divided_by_zero(space: Space, constraints: Sequence[Constraint]) -> list[st
     for constraint in constraints:
         for point in islice(space.points(), MOST_TRIES if "/" in constraint.text else 0):
             try:
-                constraint.holds(partial(value_of, point))
+                constraint.check_values(partial(value_of, point))
             except NotBuiltError:
                 continue
             except InputError as error:

@@ -61,19 +61,30 @@ class Constraint:
             raise InputError(faults)
 
     def holds(self, value_of: Lookup) -> bool:
-        """Whether the point with these values meets it; a value that is missing (None) never does.
+        """Whether the point with these values meets it; where one is missing (None), or divided by zero, it does not.
 
         value_of: from a name to its value.  Raises InputError where values do not compare.
         """
         try:
-            return bool(self._root(value_of))
-        except _MissingError:
+            return self._of(value_of)
+        except (_MissingError, ZeroDivisionError):
             return False
+
+    def check_values(self, value_of: Lookup) -> None:
+        """Raise InputError where these values do not compare, or one is divided by zero."""
+        try:
+            self._of(value_of)
+        except _MissingError:
+            pass
+        except ZeroDivisionError:
+            raise InputError(f"--where {self.text}: divides by zero") from None
+
+    def _of(self, value_of: Lookup) -> bool:
+        try:
+            return bool(self._root(value_of))
         except TypeError:
             given = ", ".join(f"{name} is {value_of(name)!r}" for name in sorted(self.names))
             raise InputError(f"--where {self.text}: compares text with a number: {given}") from None
-        except ZeroDivisionError:
-            raise InputError(f"--where {self.text}: divides by zero") from None
 
 
 class _MissingError(Exception):

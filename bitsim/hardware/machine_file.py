@@ -57,6 +57,11 @@ class MachineSource:
         """sha256 of the content with its overrides, whatever the order of keys."""
         return hashlib.sha256(json.dumps(self.content, sort_keys=True, default=str).encode()).hexdigest()
 
+    def check_unchanged(self, config_hash: str) -> None:
+        """Raise InputError if this is not the content that results with `config_hash` were made with."""
+        if self.config_hash != config_hash:
+            raise InputError(f"{self.path}: has changed since the results were written, run again")
+
     def overridden(self, overrides: Mapping[str, Any]) -> MachineSource:
         """This machine with ``{"array.cols": 24}`` set on top of what it has; InputError for what is no key path."""
         check_no_key_replaces_another(overrides)

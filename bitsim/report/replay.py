@@ -87,8 +87,7 @@ class Folder:
 
     def _machine(self) -> Machine:
         machine = load_hardware(self.path / f"{self.run.hardware}.yaml", self.run.overrides)
-        if machine.source.config_hash != self.run.config_hash:
-            raise InputError(f"{machine.source.path}: has changed since the results were written, run again")
+        machine.source.check_unchanged(self.run.config_hash)
         return machine
 
     def row(self, layer_name: str, pass_name: str, number: int) -> Replay:

@@ -17,6 +17,7 @@ import numpy as np
 
 from bitsim import strict_yaml
 from bitsim.errors import InputError
+from bitsim.hardware import read_machine
 from bitsim.kernels.program import CLASSES
 from bitsim.report.folder import RUN_COPY, TEXT_COLUMNS
 from bitsim.report.summary_file import RunSummary, Summary, read_summary
@@ -108,8 +109,14 @@ def read_folder(path: Path) -> ResultFolder:
         costs=costs,
         training=_read_training(path / "iterations.parquet", names, edges),
         precision=_read_precision(path / "precision.parquet"),
-        machine_texts={name: strict_yaml.read_text(path / f"{name}.yaml") for name in names},
+        machine_texts={one.hardware: _machine_text(path / f"{one.hardware}.yaml", one) for one in summary.runs},
     )
+
+
+def _machine_text(path: Path, run: RunSummary) -> str:
+    """The machine file as it stands; InputError if it is not that of the results any more."""
+    read_machine(path, run.overrides).check_unchanged(run.config_hash)
+    return strict_yaml.read_text(path)
 
 
 def batches(path: Path, needed: tuple[str, ...]) -> Iterator[pd.DataFrame]:

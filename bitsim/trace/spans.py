@@ -140,8 +140,6 @@ def join_blocks(rows, after, touched, state, spans, faults):  # type: ignore[no-
     rows: Rows; after: (rows,) and touched: (layers,) are scratch; state: (layers,) LAYER goes from call to call;
     spans: Spans with room for one span and group a row; of the faults as many are written as there is room for.
     """
-    # Kernels below are handed single arrays: a tuple of seven would be counted in and out at each call, four times
-    # the time of all else.
     starts, ends, lines, layers, samples, batches, widths = rows
     span_start, span_end, span_layer, first_group, groups, group_samples, group_widths = spans
     at, span_count, group_count, fault_count = 0, 0, 0, 0

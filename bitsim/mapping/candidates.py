@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from bitsim.accelerators.seam import Accelerator, Datapath, Orientation, Tile
+from bitsim.accelerators.seam import Accelerator, Datapath, Int, Orientation, Tile
 from bitsim.kernels.ranking import TILES
 from bitsim.mapping.spots import Spots, boxes_of, ceil_splits, split_sizes, spots_of, with_small_ends
 from bitsim.workload import Product
@@ -173,14 +173,18 @@ def per_size(sizes: np.ndarray, value: Callable[[int], int]) -> np.ndarray:
     return np.array([value(size) for size in distinct.tolist()], np.int64)[where]
 
 
-def occupied_bits(accelerator: Accelerator, orientation: Orientation, footprint: dict) -> dict:
+def occupied_bits(accelerator: Accelerator, orientation: Orientation, footprint: dict[str, Int]) -> dict[str, Int]:
     """{buffer: bits} a tile occupies, all halves counted."""
-    need: dict = {}
-    for buffer in accelerator.buffers():
-        held = [footprint[role] for role, name in orientation.holds.items() if name == buffer.name]
-        if held:
-            need[buffer.name] = sum(held) * buffer.halves
-    return need
+    held = _held_bits(orientation, footprint)
+    return {b.name: held[b.name] * b.halves for b in accelerator.buffers() if b.name in held}
+
+
+def _held_bits(orientation: Orientation, footprint: dict[str, Int]) -> dict[str, Int]:
+    """{buffer: bits} of the operands of a tile, once."""
+    held: dict[str, Int] = {}
+    for role, name in orientation.holds.items():
+        held[name] = held[name] + footprint[role] if name in held else footprint[role]
+    return held
 
 
 def fitting(
@@ -188,11 +192,8 @@ def fitting(
 ) -> np.ndarray:
     """Bool, one a tile: the tilings whose operands fit their buffers (equal fits)."""
     footprint = accelerator.footprint_bits(product, datapath, orientation, tile)
-    held: dict[str, Any] = {}
-    for role, name in orientation.holds.items():
-        held[name] = held[name] + footprint[role] if name in held else footprint[role]
     fits: Any = True
-    for name, bits in held.items():
+    for name, bits in _held_bits(orientation, footprint).items():
         if name in accelerator.room_bits:
             within = bits <= accelerator.room_bits[name]
             fits = within if fits is True else fits & within

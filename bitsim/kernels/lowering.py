@@ -55,7 +55,7 @@ from bitsim.kernels.program import (
     BEATS,
 ) = range(10)
 SUMS = 10
-# Counters that a loop order changes, before those it does not: rows of what `lower_all` returns.
+# Counters that a loop order changes, before those it does not: rows of the counters `lower_all` writes.
 (
     DRAM_READ_BITS,
     DRAM_WRITE_BITS,

@@ -147,7 +147,7 @@ def _judged(found: tuple[Shortlist, ...], score: Score) -> tuple[int, np.ndarray
 
 
 def _timed(found: tuple[Shortlist, ...], number: int) -> Timed:
-    """The mapping of this number in _scores."""
+    """The mapping of this number in _judged."""
     for one in found:
         if number < len(one.orders):
             return one.timed(number)

@@ -1,8 +1,11 @@
-"""The accelerator of docs/own_accelerator.md, used as anybody would: a file outside bitsim, named package.module."""
+"""Accelerators as anybody adds one: that of docs/own_accelerator.md, and the least there can be, each in one file."""
 
 import itertools
+import json
 import re
 import shlex
+import sys
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -138,3 +141,80 @@ def test_a_machine_that_leaves_a_question_open_is_told_which(tmp_path, monkeypat
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(InputError, match=r"my_drafts\.unfinished: its class Accelerator lacks granules, slices"):
         accelerator_class("my_drafts.unfinished")
+
+
+SCALAR = '''
+"""One multiplier that takes a cycle a product: the least accelerator there can be."""
+from bitsim.accelerators.seam import INPUT, OUTPUT, WEIGHT, ArrayPrices, Buffer, Logic, Orientation, TileCost, UnitEvent
+from bitsim.accelerators.seam import Accelerator as Seam
+from bitsim.hardware.schema import MachineConfig, Section, SizeBits, WidthOrError
+
+class Precision(Section):
+    bits: int
+    float: WidthOrError = 16
+
+class Config(MachineConfig):
+    precision: Precision
+    scratch: SizeBits
+
+class Accelerator(Seam):
+    config_model = Config
+    peak_bit_products_per_cycle = 256
+
+    def buffers(self):
+        return (Buffer("scratch", self.config.scratch, 2, 1, 32),)
+
+    def slices(self, bits):
+        return self.config.precision.bits, -(-bits // self.config.precision.bits)
+
+    def orientations(self, product):
+        return (Orientation("only", {INPUT: "scratch", WEIGHT: "scratch", OUTPUT: "scratch"}),)
+
+    def granules(self, product, datapath, orientation):
+        return {}
+
+    def footprint_bits(self, product, datapath, orientation, tile):
+        widths = {INPUT: datapath.buffer_bits[0], WEIGHT: datapath.buffer_bits[1], OUTPUT: datapath.accumulator_bits}
+        return {role: tile.words(role) * bits for role, bits in widths.items()}
+
+    def tile_cost(self, product, datapath, orientation, tile):
+        work = tile.groups * tile.positions * tile.taps * tile.outputs * tile.channels
+        return TileCost(
+            issue_cycles=work * datapath.passes,
+            drain_cycles=1,
+            per_tile={"scratch_write_bits": tile.words(OUTPUT) * datapath.accumulator_bits},
+            per_tap={"products": tile.groups * tile.outputs * tile.channels, "scratch_read_bits": 32},
+        )
+
+    def array_prices(self):
+        return ArrayPrices((UnitEvent("products", 0.6, "made up for a test"),), 0.0, "made up for a test")
+
+    def logic(self):
+        return (Logic("multiplier", 1, 0.002, "made up for a test"),)
+'''
+SCALAR_YAML = """schema: 1
+accelerator: scalar_machine
+clock: 100 MHz
+array: {rows: 1, cols: 1}
+precision: {bits: 16}
+scratch: 64 KiB
+memory: {bandwidth: 1 Gbit/s, latency: 100 ns, energy: DDR4}
+technology: {node_nm: 45, sram_cells: itrs-lstp}
+"""
+
+
+def test_a_third_accelerator_is_one_file_and_one_yaml(tmp_path, monkeypatch, trace_folder, bitsim_command):
+    package = tmp_path / "mypackage"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "scalar_machine.py").write_text(textwrap.dedent(SCALAR))
+    path = tmp_path / "scalar.yaml"
+    path.write_text(SCALAR_YAML.replace("scalar_machine", "mypackage.scalar_machine"))
+    monkeypatch.syspath_prepend(tmp_path)
+    status, out, err = bitsim_command(
+        "run", trace_folder(), "--hw", path, "--hw", "bitfusion_16x32_192b", "--format", "json"
+    )
+    assert status == 0, err
+    rows = json.loads(out)["runs"][0]["rows"]
+    assert all(r["issue_cycles"] == r["macs"] * r["passes"] for r in rows if r["layer"] != "conv")
+    sys.modules.pop("mypackage.scalar_machine", None)

@@ -2,8 +2,6 @@
 
 import functools
 import json
-import sys
-import textwrap
 
 import numpy as np
 import pandas as pd
@@ -17,7 +15,7 @@ from bitsim.errors import InputError
 from bitsim.simulation.cost import CostModel
 from bitsim.simulation.streams import elementwise
 from bitsim.workload import Layer, Widths
-from tests.conftest import BITFUSION_YAML, LAYERS, PRECISION, RUN, WIDEST
+from tests.conftest import BITFUSION_YAML, PRECISION, RUN, WIDEST
 
 MACHINES = data.names("hw_configs", ".yaml")
 TRACES = data.names("traces")
@@ -231,83 +229,6 @@ def test_hw_commands(bitsim_command):
     assert "sources of prices" in bitsim_command("hw", "show", MACHINES[0])[1]
 
 
-SCALAR = '''
-"""One multiplier that takes a cycle a product: the least accelerator there can be."""
-from bitsim.accelerators.seam import INPUT, OUTPUT, WEIGHT, ArrayPrices, Buffer, Logic, Orientation, TileCost, UnitEvent
-from bitsim.accelerators.seam import Accelerator as Seam
-from bitsim.hardware.schema import MachineConfig, Section, SizeBits, WidthOrError
-
-class Precision(Section):
-    bits: int
-    float: WidthOrError = 16
-
-class Config(MachineConfig):
-    precision: Precision
-    scratch: SizeBits
-
-class Accelerator(Seam):
-    config_model = Config
-    peak_bit_products_per_cycle = 256
-
-    def buffers(self):
-        return (Buffer("scratch", self.config.scratch, 2, 1, 32),)
-
-    def slices(self, bits):
-        return self.config.precision.bits, -(-bits // self.config.precision.bits)
-
-    def orientations(self, product):
-        return (Orientation("only", {INPUT: "scratch", WEIGHT: "scratch", OUTPUT: "scratch"}),)
-
-    def granules(self, product, datapath, orientation):
-        return {}
-
-    def footprint_bits(self, product, datapath, orientation, tile):
-        widths = {INPUT: datapath.buffer_bits[0], WEIGHT: datapath.buffer_bits[1], OUTPUT: datapath.accumulator_bits}
-        return {role: tile.words(role) * bits for role, bits in widths.items()}
-
-    def tile_cost(self, product, datapath, orientation, tile):
-        work = tile.groups * tile.positions * tile.taps * tile.outputs * tile.channels
-        return TileCost(
-            issue_cycles=work * datapath.passes,
-            drain_cycles=1,
-            per_tile={"scratch_write_bits": tile.words(OUTPUT) * datapath.accumulator_bits},
-            per_tap={"products": tile.groups * tile.outputs * tile.channels, "scratch_read_bits": 32},
-        )
-
-    def array_prices(self):
-        return ArrayPrices((UnitEvent("products", 0.6, "made up for a test"),), 0.0, "made up for a test")
-
-    def logic(self):
-        return (Logic("multiplier", 1, 0.002, "made up for a test"),)
-'''
-SCALAR_YAML = """schema: 1
-accelerator: scalar_machine
-clock: 100 MHz
-array: {rows: 1, cols: 1}
-precision: {bits: 16}
-scratch: 64 KiB
-memory: {bandwidth: 1 Gbit/s, latency: 100 ns, energy: DDR4}
-technology: {node_nm: 45, sram_cells: itrs-lstp}
-"""
-
-
-def test_a_third_accelerator_is_one_file_and_one_yaml(tmp_path, monkeypatch, trace_folder, bitsim_command):
-    package = tmp_path / "mypackage"
-    package.mkdir()
-    (package / "__init__.py").write_text("")
-    (package / "scalar_machine.py").write_text(textwrap.dedent(SCALAR))
-    path = tmp_path / "scalar.yaml"
-    path.write_text(SCALAR_YAML.replace("scalar_machine", "mypackage.scalar_machine"))
-    monkeypatch.syspath_prepend(tmp_path)
-    status, out, err = bitsim_command(
-        "run", trace_folder(), "--hw", path, "--hw", "bitfusion_16x32_192b", "--format", "json"
-    )
-    assert status == 0, err
-    rows = json.loads(out)["runs"][0]["rows"]
-    assert all(r["issue_cycles"] == r["macs"] * r["passes"] for r in rows if r["layer"] != "conv")
-    sys.modules.pop("mypackage.scalar_machine", None)
-
-
 IDLE = PRECISION.splitlines()[0] + "\n" + "".join(f"0,100,{layer},0,,,\n" for layer in ("conv", "fc", "attend"))
 
 
@@ -457,45 +378,3 @@ def test_large_products_are_quick():
     assert values["tiles"] > 2_000_000 and values["macs"] == 64 * 1024 * 1024 * 50257
     with pytest.raises(InputError, match="collapsed takes any number"):
         CostModel(model.machine, timing="event").pass_cost(layer, "dgrad", 64, Widths(8, 8, 8, 8, 8))
-
-
-@pytest.fixture
-def recomputing(trace_folder):
-    """The small trace with its convolution run twice more in the backward pass."""
-    header, conv, *rest = LAYERS.splitlines()
-    layers = "\n".join([header + ",recomputes", conv + ",2", *(line + "," for line in rest)]) + "\n"
-    return bitsim.open_trace(trace_folder(layers=layers))
-
-
-def test_recomputed_products_are_rows_that_cost_what_forward_costs(recomputing, trace_folder):
-    trace, machine = recomputing, bitsim.load_hardware("bitfusion_16x32_192b")
-    plain = bitsim.simulate(bitsim.open_trace(trace_folder(name="plain")), machine).totals
-    whole, forward = bitsim.simulate(trace, machine), bitsim.simulate(trace, machine, passes=["forward"])
-    rows = whole.rows.set_index(["layer", "pass"])
-    again, first = rows.loc[("conv", "recompute")], rows.loc[("conv", "forward")]
-    assert (again["occurrences"], first["occurrences"]) == (2, 1)
-    assert again["cycles"] == first["cycles"] and again["energy_pj"] == first["energy_pj"]
-    assert whole.totals["cycles"] == plain["cycles"] + 2 * first["cycles"] * 100
-    assert whole.totals["macs"] == 100 * sum(x.training_macs(8) for x in trace.layers)
-    assert set(forward.rows["pass"]) == {"forward", "recompute"}
-    assert "recompute" not in set(bitsim.simulate(trace, machine, passes=["dgrad", "wgrad"]).rows["pass"])
-    with pytest.raises(InputError, match="layer attend, forward"):  # the published model has no attention
-        bitsim.simulate(trace, machine, passes=["forward"], timing="analytical")
-    barrier, overlap = (bitsim.simulate(trace, machine, overlap=o).totals for o in ("barrier", "overlap"))
-    assert overlap["macs"] == barrier["macs"] and overlap["cycles"] <= barrier["cycles"]
-
-
-def test_recomputed_elementwise_work_is_rows_of_the_backward_pass(recomputing):
-    machine = bitsim.load_hardware("bitfusion_16x32_192b")
-    passes = ["forward", "wgrad", "elementwise"]
-    result = bitsim.simulate(recomputing, machine, passes=passes)
-    conv = result.rows[result.rows["layer"] == "conv"].set_index("pass")
-    order = ["forward", "elementwise", "recompute", "elementwise_recompute", "elementwise_backward", "wgrad"]
-    assert conv.index.to_list() == order
-    assert conv["occurrences"].to_list() == [1, 1, 2, 2, 1, 1]
-    assert conv.loc["elementwise_recompute", "energy_pj"] == conv.loc["elementwise", "energy_pj"]
-    barrier, overlap = (bitsim.simulate(recomputing, machine, passes=passes, overlap=o) for o in ("barrier", "overlap"))
-    assert overlap.totals["dram_read_bits"] == barrier.totals["dram_read_bits"]
-    assert overlap.totals["cycles"] <= barrier.totals["cycles"]
-    alone = bitsim.simulate(recomputing, machine, passes=["wgrad", "elementwise"]).rows
-    assert "elementwise_recompute" not in set(alone["pass"])

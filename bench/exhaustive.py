@@ -27,6 +27,7 @@ from bitsim.mapping.record import Mapping, dimension_sizes, size_table
 from bitsim.mapping.spots import spots_from
 from bitsim.workload import Product
 
+NOT_RANKED = np.empty((0, 8))  # of tilings that are all tried nothing is estimated
 SPOTS_AT_ONCE, TILINGS_AT_ONCE, TIMED_AT_ONCE = 64, 2048, 512
 
 
@@ -81,13 +82,10 @@ def _grids(product: Product) -> Iterator[Tilings]:
     sizes = list(dimension_sizes(product).values())
     splits = [ceil_splits(size) for size in sizes]
     inner = np.array(list(itertools.product(splits[0], [1], [1], [1], *splits[4:])), np.int64)
-    apart = [0, 4, 5]  # groups, outputs, channels
-    whole = np.array(sizes, np.int64)[apart]
-    tiles = (-(-whole // inner[:, apart])).astype(np.float64)
     spots = np.array(list(itertools.product(*splits[1:4])), np.int64)
     for first in range(0, len(spots), SPOTS_AT_ONCE):
         part = spots_from(spots[first : first + SPOTS_AT_ONCE], product.batch, product.rows, product.cols)
-        yield Tilings(part, inner, tiles)
+        yield Tilings(part, inner, NOT_RANKED)
 
 
 def _search_grid(question: Question, orientation: Orientation, every: Tilings, answer: Answer) -> None:

@@ -31,11 +31,12 @@ _SCALARS = (
 
 @dataclass(frozen=True)
 class Document:
-    """A parsed file: its data, and on which line each key path stands."""
+    """A parsed file: its data, on which line each key path stands, and its text."""
 
     path: Path
     data: dict[str, Any]
     lines: dict[str, int] = field(repr=False)
+    text: str = field(repr=False)
 
     def line(self, key_path: str) -> int:
         """Line of a dotted key path, or of its nearest parent; 1 if there is none."""
@@ -94,7 +95,8 @@ def load(path: Path) -> Document:
     Raises InputError ``path:line: what is wrong, what is allowed`` for anything else.
     """
     try:
-        node = _Loader(read_text(path), path).get_single_node()
+        text = read_text(path)
+        node = _Loader(text, path).get_single_node()
     except yaml.reader.ReaderError as error:
         raise InputError(f"{path}:1: not YAML: character U+{error.character:04X} is not allowed") from None
     except yaml.YAMLError as error:
@@ -107,7 +109,7 @@ def load(path: Path) -> Document:
     faults: list[str] = []
     data = _value(path, node, "", lines, faults)
     raise_faults(path, faults)
-    return Document(path, data, lines)
+    return Document(path, data, lines, text)
 
 
 def dump(data: Mapping[str, Any]) -> str:

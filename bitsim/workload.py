@@ -110,7 +110,7 @@ class Layer:
         return self.macs(batch) * sum(self.times(name) for name in self.passes())
 
 
-Value = TypeVar("Value", "Axis", "Product")
+_Value = TypeVar("_Value", "Axis", "Product")
 
 
 @dataclass(frozen=True, order=True)
@@ -292,7 +292,7 @@ def lower(layer: Layer, pass_name: str, samples: int, zero_inserted: bool = Fals
 
 
 @lru_cache(maxsize=65536)
-def _first_equal(value: Value) -> Value:
+def _first_equal(value: _Value) -> _Value:
     return value
 
 

@@ -26,6 +26,7 @@ from tests.test_workload import conv_layers
 from tests.traffic_one_by_one import dram_bits
 
 MACHINES = ("bitfusion_16x32_192b", "eyeriss_12x14_108k")
+TILES_APART = [kernels.GROUP_TILES, kernels.OUTPUT_TILES, kernels.CHANNEL_TILES]
 
 
 def ranked(data, layer, samples, name, outputs):
@@ -63,7 +64,7 @@ def one_by_one(found, every, writes_filter, number, issue, order):
     """(cycles of all tiles, cycles with both ends, DRAM bits) of one tiling and order by the kernels' own formulas."""
     s, i = divmod(number, every.shape[1])
     spot, inner = every.spots.ranked[s], every.inner_ranked[i]
-    positions, (groups, outputs, channels) = spot[TILES], inner[:3]
+    positions, (groups, outputs, channels) = spot[TILES], inner[TILES_APART]
     weight, output = (channels, positions) if writes_filter else (positions, channels)
     tables = ranking.order_tables(writes_filter)
     code = tables.refetched[kernels.pattern_of(positions, outputs, channels), order]
@@ -78,7 +79,7 @@ def one_by_one(found, every, writes_filter, number, issue, order):
 def played(found, every, writes_filter, number, issue, order):
     """Cycles of all tiles, one by one: which operands change is seen from the loops, not from closed forms."""
     s, i = divmod(number, every.shape[1])
-    (positions, words), (groups, outputs, channels) = every.spots.ranked[s, :2], every.inner_ranked[i, :3]
+    (positions, words), (groups, outputs, channels) = every.spots.ranked[s, :2], every.inner_ranked[i, TILES_APART]
     trips = {"positions": int(positions), "outputs": int(outputs), "channels": int(channels)}
     blocks = list(dict.fromkeys("positions" if d in POSITIONS else d for d in ORDERS[order][1:]))
     uses = {
@@ -160,7 +161,7 @@ def test_least_traffic_is_that_of_the_best_order(data, layer, samples, name, out
     _, product, _, _, every, found, _ = ranked(data, layer, samples, name, outputs)
     number = data.draw(st.integers(0, every.shape[0] * every.shape[1] - 1))
     s, i = divmod(number, every.shape[1])
-    positions, (_, outputs, channels) = every.spots.ranked[s, TILES], every.inner_ranked[i, :3]
+    positions, (_, outputs, channels) = every.spots.ranked[s, TILES], every.inner_ranked[i, TILES_APART]
     missed = (channels, positions) if product.writes_filter else (positions, channels)
     once = every.spots.ranked[s, SWEEP_WORDS] * found.constants[kernels.INPUT_BITS]
     least = kernels.least_dram_bits(outputs, *missed, once, found.constants)

@@ -155,8 +155,8 @@ class Accelerator(ColumnArray):
         groups, flattened = tile.groups, self._flattened(product)
         column_dim, stream = self._columns(orientation, tile)
         column_groups = ceil_div(column_dim, self.cols)
-        of_a_group = groups * datapath.passes * (stream * self._steps(product, datapath, tile))
-        column_steps = of_a_group * column_dim  # groups of columns step together
+        of_column_group = groups * datapath.passes * (stream * self._steps(product, datapath, tile))
+        column_steps = of_column_group * column_dim  # groups of columns step together
         # Reads for each real (position, tap): the streamed operand once a column group, the other once a
         # product; once more for each slice of the other operand, since every pass reads its slices anew.
         products = tile.outputs * tile.channels
@@ -182,7 +182,7 @@ class Accelerator(ColumnArray):
         if orientation.name == SWAPPED and not tile.writes_filter:
             per_tile[f"{held[WEIGHT]}_read_bits"] = weight_bits * (products * column_groups)
         return TileCost(
-            issue_cycles=of_a_group * column_groups,
+            issue_cycles=of_column_group * column_groups,
             drain_cycles=self.drain_cycles,
             per_tile=per_tile,
             per_tap=per_tap,

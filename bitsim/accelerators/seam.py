@@ -235,7 +235,7 @@ class Accelerator(ABC):
 
     def __init__(self, config: Any) -> None:
         self.config = config
-        self._datapaths: dict[tuple[int | None, ...], Datapath] = {}
+        self._datapaths: dict[tuple[int, int, int | None, int], Datapath] = {}
 
     @abstractmethod
     def buffers(self) -> tuple[Buffer, ...]:

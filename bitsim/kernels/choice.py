@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from bitsim.kernels.compile import compiled
 
 OBJECTIVES = ("cycles", "energy", "edp")
@@ -32,13 +30,13 @@ def judge(counts, prices_pj, cycles, pj_per_cycle, fixed_pj, objective, near, st
         elif objective == EDP:
             value = energy * cycles[c]
         values[start + c], energies[start + c] = value, energy
-    least = np.inf
+    best = 0
     for c in range(end):
-        least = min(least, values[c])
-    best = -1
+        if values[c] < values[best]:
+            best = c
+    most = values[best] * (1.0 + near)
     for c in range(end):
-        if values[c] <= least * (1.0 + near) and (
-            best < 0 or energies[c] < energies[best] or (energies[c] == energies[best] and values[c] < values[best])
-        ):
+        alike = energies[c] == energies[best]
+        if values[c] <= most and (energies[c] < energies[best] or (alike and values[c] < values[best])):
             best = c
     return best

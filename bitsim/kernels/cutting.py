@@ -10,8 +10,6 @@ shapes of a tiling are all combinations of kinds, dimension 5 varying fastest.
 
 from __future__ import annotations
 
-import numpy as np
-
 from bitsim.kernels.compile import compiled
 
 DIMENSIONS = 6
@@ -40,7 +38,6 @@ SHAPE_COSTS, TRANSFERS = 13, 4
 # Rows of what the accelerator says of shapes.
 GIVEN_FIRST, GIVEN_LATER, GIVEN_DRAIN, GIVEN_WRITTEN = range(4)
 ALWAYS_GIVEN, ALL_GIVEN = 3, 5
-EXACT = 2**53  # integers below are floats too
 # What no loop order of a tiling changes, before its counters.
 ALL_ISSUE, ALL_TILES, FIRST_COUNTER = range(3)
 
@@ -52,7 +49,7 @@ def cut_dimension(pieces, size, tile, halo, first, last):
     halo: (n, 3) int64: first tile, distinct inputs and real taps of each run of tiles equal in both; rows
     [first, last) are this dimension's.  None (first == last): tiles differ in their own size alone.
     """
-    trips = 1 if tile >= size else -(-size // tile)
+    trips = -(-size // tile)
     count, run, at, kind = 0, first, 0, 0
     own_before, inputs_before = 0, 0
     while at < trips:
@@ -145,15 +142,6 @@ def shapes_of(pieces, counts, of_output, starts, shapes, tiles):
 
 
 @compiled
-def whole_beats(scaled, numerator):
-    """Ceiling of scaled / numerator: beats of bits times the denominator of a rate."""
-    if scaled < EXACT:
-        # To the nearest float, of integers this small, never passes one: and takes a fraction of an integer division.
-        return np.int64(np.ceil(scaled / numerator))
-    return (scaled + numerator - 1) // numerator
-
-
-@compiled
 def priced(
     shapes,
     taps,
@@ -202,7 +190,7 @@ def priced(
                 # Partial sums and outputs are the same words at two widths.
                 bits = costs[s, INPUT_WORDS + min(transfer, 2)] * widths[transfer]
                 bounds[2] = max(bounds[2], bits)
-                costs[s, BEATS_IN + transfer] = whole_beats(bits * denominator, numerator)
+                costs[s, BEATS_IN + transfer] = (bits * denominator + numerator - 1) // numerator  # whole beats
             costs[s, BEATS_SPILLED] = costs[s, BEATS_PSUM]
             for column in range(SHAPE_COSTS):
                 bounds[0] = max(bounds[0], costs[s, column])

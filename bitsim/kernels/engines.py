@@ -28,9 +28,14 @@ def collapsed(nests: Sequence[Nest], timing: np.ndarray) -> np.ndarray:
         nests,
         timing,
         lambda state, nest, classes: advance_nest(
-            state, nest.rows, nest.runs, timing, classes, np.empty((len(nest.runs) + 1, LEVEL), np.int64)
+            state, nest.rows, nest.runs, timing, classes, _levels(len(nest.runs))
         ),
     )
+
+
+def _levels(depth: int) -> np.ndarray:
+    """What `advance_nest` works in on nests of up to `depth` loops."""
+    return np.empty((depth + 1, LEVEL), np.int64)
 
 
 def event(nests: Sequence[Nest], timing: np.ndarray) -> np.ndarray:
@@ -70,7 +75,7 @@ def each_alone(engine: str, programs: Programs, timing: np.ndarray) -> np.ndarra
 
 def _collapsed_each(programs: Programs, timing: np.ndarray) -> np.ndarray:
     classes = np.zeros((len(programs), 7), np.int64)
-    state, levels = np.empty(STATE, np.int64), np.empty((programs.runs.shape[1] + 1, LEVEL), np.int64)
+    state, levels = np.empty(STATE, np.int64), _levels(programs.runs.shape[1])
     collapsed_all(programs.rows, programs.row_starts, programs.runs, programs.depths, timing, classes, state, levels)
     return classes
 

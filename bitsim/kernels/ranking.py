@@ -32,16 +32,17 @@ CONSTANTS = 9
 # Columns of spots: tiles of samples, rows and columns together; words of one sweep over a channel, halos between tiles
 # read by both; how many full tiles it would take; the last tile as a share of a full one.
 TILES, SWEEP_WORDS, FULL_TILES, LAST_SHARE = range(4)
-# Columns of the other dimensions: tiles of each; how many full ones it would take; the last as a share of a full one.
+# Columns of the other dimensions, each in turn: its tiles; how many full ones it would take; the last as a share of a
+# full one, which of groups is never asked.
 (
     GROUP_TILES,
-    OUTPUT_TILES,
-    CHANNEL_TILES,
-    OUTPUTS_FULL,
-    CHANNELS_FULL,
-    OUTPUTS_SHARE,
-    CHANNELS_SHARE,
     GROUPS_FULL,
+    OUTPUT_TILES,
+    OUTPUTS_FULL,
+    OUTPUTS_SHARE,
+    CHANNEL_TILES,
+    CHANNELS_FULL,
+    CHANNELS_SHARE,
 ) = range(8)
 # Estimates closer than a hundredth are not told apart where traffic decides.
 TOLD_APART = 0.01
@@ -329,13 +330,7 @@ def best_orders(
             name = place * ORDERS + order
             estimates[name, 0] = np.inf
             if distinct[pattern, order]:
-                code, alike = refetched[pattern, order], -1
-                for earlier in range(order):
-                    if distinct[pattern, earlier] and refetched[pattern, earlier] == code:
-                        alike = place * ORDERS + earlier
-                if alike >= 0:
-                    estimates[name, 0], estimates[name, 1] = estimates[alike, 0], estimates[alike, 1]
-                    continue
+                code = refetched[pattern, order]
                 steady = steady_cycles(code, outputs, weight, output, tiles, all_issue, input_bits_once, constants)
                 estimates[name, 0] = with_ends(steady, moved_at_ends, last_issue, constants)
                 estimates[name, 1] = dram_bits(code, outputs, weight, output, input_bits_once, constants)

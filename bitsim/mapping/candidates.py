@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from bitsim.accelerators.seam import Accelerator, Datapath, Int, Orientation, Tile
-from bitsim.kernels.ranking import TILES
+from bitsim.kernels.ranking import CHANNEL_TILES, GROUP_TILES, GROUPS_FULL, OUTPUT_TILES, TILES
 from bitsim.mapping.spots import Spots, boxes_of, ceil_splits, split_sizes, spots_of, with_small_ends
 from bitsim.workload import Product
 
@@ -80,10 +80,14 @@ def _inner(
     grid = len(of_outputs), len(of_channels)
     table_grid, ranked_grid = table[:pairs].reshape(*grid, 6), ranked[:pairs].reshape(*grid, 8)
     table_grid[:, :, :4], table_grid[:, :, 4], table_grid[:, :, 5] = 1, of_outputs[:, :1], of_channels[:, 0]
-    ranked_grid[:, :, ::7] = groups
-    ranked_grid[:, :, 1:7:2], ranked_grid[:, :, 2:7:2] = of_outputs[:, None, 1:], of_channels[:, 1:]
+    ranked_grid[:, :, :OUTPUT_TILES] = groups
+    ranked_grid[:, :, OUTPUT_TILES:CHANNEL_TILES], ranked_grid[:, :, CHANNEL_TILES:] = (
+        of_outputs[:, None, 1:],
+        of_channels[:, 1:],
+    )
     for row, size in enumerate(several, start=pairs):
-        table[row], ranked[row] = (size, 1, 1, 1, outputs, channels), (-(-groups // size), *[1] * 6, groups / size)
+        table[row], ranked[row] = (size, 1, 1, 1, outputs, channels), 1
+        ranked[row, GROUP_TILES], ranked[row, GROUPS_FULL] = -(-groups // size), groups / size
     for array in (table, ranked):
         array.setflags(write=False)
     return table, ranked

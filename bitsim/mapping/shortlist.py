@@ -89,7 +89,7 @@ class Shortlist:
         return kept(self._made, c, partial(self._record, c))
 
     def _record(self, c: int) -> Timed:
-        order = tuple([DIMENSIONS[d] for d in self.orders[c].tolist()])
+        order = tuple(DIMENSIONS[d] for d in self.orders[c].tolist())
         mapping = Mapping(self.orientation.name, tuple(self.table[c].tolist()), order)
         classes = dict(zip(CLASSES, self.classes[c].tolist(), strict=True))
         return Timed(mapping, self.orientation, self.lowered.execution(c), classes)

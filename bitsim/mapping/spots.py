@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -56,7 +56,7 @@ class Spots:
 
     table: (S, 3) sizes; input_rows, input_cols: (S,) the most distinct ones any tile reads; ranked: (S, 4) float64,
     see kernels.ranking.  halo: (n, 3) first tile, distinct inputs and real taps of each run of equal tiles along an
-    axis; halo_first: (S, 2, 2) first and last row in `halo` of rows and of columns; halo_rows: (S,) the more of both.
+    axis; halo_first: (S, 2, 2) first and last row in `halo` of rows and of columns.
     places: (S,) where they stand among all boxes.
     """
 
@@ -66,12 +66,16 @@ class Spots:
     ranked: np.ndarray
     halo: np.ndarray
     halo_first: np.ndarray
-    halo_rows: np.ndarray
     places: np.ndarray
 
     def __post_init__(self) -> None:
         for array in vars(self).values():
             array.setflags(write=False)  # shared by all who ask
+
+    @cached_property
+    def halo_rows(self) -> np.ndarray:
+        """(S,) int64: rows of `halo` of the axis that has more."""
+        return np.asarray(np.diff(self.halo_first).max(axis=(1, 2)))
 
     def part(self, places: np.ndarray) -> Spots:
         """Those at `places`."""
@@ -82,7 +86,6 @@ class Spots:
             self.ranked[places],
             self.halo,
             self.halo_first[places],
-            self.halo_rows[places],
             self.places[places],
         )
 
@@ -168,6 +171,5 @@ def spots_from(table: np.ndarray, batch: int, rows: Axis, cols: Axis) -> Spots:
         np.stack((tiles, row_sums * col_sums * batch, full, last / np.prod(table, axis=1)), axis=1).astype(np.float64),
         np.array(halo, np.int64),
         np.ascontiguousarray(halo_first),
-        np.diff(halo_first).max(axis=(1, 2)),
         np.arange(len(table)),
     )

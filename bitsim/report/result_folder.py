@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bitsim import strict_yaml
 from bitsim.errors import InputError
 from bitsim.hardware import read_machine
 from bitsim.kernels.program import CLASSES
@@ -115,8 +114,9 @@ def read_folder(path: Path) -> ResultFolder:
 
 def _machine_text(path: Path, run: RunSummary) -> str:
     """The machine file as it stands; InputError if it is not that of the results any more."""
-    read_machine(path, run.overrides).check_unchanged(run.config_hash)
-    return strict_yaml.read_text(path)
+    source = read_machine(path, run.overrides)
+    source.check_unchanged(run.config_hash)
+    return source.document.text
 
 
 def batches(path: Path, needed: tuple[str, ...]) -> Iterator[pd.DataFrame]:

@@ -25,7 +25,7 @@ class Bound:
     @classmethod
     def of(cls, classes: Mapping[str, int], port_beats: int) -> Bound:
         """The shares of cycles by class."""
-        waits, fill = (sum([classes[name] for name in names]) for names in (WAITS, FILL))
+        waits, fill = (sum(classes[name] for name in names) for names in (WAITS, FILL))
         return cls(classes["issue"], waits, fill, port_beats)
 
     @property

@@ -42,6 +42,18 @@ def cache_folder() -> Path | None:
     return None
 
 
+def _roomy(work: Callable, args: tuple[Any, ...]) -> Any:
+    """`work` of `args`, with room for all frames of its calls in one piece of memory: see below."""
+    return work(*args)
+
+
+# Python keeps the frames of its calls in pieces of 2,048 words, and maps and unmaps one at every call that crosses from a
+# piece to the next.  A compiler calls deep enough to stand at such an edge for long: a quarter of its time went there.
+# A frame this large gets a piece that has as much room again beside it; what is not used is not touched.
+_FRAME_WORDS = 65_536
+_roomy.__code__ = _roomy.__code__.replace(co_stacksize=_FRAME_WORDS)
+
+
 class Kernel:
     """A function compiled with numba on its first call; kernels it calls are compiled into it.
 
@@ -53,9 +65,15 @@ class Kernel:
         self.allocates = allocates
         self.__doc__ = function.__doc__
         self.__name__ = function.__name__
+        self._run: Callable = self._compile_and_run
 
     def __call__(self, *args: Any) -> Any:
-        return self._for_python(*args)
+        return self._run(*args)
+
+    def _compile_and_run(self, *args: Any) -> Any:
+        result = _roomy(self._for_python, args)
+        self._run = self._for_python
+        return result
 
     @cached_property
     def plain(self) -> Callable:

@@ -1,8 +1,8 @@
 """One table: every benchmark with its bound, its figure and whether it is met.
 
-``python -m bench`` takes about a minute; ``--sweep`` and ``--quality`` add what takes longer, ``--only TEXT`` measures
-what has TEXT in its name.  ``--large`` runs whole training runs row by row; ``--laws`` shows how time grows with
-layers, widths, iterations, points and the array.
+``python -m bench`` takes under two minutes; ``--sweep`` and ``--quality`` add what takes longer, ``--only TEXT``
+measures what has TEXT in its name.  ``--large`` runs whole training runs row by row; ``--laws`` shows how time grows
+with layers, widths, iterations, points and the array.
 """
 
 from __future__ import annotations

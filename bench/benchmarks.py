@@ -19,8 +19,8 @@ from pathlib import Path
 import bitsim
 from bench import engine_rates
 from bench.big_traces import resnet50_trace
-from bench.design_points import TRAINING, new_points, price_points
-from bench.measure import least_cpu_s, least_cpu_s_of, usage
+from bench.design_points import COLUMNS, MEMORY_PRICES, TRAINING, new_points, price_points
+from bench.measure import least_cpu_s, mean_least_cpu_s, usage
 from bench.report import report_cost
 from bench.search_quality import gaps
 from bitsim import data
@@ -90,9 +90,12 @@ def process_cpu_s(arguments: list[str], runs: int = 3) -> float:
 
 
 def cold_first_result_s() -> float:
-    """CPU seconds to the first result where no kernel was compiled before."""
-    with tempfile.TemporaryDirectory() as folder:
-        return usage(FIRST_RESULT, {"BITSIM_CACHE": folder}).cpu_s
+    """Least CPU seconds, of two processes, to the first result where no kernel was compiled before."""
+    measured = []
+    for _ in range(2):
+        with tempfile.TemporaryDirectory() as folder:
+            measured.append(usage(FIRST_RESULT, {"BITSIM_CACHE": folder}).cpu_s)
+    return min(measured)
 
 
 def demo_peak_mb() -> float:
@@ -114,12 +117,17 @@ def milliseconds(measure: Callable[[], float]) -> Callable[[], float]:
 
 
 def always() -> list[Benchmark]:
-    """What `python -m bench` measures; about a minute."""
+    """What `python -m bench` measures; under two minutes."""
     return [
         Benchmark("yardstick: a million additions in Python", "ms", None, milliseconds(lambda: least_cpu_s(additions))),
-        Benchmark("ResNet-18 forward, batch 1, new design point", "ms", 8, _ms_of(new_points, (FORWARD,))),
-        Benchmark("ResNet-18 training iteration, batch 1, new design point", "ms", 25, _ms_of(new_points, TRAINING)),
-        Benchmark("ResNet-18 forward, batch 1, only a price changed", "ms", 1, _ms_of(price_points, (FORWARD,))),
+        Benchmark("ResNet-18 forward, batch 1, new design point", "ms", 8, _new_point_ms((FORWARD,))),
+        Benchmark("ResNet-18 training iteration, batch 1, new design point", "ms", 25, _new_point_ms(TRAINING)),
+        Benchmark(
+            "ResNet-18 forward, batch 1, only a price changed",
+            "ms",
+            1,
+            milliseconds(lambda: mean_least_cpu_s(price_points((FORWARD,)), len(MEMORY_PRICES), 100)),
+        ),
         Benchmark(
             "published search of BitFusion, 61 layers", "ms", 60, milliseconds(lambda: least_cpu_s(published_search))
         ),
@@ -160,5 +168,5 @@ def quality(seed: int | None = None) -> list[Benchmark]:
     ]
 
 
-def _ms_of(points: Callable[..., object], passes: tuple[str, ...]) -> Callable[[], float]:
-    return milliseconds(lambda: least_cpu_s_of(points(passes)))
+def _new_point_ms(passes: tuple[str, ...]) -> Callable[[], float]:
+    return milliseconds(lambda: mean_least_cpu_s(new_points(passes), len(COLUMNS)))

@@ -1,4 +1,4 @@
-"""New design points of ResNet-18, batch 1, 8 bits, as a sweep meets them: machines of one more column each."""
+"""Design points of ResNet-18, batch 1, 8 bits, as a sweep meets them: machines of one more column each."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import itertools
 from collections.abc import Callable, Iterator
 
 from bitsim import load_hardware
-from bitsim.accelerators.registry import Machine
+from bitsim.mapping.candidates import inner_tables, sizes_table
 from bitsim.mapping.memo import SearchMemo
+from bitsim.mapping.spots import split_sizes
 from bitsim.networks import known_network
 from bitsim.simulation.cost import CostModel
 from bitsim.workload import DGRAD, FORWARD, WGRAD, Layer, Widths
@@ -15,6 +16,7 @@ from bitsim.workload import DGRAD, FORWARD, WGRAD, Layer, Widths
 MACHINE = "bitfusion_16x32_192b"
 TRAINING = (FORWARD, DGRAD, WGRAD)
 WIDTHS = Widths(8, 8, 8, 8, 8)
+COLUMNS = range(33, 42)
 MEMORY_PRICES = ("LPDDR4-flat", "LPDDR4")
 
 
@@ -31,21 +33,22 @@ def resnet18() -> tuple[Layer, ...]:
     return tuple(known_network("resnet18").layers)
 
 
-def machines() -> Iterator[Machine]:
-    """Machines of 33, 34, ... columns: no two share a shortlist."""
-    return (load_hardware(MACHINE, {"array.cols": cols}) for cols in itertools.count(33))
-
-
 def new_points(passes: tuple[str, ...]) -> Iterator[Callable[[], int]]:
-    """Each: all passes of ResNet-18 on a machine not met before, its file already read."""
+    """All passes of ResNet-18 on machines of 33 to 41 columns in turn, each as if it had not been met before.
+
+    No two share a shortlist.  Their files are read; what follows from the layers alone is known.
+    """
     layers = resnet18()
-    for machine in machines():
+    machines = [load_hardware(MACHINE, {"array.cols": cols}) for cols in COLUMNS]
+    for machine in itertools.cycle(machines):
+        for table in (inner_tables, sizes_table, split_sizes):  # of sizes that suit the array
+            table.cache_clear()
         yield lambda machine=machine: cycles(CostModel(machine), layers, passes)
 
 
 def price_points(passes: tuple[str, ...]) -> Iterator[Callable[[], int]]:
-    """Each: all passes of ResNet-18 on a machine that differs only in a price from one met before."""
+    """All passes of ResNet-18 on machines that differ only in a price, in turn; all but the first find it mapped."""
     layers, memo = resnet18(), SearchMemo()
-    for price in itertools.cycle(MEMORY_PRICES):
-        machine = load_hardware(MACHINE, {"memory.energy": price})
+    machines = [load_hardware(MACHINE, {"memory.energy": price}) for price in MEMORY_PRICES]
+    for machine in itertools.cycle(machines):
         yield lambda machine=machine: cycles(CostModel(machine, memo=memo), layers, passes)

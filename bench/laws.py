@@ -18,7 +18,7 @@ import bitsim
 from bench.big_traces import gpt2_xl_trace
 from bench.design_points import MACHINE, TRAINING, cycles, resnet18
 from bench.fit import PowerLaw, power_law
-from bench.measure import least_cpu_s, least_cpu_s_of, three_digits
+from bench.measure import least_cpu_s, mean_least_cpu_s, three_digits
 from bitsim.simulation.cost import CostModel
 from bitsim.trace import Trace
 from bitsim.trace.writer import write_trace
@@ -78,7 +78,7 @@ def simulating_s(layers: int, widths: list[tuple[int, int, int]]) -> float:
                 trace = made_trace(Path(folder) / f"made{number}", listed, widths)
                 yield lambda trace=trace: bitsim.simulate(trace, machine).totals
 
-        return least_cpu_s_of(works(), RUNS)
+        return mean_least_cpu_s(works(), 1, RUNS)
 
 
 def of_layers(layers: int) -> float:

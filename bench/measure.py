@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 
 
 @dataclass(frozen=True)
@@ -25,10 +26,16 @@ def least_cpu_s(work: Callable[[], object], runs: int = 5) -> float:
     return min(_cpu_s(work) for _ in range(runs))
 
 
-def least_cpu_s_of(works: Iterator[Callable[[], object]], runs: int = 25) -> float:
-    """Least CPU seconds of works that are each done once, after one warm-up; making them is not counted."""
-    next(works)()
-    return min(_cpu_s(next(works)) for _ in range(runs))
+def mean_least_cpu_s(works: Iterator[Callable[[], object]], different: int, rounds: int = 20) -> float:
+    """Mean over `different` works of the least CPU seconds of each; `works` gives them in turn, again and again.
+
+    Each is done once before.  Its runs lie a round apart, so that what else the machine does meets few of them; making
+    works is not counted.
+    """
+    for work in islice(works, different):
+        work()
+    measured = [[_cpu_s(work) for work in islice(works, different)] for _ in range(rounds)]
+    return sum(map(min, zip(*measured, strict=True))) / different
 
 
 def _cpu_s(work: Callable[[], object]) -> float:

@@ -47,9 +47,9 @@ def _roomy(work: Callable, args: tuple[Any, ...]) -> Any:
     return work(*args)
 
 
-# Python keeps the frames of its calls in pieces of 2,048 words, and maps and unmaps one at every call that crosses from a
-# piece to the next.  A compiler calls deep enough to stand at such an edge for long: a quarter of its time went there.
-# A frame this large gets a piece that has as much room again beside it; what is not used is not touched.
+# Python keeps the frames of its calls in pieces of 2,048 words, and maps and unmaps one at every call that crosses from
+# a piece to the next.  A compiler calls deep enough to stand at such an edge for long: a quarter of its time went
+# there.  A frame this large gets a piece that has as much room again beside it; what is not used is not touched.
 _FRAME_WORDS = 65_536
 _roomy.__code__ = _roomy.__code__.replace(co_stacksize=_FRAME_WORDS)
 

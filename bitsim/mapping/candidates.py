@@ -57,7 +57,7 @@ def tilings(product: Product, granules: dict[str, int], axes_alike: bool = False
     """All tilings worth trying; granules, axes_alike: of the accelerator."""
     return Tilings(
         spots_of(product.batch, product.rows, product.cols, axes_alike),
-        *_inner(
+        *inner_tables(
             product.groups,
             product.outputs,
             product.channels,
@@ -68,11 +68,11 @@ def tilings(product: Product, granules: dict[str, int], axes_alike: bool = False
 
 
 @lru_cache(maxsize=4096)
-def _inner(
+def inner_tables(
     groups: int, outputs: int, channels: int, output_granule: int, channel_granule: int
 ) -> tuple[np.ndarray, ...]:
     """Fields inner and inner_ranked of Tilings."""
-    of_outputs, of_channels = _sizes_of(outputs, output_granule), _sizes_of(channels, channel_granule)
+    of_outputs, of_channels = sizes_table(outputs, output_granule), sizes_table(channels, channel_granule)
     several = [size for size in split_sizes(groups) if size > 1]
     pairs = len(of_outputs) * len(of_channels)
     table, ranked = np.empty((pairs + len(several), 6), np.int64), np.empty((pairs + len(several), 8))
@@ -94,7 +94,7 @@ def _inner(
 
 
 @lru_cache(maxsize=4096)
-def _sizes_of(whole: int, granule: int) -> np.ndarray:
+def sizes_table(whole: int, granule: int) -> np.ndarray:
     """(sizes, 4) float64: size, tiles, how many full ones the dimension takes, the last as a share of a full one."""
     sizes = np.array(split_sizes(whole, granule), np.int64)
     tiles, full = -(-whole // sizes), whole / sizes

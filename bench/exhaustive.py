@@ -145,8 +145,9 @@ def _search_tilings(
             orientation,
             parts,
             place[chosen],
-            order_table[chosen],
+            chosen,
             rows_of(parts, place[chosen]),
+            order_table,
         )
         cycles = each_alone("collapsed", lowered.programs, question.port.array()).sum(axis=1)
         values = question.value(cycles, lowered)

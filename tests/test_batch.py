@@ -15,7 +15,7 @@ from bitsim.kernels.engines import each_alone
 from bitsim.mapping import Mapping, execute
 from bitsim.mapping.batch import cut, rows_of
 from bitsim.mapping.batch import lower as lower_batch
-from bitsim.mapping.record import ORDER_DIMENSIONS, ORDERS, dimension_sizes
+from bitsim.mapping.record import ORDERS, dimension_sizes
 from bitsim.mapping.spots import spots_from
 from bitsim.workload import Layer, lower
 from tests.test_workload import conv_layers
@@ -44,7 +44,7 @@ def assert_same(product, machine, bits, orientation, tilings, picks):
     datapath = accelerator.datapath(product, bits[0], bits[1], None if product.writes_filter else bits[2])
     table = np.array(tilings, np.int64)
     chosen, order = (np.array(column, np.int64) for column in zip(*picks, strict=True))
-    found, lowered = batch(product, machine, datapath, orientation, table, chosen, ORDER_DIMENSIONS[order])
+    found, lowered = batch(product, machine, datapath, orientation, table, chosen, order)
     classes = each_alone("collapsed", lowered.programs, port)
     for c, (k, o) in enumerate(picks):
         one = execute(product, accelerator, datapath, orientation, Mapping("", tilings[k], ORDERS[o]), machine.rate)

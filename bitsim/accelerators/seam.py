@@ -28,8 +28,8 @@ Int = Any  # int, or numpy int64 array: one value a candidate
 
 
 def ceil_div(a: Int, b: Int) -> Int:
-    """Ceiling of a / b for integers and integer arrays."""
-    return -(-a // b)
+    """Ceiling of a / b, b > 0, for integers and integer arrays."""
+    return (a + (b - 1)) // b
 
 
 @dataclass(frozen=True)

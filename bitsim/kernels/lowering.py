@@ -228,6 +228,7 @@ def lower_all(
     costs,
     chosen,
     orders,
+    dimensions_of,
     row_starts,
     touched,
     spilled,
@@ -245,8 +246,8 @@ def lower_all(
 ):
     """Tile programs of the chosen mappings.
 
-    chosen: (C,) tiling and orders: (C, 6) order of each; counted: (E, K) counters of tilings that no order changes; the
-    rest as lower_one.
+    chosen: (C,) tiling and orders: (C,) number of the order of each; dimensions_of: (orders, 6) dimensions of each
+    order, outermost first; counted: (E, K) counters of tilings that no order changes; the rest as lower_one.
     Writes rows and moved bits of all (row_starts[C], 7 and 4) and runs (C, 6, most), given as zeros; depths (C,),
     counters (7 + E, C) and beats of the port (C,).
     """
@@ -258,7 +259,7 @@ def lower_all(
         depths[c] = lower_one(
             pieces[k],
             counts[k],
-            orders[c],
+            dimensions_of[orders[c]],
             shape_starts[k],
             costs,
             touched,

@@ -30,7 +30,7 @@ from bitsim.kernels import cutting, lowering
 from bitsim.kernels.program import COLUMNS, Nest, Programs
 from bitsim.mapping.candidates import tiles_of
 from bitsim.mapping.program import Execution, beats
-from bitsim.mapping.record import size_table, touches
+from bitsim.mapping.record import ORDER_DIMENSIONS, size_table, touches
 from bitsim.mapping.spots import Spots
 from bitsim.workload import Product
 
@@ -178,6 +178,21 @@ def rows_of(found: Cut, chosen: np.ndarray) -> np.ndarray:
     return starts
 
 
+@lru_cache(maxsize=256)
+def counters_of(orientation: Orientation) -> tuple[str, ...]:
+    """Names of the counters that a loop order changes, as kernels.lowering has them."""
+    held = orientation.holds
+    return (
+        "dram_read_bits",
+        "dram_write_bits",
+        "issue_cycles",
+        f"{held[INPUT]}_write_bits",
+        f"{held[WEIGHT]}_write_bits",
+        f"{held[OUTPUT]}_read_bits",
+        f"{held[OUTPUT]}_write_bits",
+    )
+
+
 @dataclass(frozen=True)
 class Lowered:
     """Tile programs of chosen mappings, with the fields of Execution for all of them.
@@ -234,10 +249,12 @@ def lower(
     chosen: np.ndarray,
     orders: np.ndarray,
     row_starts: np.ndarray,
+    dimensions_of: np.ndarray = ORDER_DIMENSIONS,
 ) -> Lowered:
     """Programs of the mappings chosen.
 
-    chosen: (C,) numbers of tilings of `found`; orders: (C, 6) dimensions outermost first; row_starts: see rows_of.
+    chosen: (C,) numbers of tilings of `found`; orders: (C,) row of `dimensions_of` of each, (any, 6)
+    dimensions outermost first; row_starts: see rows_of.
     """
     number, of_all = len(chosen), int(row_starts[-1])
     rows, moved = np.zeros((of_all, COLUMNS), np.int64), np.zeros((of_all, 4), np.int64)
@@ -251,6 +268,7 @@ def lower(
         found.costs,
         chosen,
         orders,
+        dimensions_of,
         row_starts,
         touched_table(product.writes_filter),
         accelerator.config.outputs == "accumulator",
@@ -266,15 +284,5 @@ def lower(
         np.empty(lowering.SUMS, np.int64),
         np.empty((3, 6), np.int64),
     )
-    held = orientation.holds
-    names = (
-        "dram_read_bits",
-        "dram_write_bits",
-        "issue_cycles",
-        f"{held[INPUT]}_write_bits",
-        f"{held[WEIGHT]}_write_bits",
-        f"{held[OUTPUT]}_read_bits",
-        f"{held[OUTPUT]}_write_bits",
-    )
     programs = Programs(rows, row_starts, runs, depths)
-    return Lowered(programs, (*names, *found.names), counts, moved, beats_of_all)
+    return Lowered(programs, counters_of(orientation) + found.names, counts, moved, beats_of_all)

@@ -108,7 +108,7 @@ def _shortlists(product: Product, setting: Setting) -> tuple[Shortlist, ...]:
             found.append(kept(setting.known.of_tilings, key, partial(quick, grids[-1])))
     if not found:
         raise MappingError(least_sizes(product, accelerator, datapath))
-    least_cycles = min(int(listed.cycles.min()) for listed in found)
+    least_cycles = min([listed.fewest_cycles for listed in found])
     return tuple(
         thorough(grid) if leaves_room(listed, setting, product, least_cycles) else listed
         for grid, listed in zip(grids, found, strict=True)
@@ -132,7 +132,7 @@ def ranked(found: tuple[Shortlist, ...], score: Score) -> list[Contender]:
 
 def _judged(found: tuple[Shortlist, ...], score: Score) -> tuple[int, np.ndarray, np.ndarray]:
     """The number of the chosen mapping, (C,) values and (C,) energy of all: one list after the other."""
-    total = sum(len(one.orders) for one in found)
+    total = sum(map(len, found))
     values, energies = np.empty(total), np.empty(total)
     best = start = 0
     for one in found:
@@ -149,9 +149,9 @@ def _judged(found: tuple[Shortlist, ...], score: Score) -> tuple[int, np.ndarray
 def _timed(found: tuple[Shortlist, ...], number: int) -> Timed:
     """The mapping of this number in _judged."""
     for one in found:
-        if number < len(one.orders):
+        if number < len(one):
             return one.timed(number)
-        number -= len(one.orders)
+        number -= len(one)
     raise IndexError(number)
 
 

@@ -62,35 +62,53 @@ class Timed:
 class Shortlist:
     """Mappings of one orientation, timed.
 
-    table: (C, 6) tile sizes; orders: (C, 6) dimensions, outermost first; classes: (C, 7) cycles;
-    whole_issue_cycles: of everything as one tile.
+    table: (K, 6) tile sizes; chosen: (C,) row of `table` of each; orders: (C,) number of the loop order of each, and
+    dimensions_of: (orders, 6) its dimensions, outermost first; classes: (C, 7) cycles; whole_issue_cycles: of
+    everything as one tile.
     """
 
     orientation: Orientation
     table: np.ndarray
+    chosen: np.ndarray
     orders: np.ndarray
+    dimensions_of: np.ndarray
     lowered: Lowered
     classes: np.ndarray
     whole_issue_cycles: float
     _made: dict[Hashable, Timed] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        """Mappings."""
+        return len(self.orders)
 
     @cached_property
     def cycles(self) -> np.ndarray:
         """(C,) int64: all cycles of each."""
         return np.asarray(self.classes.sum(axis=1))
 
+    @cached_property
+    def fastest(self) -> int:
+        """The first of the mappings with the fewest cycles."""
+        return int(self.cycles.argmin())
+
+    @property
+    def fewest_cycles(self) -> int:
+        """Cycles of the fastest."""
+        return int(self.cycles[self.fastest])
+
     @property
     def turned(self) -> Shortlist:
         """The same of a product with rows and columns changed over, on an accelerator to which both are alike."""
-        return replace(self, table=self.table[:, CHANGED_OVER], orders=CHANGED_OVER[self.orders], _made={})
+        changed_over = CHANGED_OVER[self.dimensions_of]
+        return replace(self, table=self.table[:, CHANGED_OVER], dimensions_of=changed_over, _made={})
 
     def timed(self, c: int) -> Timed:
         """One of them as a record, made once."""
         return kept(self._made, c, partial(self._record, c))
 
     def _record(self, c: int) -> Timed:
-        order = tuple(DIMENSIONS[d] for d in self.orders[c].tolist())
-        mapping = Mapping(self.orientation.name, tuple(self.table[c].tolist()), order)
+        order = tuple([DIMENSIONS[d] for d in self.dimensions_of[self.orders[c]].tolist()])
+        mapping = Mapping(self.orientation.name, tuple(self.table[self.chosen[c]].tolist()), order)
         classes = dict(zip(CLASSES, self.classes[c].tolist(), strict=True))
         return Timed(mapping, self.orientation, self.lowered.execution(c), classes)
 
@@ -165,8 +183,7 @@ def leaves_room(listed: Shortlist, setting: Setting, product: Product, least_cyc
     It may where lanes idle that need not, and where neither issue nor port is busy throughout.  How few issue cycles
     there can be one tile of everything tells; where smaller tiles need fewer, an array filled in turns, nothing does.
     """
-    best = int(listed.cycles.argmin())
-    cycles, least_issue = int(listed.cycles[best]), listed.whole_issue_cycles
+    best, cycles, least_issue = listed.fastest, listed.fewest_cycles, listed.whole_issue_cycles
     count = listed.lowered.counter
     issue = count("issue_cycles", best)
     if issue < least_issue:
@@ -186,7 +203,7 @@ def _timed_best(grid: Grid, table: np.ndarray, places: np.ndarray, effort: Effor
     boxes = boxes_of(product.batch, product.rows, product.cols)
     cut = batch.cut(*what, table, boxes, places, setting.rate)
     chosen, orders, row_starts = grid.ranking.best_orders(table, boxes, places, cut, effort)
-    if effort is THOROUGH:
+    if effort is THOROUGH and product.batch > 1:
         chosen, orders = _with_samples_inside(cut, chosen, orders)
         row_starts = batch.rows_of(cut, chosen)
     small = True  # the programs, or at least one of them
@@ -194,12 +211,11 @@ def _timed_best(grid: Grid, table: np.ndarray, places: np.ndarray, effort: Effor
         rows = np.diff(row_starts)
         fewest = int(rows.min())
         small = fewest <= MOST_ROWS
-        listed = rows <= max(MOST_ROWS, fewest)
-        chosen, orders = chosen[listed], orders[listed]
+        few = rows <= max(MOST_ROWS, fewest)
+        chosen, orders = chosen[few], orders[few]
         row_starts = batch.rows_of(cut, chosen)
-    order_dimensions = ORDER_DIMENSIONS[orders]
     if cut.exact and small:
-        lowered = batch.lower(product, setting.accelerator, orientation, cut, chosen, order_dimensions, row_starts)
+        lowered = batch.lower(product, setting.accelerator, orientation, cut, chosen, orders, row_starts)
     else:
         mappings = [
             Mapping(orientation.name, tuple(tile), ORDERS[order])
@@ -207,7 +223,8 @@ def _timed_best(grid: Grid, table: np.ndarray, places: np.ndarray, effort: Effor
         ]
         lowered = Lowered.of([execute(*what, mapping, setting.rate) for mapping in mappings])
     classes = setting.timer(lowered.programs, setting.port.array())
-    return Shortlist(orientation, table[chosen], order_dimensions, lowered, classes, grid.ranking.whole_issue_cycles)
+    listed = chosen, orders, ORDER_DIMENSIONS
+    return Shortlist(orientation, table, *listed, lowered, classes, grid.ranking.whole_issue_cycles)
 
 
 def _with_samples_inside(cut: batch.Cut, chosen: np.ndarray, orders: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

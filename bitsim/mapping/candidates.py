@@ -70,20 +70,33 @@ def tilings(product: Product, granules: dict[str, int], axes_alike: bool = False
 @lru_cache(maxsize=4096)
 def inner_tables(
     groups: int, outputs: int, channels: int, output_granule: int, channel_granule: int
-) -> tuple[np.ndarray, ...]:
-    """Fields inner and inner_ranked of Tilings."""
-    of_outputs, of_channels = sizes_table(outputs, output_granule), sizes_table(channels, channel_granule)
+) -> tuple[np.ndarray, np.ndarray]:
+    """Fields inner and inner_ranked of Tilings of all sizes worth trying; granules: of outputs and of channels."""
     several = [size for size in split_sizes(groups) if size > 1]
+    sizes = split_sizes(outputs, output_granule), split_sizes(channels, channel_granule)
+    return inner_of((groups, outputs, channels), several, *sizes)
+
+
+def inner_of(
+    whole: tuple[int, int, int], several: Sequence[int], of_outputs: tuple[int, ...], of_channels: tuple[int, ...]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Fields inner and inner_ranked of Tilings.
+
+    whole: groups, outputs and channels of the product; several: sizes of groups above one; of_outputs, of_channels:
+    sizes of these, each with each.
+    """
+    groups, outputs, channels = whole
+    output_rows, channel_rows = sizes_table(outputs, of_outputs), sizes_table(channels, of_channels)
     pairs = len(of_outputs) * len(of_channels)
     table, ranked = np.empty((pairs + len(several), 6), np.int64), np.empty((pairs + len(several), 8))
     # Outputs vary slowest.
     grid = len(of_outputs), len(of_channels)
     table_grid, ranked_grid = table[:pairs].reshape(*grid, 6), ranked[:pairs].reshape(*grid, 8)
-    table_grid[:, :, :4], table_grid[:, :, 4], table_grid[:, :, 5] = 1, of_outputs[:, :1], of_channels[:, 0]
+    table_grid[:, :, :4], table_grid[:, :, 4], table_grid[:, :, 5] = 1, output_rows[:, :1], channel_rows[:, 0]
     ranked_grid[:, :, :OUTPUT_TILES] = groups
     ranked_grid[:, :, OUTPUT_TILES:CHANNEL_TILES], ranked_grid[:, :, CHANNEL_TILES:] = (
-        of_outputs[:, None, 1:],
-        of_channels[:, 1:],
+        output_rows[:, None, 1:],
+        channel_rows[:, 1:],
     )
     for row, size in enumerate(several, start=pairs):
         table[row], ranked[row] = (size, 1, 1, 1, outputs, channels), 1
@@ -94,11 +107,33 @@ def inner_tables(
 
 
 @lru_cache(maxsize=4096)
-def sizes_table(whole: int, granule: int) -> np.ndarray:
+def sizes_table(whole: int, of: tuple[int, ...]) -> np.ndarray:
     """(sizes, 4) float64: size, tiles, how many full ones the dimension takes, the last as a share of a full one."""
-    sizes = np.array(split_sizes(whole, granule), np.int64)
+    sizes = np.array(of, np.int64)
     tiles, full = -(-whole // sizes), whole / sizes
     return np.stack((sizes, tiles, full, full - (tiles - 1)), axis=1)
+
+
+def around(product: Product, every: Tilings, numbers: np.ndarray) -> Tilings:
+    """Tilings near those of `numbers` that the lists of sizes leave out.
+
+    All boxes of about as many positions, with every ceil-split of outputs and of channels near theirs, each with each.
+    """
+    boxes = boxes_of(product.batch, product.rows, product.cols)
+    volumes = boxes.table.prod(axis=1)
+    led, places = every.chosen(numbers)
+    several, of_outputs, of_channels = set(), set(), set()
+    near = np.zeros(len(volumes), bool)
+    for (groups, *_, outputs, channels), volume in zip(led.tolist(), volumes[places].tolist(), strict=True):
+        near |= (volumes <= NEAR_SIZES * volume) & (volume <= NEAR_SIZES * volumes)
+        if groups > 1:
+            several.add(groups)
+        else:
+            of_outputs.update(_near(product.outputs, outputs))
+            of_channels.update(_near(product.channels, channels))
+    whole = product.groups, product.outputs, product.channels
+    sizes = tuple(sorted(of_outputs)), tuple(sorted(of_channels))
+    return Tilings(boxes.part(np.flatnonzero(near)), *inner_of(whole, sorted(several), *sizes))
 
 
 def beside(product: Product, every: Tilings, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

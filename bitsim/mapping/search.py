@@ -97,12 +97,13 @@ def _shortlists(product: Product, setting: Setting) -> tuple[Shortlist, ...]:
         return tuple(listed.turned for listed in shortlists(product.turned, setting))
     grids, found = [], []
     for orientation in accelerator.orientations(product):
-        every = tilings(product, accelerator.granules(product, datapath, orientation), accelerator.axes_alike)
+        granules = accelerator.granules(product, datapath, orientation)
+        every = tilings(product, granules, accelerator.axes_alike)
         full = every.grid(product)
         fits = fitting(product, accelerator, datapath, orientation, full)
         that_fit = np.packbits(fits).tobytes()
         if that_fit.strip(b"\0"):
-            grids.append(Grid(product, setting, orientation, every, full, fits))
+            grids.append(Grid(product, setting, orientation, granules, every, full, fits))
             # Sizes of buffers only decide which tilings fit: machines on which the same ones do share a list.
             key = (product, datapath, orientation.name, that_fit)
             found.append(kept(setting.known.of_tilings, key, partial(quick, grids[-1])))
@@ -110,7 +111,7 @@ def _shortlists(product: Product, setting: Setting) -> tuple[Shortlist, ...]:
         raise MappingError(least_sizes(product, accelerator, datapath))
     least_cycles = min([listed.fewest_cycles for listed in found])
     return tuple(
-        thorough(grid) if leaves_room(listed, setting, product, least_cycles) else listed
+        thorough(grid) if leaves_room(listed, grid, least_cycles) else listed
         for grid, listed in zip(grids, found, strict=True)
     )
 

@@ -18,7 +18,7 @@ from bitsim.kernels import ranking as kernels
 from bitsim.kernels.program import CLASSES, PortTiming, Programs
 from bitsim.mapping import batch
 from bitsim.mapping.batch import Lowered
-from bitsim.mapping.candidates import Tilings, beside, fitting, most_channels, tiles_of
+from bitsim.mapping.candidates import Tilings, around, fitting
 from bitsim.mapping.memo import Found, kept
 from bitsim.mapping.program import Execution, execute
 from bitsim.mapping.ranking import Effort, Ranking
@@ -130,11 +130,15 @@ class Setting:
 
 @dataclass(frozen=True)
 class Grid:
-    """All tilings of one orientation, their tiles at full size, and which of them fit, (S, I)."""
+    """All tilings of one orientation, their tiles at full size, and which of them fit, (S, I).
+
+    granules: of the accelerator.
+    """
 
     product: Product
     setting: Setting
     orientation: Orientation
+    granules: dict[str, int]
     every: Tilings
     full: Tile
     fits: np.ndarray
@@ -165,35 +169,35 @@ def quick(grid: Grid) -> Shortlist:
 def thorough(grid: Grid) -> Shortlist:
     """Of more tilings, of those beside the first, and with the loop over samples inside where edges are uneven."""
     product, setting, numbers = grid.product, grid.setting, grid.leading(THOROUGH)
-    boxes = boxes_of(product.batch, product.rows, product.cols)
-    near, places = beside(product, grid.every, numbers[:BESIDE])
-    inputs = boxes.input_rows[places, None], boxes.input_cols[places, None]
-    tiles = tiles_of(product, np.ascontiguousarray(np.concatenate((near, *inputs), axis=1).T))
-    fits = fitting(product, setting.accelerator, setting.datapath, grid.orientation, tiles)
-    near, places = near[fits], places[fits]
-    largest = most_channels(near)
+    near = around(product, grid.every, numbers[:BESIDE])
+    full = near.grid(product)
+    fits = fitting(product, setting.accelerator, setting.datapath, grid.orientation, full)
     led, led_places = grid.every.chosen(numbers)
-    table, places = np.concatenate((led, near[largest])), np.concatenate((led_places, places[largest]))
+    also, also_places = near.chosen(Grid(product, setting, grid.orientation, grid.granules, near, full, fits).leading(THOROUGH))
+    table, places = np.concatenate((led, also)), np.concatenate((led_places, also_places))
     return _timed_best(grid, table, places, THOROUGH)
 
 
-def leaves_room(listed: Shortlist, setting: Setting, product: Product, least_cycles: int) -> bool:
+def leaves_room(listed: Shortlist, grid: Grid, least_cycles: int) -> bool:
     """Whether a thorough list may find fewer than `least_cycles`, the best of all orientations.
 
     It may where lanes idle that need not, and where neither issue nor port is busy throughout.  How few issue cycles
-    there can be one tile of everything tells; where smaller tiles need fewer, an array filled in turns, nothing does.
+    there can be one tile of everything tells; where smaller tiles need fewer, or a machine cannot say at which sizes
+    lanes idle, as an array filled in turns, nothing does.
     """
     best, cycles, least_issue = listed.fastest, listed.fewest_cycles, listed.whole_issue_cycles
+    if cycles >= CLOSE * least_cycles:
+        return False
     count = listed.lowered.counter
     issue = count("issue_cycles", best)
-    if issue < least_issue:
+    if issue < least_issue or not grid.granules:
         return True
     moved_bits = count("dram_read_bits", best) + count("dram_write_bits", best)
-    numerator, denominator = setting.rate.as_integer_ratio()
+    numerator, denominator = grid.setting.rate.as_integer_ratio()
     bound = max(least_issue, moved_bits * denominator / numerator)
     idle = issue > ROOM * least_issue
-    waits = cycles > (ROOM if product.batch > 1 else ROOM_OF_ONE) * bound
-    return bound < least_cycles and cycles < CLOSE * least_cycles and (idle or waits)
+    waits = cycles > (ROOM if grid.product.batch > 1 else ROOM_OF_ONE) * bound
+    return bound < least_cycles and (idle or waits)
 
 
 def _timed_best(grid: Grid, table: np.ndarray, places: np.ndarray, effort: Effort) -> Shortlist:

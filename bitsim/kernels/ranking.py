@@ -13,7 +13,6 @@ import numpy as np
 
 from bitsim.kernels.compile import compiled
 from bitsim.kernels.cutting import BEATS_IN, BEATS_STORED, BEATS_WEIGHT, CHANNELS, GROUPS, LATER_ISSUE, OUTPUTS
-from bitsim.kernels.lowering import rows_of
 
 ORDERS = 6  # of the three blocks, as mapping.record lists them first
 # What estimates need of a product on a machine, (9,) float64; once: each word moved once, as every mapping must.
@@ -288,7 +287,6 @@ def best_orders(
     issue,
     costs,
     starts,
-    pieces,
     refetched,
     distinct,
     writes_filter,
@@ -302,15 +300,14 @@ def best_orders(
     found,
     chosen,
     orders,
-    row_starts,
 ):
     """Of few tilings, the (tiling, order) that lead: as best_tilings.
 
     spot_of: (N,) row of spots of each; table: (N, 6) tile sizes; whole: (6,) sizes of the product; issue: (N,) cycles,
-    exact; costs, starts, and how many pieces: (N, 6): of kernels.cutting; refetched: (8, 6) see dram_bits, and
+    exact; costs, starts: of kernels.cutting; refetched: (8, 6) see dram_bits, and
     distinct: (8, 6) bool, by pattern and order; most: (3,) lengths of the lists; estimates: (N * 6, 2) to work in,
     cycles and bits by name; keys to found: of best_tilings.
-    Writes (C,) places of the tilings and (C,) orders, no two pairs alike, and their rows_of.  Returns C.
+    Writes (C,) places of the tilings and (C,) orders, no two pairs alike.  Returns C.
     """
     fewest = np.inf
     for place in range(table.shape[0]):
@@ -347,5 +344,4 @@ def best_orders(
     for c in range(number):
         chosen[c] = found[c] // ORDERS
         orders[c] = found[c] - chosen[c] * ORDERS
-    rows_of(pieces, chosen[:number], row_starts)
     return number

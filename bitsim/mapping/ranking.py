@@ -144,14 +144,13 @@ class Ranking:
 
     def best_orders(
         self, table: np.ndarray, spots: Spots, places: np.ndarray, cut: Cut, effort: Effort
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Of few tilings the (place in the table, order) that lead, (C,) each, and where their rows start, (C + 1,).
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Of few tilings the (place in the table, order) that lead, (C,) each.
 
         table: (N, 6); places: (N,) of their boxes in `spots`; cut: they themselves, with exact issue cycles and edges.
         """
         tables, longest, most = self._tables, max(effort.timed), sum(effort.timed)
         found, chosen, orders = np.empty((3, most), np.int64)
-        row_starts = np.empty(most + 1, np.int64)
         number = kernels.best_orders(
             spots.ranked,
             places,
@@ -160,7 +159,6 @@ class Ranking:
             cut.issue_cycles,
             cut.costs,
             cut.starts,
-            cut.counts,
             tables.refetched,
             tables.distinct,
             self._product.writes_filter,
@@ -171,9 +169,8 @@ class Ranking:
             found,
             chosen,
             orders,
-            row_starts,
         )
-        return chosen[:number], orders[:number], row_starts[: number + 1]
+        return chosen[:number], orders[:number]
 
 
 def _lists(longest: int) -> tuple[np.ndarray, ...]:

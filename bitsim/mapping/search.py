@@ -82,7 +82,7 @@ def shortlists_of_parts(product: Product, setting: Setting) -> list[tuple[Produc
 
 
 def shortlists(product: Product, setting: Setting) -> tuple[Shortlist, ...]:
-    """Of each orientation the mappings that lead by closed form, timed; whatever prices and objective are.
+    """Of each orientation the mappings that lead by closed form, timed; whatever prices and objective are: one list or two.
 
     Raises MappingError naming the buffer and its least size if nothing fits.
     """
@@ -111,8 +111,9 @@ def _shortlists(product: Product, setting: Setting) -> tuple[Shortlist, ...]:
         raise MappingError(least_sizes(product, accelerator, datapath))
     least_cycles = min([listed.fewest_cycles for listed in found])
     return tuple(
-        thorough(grid) if leaves_room(listed, grid, least_cycles) else listed
+        one
         for grid, listed in zip(grids, found, strict=True)
+        for one in (thorough(grid) if leaves_room(listed, grid, least_cycles) else (listed,))
     )
 
 

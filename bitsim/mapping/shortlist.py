@@ -6,6 +6,7 @@ leaves room to what bounds it.  What is a machine's own (prices, objective) has 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -21,15 +22,15 @@ from bitsim.mapping.batch import Lowered
 from bitsim.mapping.candidates import Tilings, around, fitting
 from bitsim.mapping.memo import Found, kept
 from bitsim.mapping.program import Execution, execute
-from bitsim.mapping.ranking import Effort, Ranking
+from bitsim.mapping.ranking import Effort, Ranking, order_tables
 from bitsim.mapping.record import ORDER_DIMENSIONS, ORDERS, Mapping
 from bitsim.mapping.spots import boxes_of
 from bitsim.workload import Product
 
 # Measured on random layers (python -m bench --quality): the lists from which on longer ones find little.
 QUICK, THOROUGH = Effort(36, (24, 10, 5)), Effort(48, (64, 24, 12))
-BESIDE = 3  # tilings that others are sought beside
-SAMPLES_INSIDE = 24  # mappings also timed with the loop over samples inside
+AROUND = 3  # tilings that others are sought around
+EVERY_ORDER = 8  # of the fastest tilings of a thorough list every loop order is timed
 # Cycles, or issue cycles, this far above what bounds them leave room for a better mapping; of one sample, where few
 # tilings differ, more is asked.  Lists further behind the best orientation do not catch up.
 ROOM, ROOM_OF_ONE, CLOSE = 1.03, 1.2, 1.1
@@ -160,22 +161,92 @@ class Grid:
         )
 
 
+@dataclass(frozen=True)
+class Few:
+    """Few tilings of a grid, cut into their edges: their sizes, (K, 6), and where their boxes stand among all, (K,)."""
+
+    grid: Grid
+    table: np.ndarray
+    places: np.ndarray
+    cut: batch.Cut
+
+    @classmethod
+    def of(cls, grid: Grid, table: np.ndarray, places: np.ndarray) -> Few:
+        """These tilings, cut."""
+        product, setting = grid.product, grid.setting
+        boxes = boxes_of(product.batch, product.rows, product.cols)
+        what = product, setting.accelerator, setting.datapath, grid.orientation
+        return cls(grid, table, places, batch.cut(*what, table, boxes, places, setting.rate))
+
+    def leading(self, effort: Effort) -> tuple[np.ndarray, np.ndarray]:
+        """(tilings, loop orders), (C,) each, that lead."""
+        product = self.grid.product
+        boxes = boxes_of(product.batch, product.rows, product.cols)
+        return self.grid.ranking.best_orders(self.table, boxes, self.places, self.cut, effort)
+
+    def other_orders(self, listed: Shortlist) -> tuple[np.ndarray, np.ndarray]:
+        """(tilings, loop orders) that `listed` leaves out of the tilings it found fastest."""
+        distinct = order_tables(self.grid.product.writes_filter).distinct
+        timed = set(zip(listed.chosen.tolist(), listed.orders.tolist(), strict=True))
+        fastest = dict.fromkeys(listed.chosen[np.argsort(listed.cycles, kind="stable")].tolist())
+        also: list[tuple[int, int]] = []
+        for k in itertools.islice(fastest, EVERY_ORDER):
+            _, samples, rows, cols, outputs, channels = (self.cut.counts[k] > 1).tolist()
+            orders = np.flatnonzero(distinct[(samples or rows or cols) + 2 * outputs + 4 * channels]).tolist()
+            if samples and (rows or cols):  # edges are uneven: the same with samples inside
+                orders += [order + kernels.ORDERS for order in orders]
+            also += [(k, order) for order in orders if (k, order) not in timed]
+        found = np.array(also, np.int64).reshape(len(also), 2)
+        return found[:, 0].copy(), found[:, 1].copy()
+
+    def timed(self, chosen: np.ndarray, orders: np.ndarray) -> Shortlist:
+        """Mappings of these tilings, (C,), in these loop orders, (C,), exactly.
+
+        Those of very many different tiles are left out, unless all are.
+        """
+        grid = self.grid
+        product, setting, orientation = grid.product, grid.setting, grid.orientation
+        row_starts = batch.rows_of(self.cut, chosen)
+        small = True  # the programs, or at least one of them
+        if int(row_starts[-1]) > MOST_ROWS:
+            rows = np.diff(row_starts)
+            fewest = int(rows.min())
+            small = fewest <= MOST_ROWS
+            few = rows <= max(MOST_ROWS, fewest)
+            chosen, orders = chosen[few], orders[few]
+            row_starts = batch.rows_of(self.cut, chosen)
+        if self.cut.exact and small:
+            lowered = batch.lower(product, setting.accelerator, orientation, self.cut, chosen, orders, row_starts)
+        else:
+            what = product, setting.accelerator, setting.datapath, orientation
+            mappings = [
+                Mapping(orientation.name, tuple(tile), ORDERS[order])
+                for tile, order in zip(self.table[chosen].tolist(), orders.tolist(), strict=True)
+            ]
+            lowered = Lowered.of([execute(*what, mapping, setting.rate) for mapping in mappings])
+        classes = setting.timer(lowered.programs, setting.port.array())
+        listed = chosen, orders, ORDER_DIMENSIONS
+        return Shortlist(orientation, self.table, *listed, lowered, classes, grid.ranking.whole_issue_cycles)
+
+
 def quick(grid: Grid) -> Shortlist:
     """Of the tilings that lead."""
-    numbers = grid.leading(QUICK)
-    return _timed_best(grid, *grid.every.chosen(numbers), QUICK)
+    few = Few.of(grid, *grid.every.chosen(grid.leading(QUICK)))
+    return few.timed(*few.leading(QUICK))
 
 
-def thorough(grid: Grid) -> Shortlist:
-    """Of more tilings, of those beside the first, and with the loop over samples inside where edges are uneven."""
-    product, setting, numbers = grid.product, grid.setting, grid.leading(THOROUGH)
-    near = around(product, grid.every, numbers[:BESIDE])
+def thorough(grid: Grid) -> tuple[Shortlist, ...]:
+    """Of more tilings, and of those that lead near the first; then every loop order of the fastest."""
+    product, setting = grid.product, grid.setting
+    numbers = grid.leading(THOROUGH)
+    near = around(product, grid.every, numbers[:AROUND])
     full = near.grid(product)
     fits = fitting(product, setting.accelerator, setting.datapath, grid.orientation, full)
-    led, led_places = grid.every.chosen(numbers)
-    also, also_places = near.chosen(Grid(product, setting, grid.orientation, grid.granules, near, full, fits).leading(THOROUGH))
-    table, places = np.concatenate((led, also)), np.concatenate((led_places, also_places))
-    return _timed_best(grid, table, places, THOROUGH)
+    also = near.chosen(replace(grid, every=near, full=full, fits=fits).leading(THOROUGH))
+    few = Few.of(grid, *map(np.concatenate, zip(grid.every.chosen(numbers), also, strict=True)))
+    listed = few.timed(*few.leading(THOROUGH))
+    others = few.other_orders(listed)
+    return (listed, few.timed(*others)) if len(others[0]) else (listed,)
 
 
 def leaves_room(listed: Shortlist, grid: Grid, least_cycles: int) -> bool:
@@ -198,42 +269,3 @@ def leaves_room(listed: Shortlist, grid: Grid, least_cycles: int) -> bool:
     idle = issue > ROOM * least_issue
     waits = cycles > (ROOM if grid.product.batch > 1 else ROOM_OF_ONE) * bound
     return bound < least_cycles and (idle or waits)
-
-
-def _timed_best(grid: Grid, table: np.ndarray, places: np.ndarray, effort: Effort) -> Shortlist:
-    """Of the tilings `table`, (N, 6), in boxes at `places`, (N,), the mappings that lead, timed."""
-    product, setting, orientation = grid.product, grid.setting, grid.orientation
-    what = product, setting.accelerator, setting.datapath, orientation
-    boxes = boxes_of(product.batch, product.rows, product.cols)
-    cut = batch.cut(*what, table, boxes, places, setting.rate)
-    chosen, orders, row_starts = grid.ranking.best_orders(table, boxes, places, cut, effort)
-    if effort is THOROUGH and product.batch > 1:
-        chosen, orders = _with_samples_inside(cut, chosen, orders)
-        row_starts = batch.rows_of(cut, chosen)
-    small = True  # the programs, or at least one of them
-    if int(row_starts[-1]) > MOST_ROWS:
-        rows = np.diff(row_starts)
-        fewest = int(rows.min())
-        small = fewest <= MOST_ROWS
-        few = rows <= max(MOST_ROWS, fewest)
-        chosen, orders = chosen[few], orders[few]
-        row_starts = batch.rows_of(cut, chosen)
-    if cut.exact and small:
-        lowered = batch.lower(product, setting.accelerator, orientation, cut, chosen, orders, row_starts)
-    else:
-        mappings = [
-            Mapping(orientation.name, tuple(tile), ORDERS[order])
-            for tile, order in zip(table[chosen].tolist(), orders.tolist(), strict=True)
-        ]
-        lowered = Lowered.of([execute(*what, mapping, setting.rate) for mapping in mappings])
-    classes = setting.timer(lowered.programs, setting.port.array())
-    listed = chosen, orders, ORDER_DIMENSIONS
-    return Shortlist(orientation, table, *listed, lowered, classes, grid.ranking.whole_issue_cycles)
-
-
-def _with_samples_inside(cut: batch.Cut, chosen: np.ndarray, orders: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The mappings, and the first of those with several tiles of samples and of a map with the samples innermost."""
-    several = cut.counts[chosen] > 1
-    samples, rows, cols = (several[:, DIMENSIONS.index(name)] for name in ("batch", "rows", "cols"))
-    varied = np.flatnonzero(samples & (rows | cols))[:SAMPLES_INSIDE]
-    return np.append(chosen, chosen[varied]), np.append(orders, orders[varied] + kernels.ORDERS)

@@ -5,7 +5,6 @@ Several groups share a tile only whole, with all their outputs and channels.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,12 +13,13 @@ from typing import Any
 import numpy as np
 
 from bitsim.accelerators.seam import Accelerator, Datapath, Int, Orientation, Tile
-from bitsim.kernels.ranking import CHANNEL_TILES, GROUP_TILES, GROUPS_FULL, OUTPUT_TILES, TILES
-from bitsim.mapping.spots import Spots, boxes_of, ceil_splits, split_sizes, spots_of, with_small_ends
+from bitsim.kernels.ranking import CHANNEL_TILES, GROUP_TILES, GROUPS_FULL, OUTPUT_TILES
+from bitsim.mapping.spots import Spots, boxes_of, ceil_splits, split_sizes, spots_of
 from bitsim.workload import Product
 
-# Sizes that differ less are near: as far as an uneven pair of outputs and channels was from the best on random layers.
-NEAR_SIZES = 2.2
+# Sizes, and positions of boxes, that differ by no more are near; the first of these that gives few enough tilings.
+NEAR = (4.0, 2.0, 1.4, 1.2)
+MOST_AROUND = 10_000
 
 
 @dataclass(frozen=True)
@@ -115,56 +115,39 @@ def sizes_table(whole: int, of: tuple[int, ...]) -> np.ndarray:
 
 
 def around(product: Product, every: Tilings, numbers: np.ndarray) -> Tilings:
-    """Tilings near those of `numbers` that the lists of sizes leave out.
+    """Tilings near those of `numbers` that the lists of sizes leave out, up to MOST_AROUND where they can be so few.
 
     All boxes of about as many positions, with every ceil-split of outputs and of channels near theirs, each with each.
     """
     boxes = boxes_of(product.batch, product.rows, product.cols)
-    volumes = boxes.table.prod(axis=1)
     led, places = every.chosen(numbers)
-    several, of_outputs, of_channels = set(), set(), set()
+    for times in NEAR:
+        near, several, of_outputs, of_channels = _near(product, led, boxes.volumes, boxes.volumes[places], times)
+        if len(near) * (len(of_outputs) * len(of_channels) + len(several)) <= MOST_AROUND:
+            break
+    whole = product.groups, product.outputs, product.channels
+    return Tilings(boxes.part(near), *inner_of(whole, several, of_outputs, of_channels))
+
+
+def _near(
+    product: Product, led: np.ndarray, volumes: np.ndarray, its_volumes: np.ndarray, times: float
+) -> tuple[np.ndarray, tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+    """Places of boxes, and sizes of groups above one, outputs and channels, within `times` those of any of `led`."""
     near = np.zeros(len(volumes), bool)
-    for (groups, *_, outputs, channels), volume in zip(led.tolist(), volumes[places].tolist(), strict=True):
-        near |= (volumes <= NEAR_SIZES * volume) & (volume <= NEAR_SIZES * volumes)
+    several, of_outputs, of_channels = set(), set(), set()
+    for (groups, *_, outputs, channels), volume in zip(led.tolist(), its_volumes.tolist(), strict=True):
+        near |= (volumes <= times * volume) & (volume <= times * volumes)
         if groups > 1:
             several.add(groups)
         else:
-            of_outputs.update(_near(product.outputs, outputs))
-            of_channels.update(_near(product.channels, channels))
-    whole = product.groups, product.outputs, product.channels
-    sizes = tuple(sorted(of_outputs)), tuple(sorted(of_channels))
-    return Tilings(boxes.part(np.flatnonzero(near)), *inner_of(whole, sorted(several), *sizes))
-
-
-def beside(product: Product, every: Tilings, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Tilings near those of `numbers` that the lists of sizes leave out: table (M, 6), and places (M,) of their boxes.
-
-    Boxes that make as many tiles with a smaller last one; near sizes of outputs and channels, every ceil-split.
-    Sorted, so that tilings that differ in channels alone follow each other.
-    """
-    geometry = product.batch, product.rows, product.cols
-    ends = with_small_ends(*geometry)
-    found: set[tuple[int, ...]] = set()
-    for spot, i in zip(*np.divmod(numbers, len(every.inner)), strict=True):
-        groups, _, _, _, outputs, channels = every.inner[i].tolist()
-        found.update((place, groups, outputs, channels) for place in ends[int(every.spots.ranked[spot, TILES])])
-        if groups == 1:
-            place = int(every.spots.places[spot])
-            near = _near(product.outputs, outputs), _near(product.channels, channels)
-            found.update(itertools.product((place,), (1,), *near))
-    rows = np.array(sorted(found), np.int64)
-    boxes = boxes_of(*geometry).table[rows[:, 0]]
-    return np.concatenate((rows[:, 1:2], boxes, rows[:, 2:]), axis=1), rows[:, 0]
+            of_outputs.update(_near_sizes(product.outputs, outputs, times))
+            of_channels.update(_near_sizes(product.channels, channels, times))
+    return np.flatnonzero(near), tuple(sorted(several)), tuple(sorted(of_outputs)), tuple(sorted(of_channels))
 
 
 @lru_cache(maxsize=4096)
-def _near(whole: int, size: int) -> tuple[int, ...]:
-    return tuple(other for other in ceil_splits(whole) if size <= NEAR_SIZES * other and other <= NEAR_SIZES * size)
-
-
-def most_channels(table: np.ndarray) -> np.ndarray:
-    """(M,) bool: of sorted tilings (M, 6) those of which no other has more channels and is the same otherwise."""
-    return np.append((table[1:, :5] != table[:-1, :5]).any(axis=1), True)[: len(table)]
+def _near_sizes(whole: int, size: int, times: float) -> tuple[int, ...]:
+    return tuple(other for other in ceil_splits(whole) if size <= times * other and other <= times * size)
 
 
 def shapes(product: Product, table: np.ndarray) -> Tile:

@@ -82,7 +82,7 @@ def shortlists_of_parts(product: Product, setting: Setting) -> list[tuple[Produc
 
 
 def shortlists(product: Product, setting: Setting) -> tuple[Shortlist, ...]:
-    """Of each orientation the mappings that lead by closed form, timed; whatever prices and objective are: one list or two.
+    """Of each orientation the mappings that lead by closed form, timed, in lists; whatever prices and objective are.
 
     Raises MappingError naming the buffer and its least size if nothing fits.
     """

@@ -28,12 +28,12 @@ from bitsim.mapping.spots import boxes_of
 from bitsim.workload import Product
 
 # Measured on random layers (python -m bench --quality): the lists from which on longer ones find little.
-QUICK, THOROUGH = Effort(36, (24, 10, 5)), Effort(48, (64, 24, 12))
+QUICK, THOROUGH = Effort(36, (24, 10, 5)), Effort(72, (64, 24, 12))
 AROUND = 3  # tilings that others are sought around
 EVERY_ORDER = 4  # of the fastest tilings of a thorough list every loop order is timed
 # Cycles, or issue cycles, this far above what bounds them leave room for a better mapping; of one sample, where few
 # tilings differ, more is asked.  Lists further behind the best orientation do not catch up.
-ROOM, ROOM_OF_ONE, CLOSE = 1.02, 1.2, 1.1
+ROOM, ROOM_OF_ONE, CLOSE = 1.03, 1.2, 1.1
 # A mapping of more different tiles is only timed where every one of the shortlist has as many.
 MOST_ROWS = 20_000
 

@@ -158,13 +158,19 @@ def quality(seed: int | None = None) -> list[Benchmark]:
     chosen = secrets.randbelow(2**31) if seed is None else seed
 
     @cache
-    def found() -> tuple[float, ...]:
-        return tuple(100 * gap.cycles for gap in gaps("bitfusion_16x32_192b", QUALITY_LAYERS, chosen, energy=False))
+    def found(machine: str) -> tuple[float, ...]:
+        return tuple(100 * gap.cycles for gap in gaps(machine, QUALITY_LAYERS, chosen, energy=False))
 
     what = f"cycles above the best mapping, {QUALITY_LAYERS} random layers, seed {chosen}"
     return [
-        Benchmark(f"{what}: mean", "%", 0.1, lambda: sum(found()) / QUALITY_LAYERS),
-        Benchmark(f"{what}: worst", "%", 1, lambda: max(found())),
+        row
+        for machine in ("bitfusion_16x32_192b", "eyeriss_12x14_108k")
+        for row in (
+            Benchmark(
+                f"{what}, {machine}: mean", "%", 0.1, lambda machine=machine: sum(found(machine)) / QUALITY_LAYERS
+            ),
+            Benchmark(f"{what}, {machine}: worst", "%", 1, lambda machine=machine: max(found(machine))),
+        )
     ]
 
 

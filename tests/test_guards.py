@@ -70,7 +70,7 @@ def tiles_stepped(nest, timing=TIMING):
     return count, out
 
 
-@pytest.mark.parametrize("name, most", [("bitfusion_16x32_192b", 300), ("eyeriss_12x14_108k", 10700)])
+@pytest.mark.parametrize("name, most", [("bitfusion_16x32_192b", 300), ("eyeriss_12x14_108k", 15300)])
 def test_calls_of_a_new_design_point(name, most):
     machine, layers = load_hardware(name), resnet18()
     cycles(CostModel(machine), layers, TRAINING)  # kernels, tables of prices and tilings are there
@@ -91,7 +91,7 @@ def test_a_price_is_no_reason_to_map_again():
     assert counted / len(layers) < 100
 
 
-@pytest.mark.parametrize("name, most", [("bitfusion_16x32_192b", 42), ("eyeriss_12x14_108k", 73)])
+@pytest.mark.parametrize("name, most", [("bitfusion_16x32_192b", 42), ("eyeriss_12x14_108k", 77)])
 def test_mappings_timed_a_product(name, most):
     model = CostModel(load_hardware(name))
     parts = {

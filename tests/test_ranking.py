@@ -13,13 +13,14 @@ from bitsim import data, load_hardware
 from bitsim.accelerators.seam import DIMENSIONS, OUTPUT, TileTime
 from bitsim.kernels import ranking as kernels
 from bitsim.kernels.cutting import BEATS_IN, BEATS_STORED, BEATS_WEIGHT
+from bitsim.kernels.ranking import SWEEP_WORDS, TILES
 from bitsim.mapping import ranking
 from bitsim.mapping.batch import cut
-from bitsim.mapping.candidates import fitting, most_channels, tilings
-from bitsim.mapping.record import ORDERS, POSITIONS, size_table, touches
+from bitsim.mapping.candidates import MOST_AROUND, NEAR, around, fitting, tilings
+from bitsim.mapping.record import ORDERS, POSITIONS, dimension_sizes, size_table, touches
 from bitsim.mapping.search import search, shortlists
 from bitsim.mapping.shortlist import QUICK
-from bitsim.mapping.spots import SWEEP_WORDS, TILES, ceil_splits
+from bitsim.mapping.spots import boxes_of, ceil_splits
 from bitsim.simulation.cost import CostModel
 from bitsim.workload import Layer, lower
 from tests.test_workload import conv_layers
@@ -264,11 +265,30 @@ def test_samples_innermost_where_edges_are_uneven():
     assert best.cycles <= 1138 * 1.001
 
 
-def test_tilings_with_the_most_channels():
-    """Of those that differ in channels alone the last; of none, none: nothing beside the leading ones may fit."""
-    table = np.array([[1, 1, 4, 4, 8, 2], [1, 1, 4, 4, 8, 3], [1, 1, 4, 4, 9, 1], [1, 2, 4, 4, 9, 1]])
-    assert most_channels(table).tolist() == [False, True, True, True]
-    assert most_channels(table[:0]).tolist() == []
+@given(conv_layers(), st.integers(1, 3), st.data())
+def test_tilings_around_others(layer, samples, data):
+    """They themselves, and what is within a factor; of sizes that are no ceil-splits, too."""
+    product = lower(layer, data.draw(st.sampled_from(layer.passes())), samples)[0]
+    sizes = dimension_sizes(product)
+    tile = [data.draw(st.integers(1, sizes[d])) for d in DIMENSIONS]
+    boxes = boxes_of(product.batch, product.rows, product.cols)
+    tile[1:4] = boxes.table[data.draw(st.integers(0, len(boxes.table) - 1))].tolist()
+    if tile[0] > 1:
+        tile[4:] = product.outputs, product.channels
+    every = around(product, np.array([tile], np.int64))
+    table, places = every.chosen(np.arange(every.shape[0] * every.shape[1]))
+    np.testing.assert_array_equal(boxes.table[places], table[:, 1:4])
+    assert tile in table.tolist()
+    positions = table[:, 1:4].prod(axis=1) / np.prod(tile[1:4])
+    of_each = np.column_stack((positions, table[:, 4] / tile[4], table[:, 5] / tile[5]))
+    assert (np.maximum(of_each, 1 / of_each) <= NEAR[0]).all()
+
+
+def test_tilings_around_others_are_few():
+    """Of a large batch only what is nearest: it would be a hundred times as many."""
+    product = lower(Layer("layer", "conv", 1, 96, 384, 56, 56, 3, 3, 1, 1, 1, 1, 1, 1), "forward", 128)[0]
+    every = around(product, np.array([[1, 4, 14, 14, 64, 32]]))
+    assert 100 < every.shape[0] * every.shape[1] <= MOST_AROUND
 
 
 @pytest.mark.parametrize("size", [1, 2, 12, 144, 145, 999])

@@ -82,8 +82,8 @@ def inner_of(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Fields inner and inner_ranked of Tilings.
 
-    whole: groups, outputs and channels of the product; several: sizes of groups above one; of_outputs, of_channels:
-    sizes of these, each with each.
+    whole: groups, outputs and channels of the product; several: sizes of groups above one, each with all outputs and
+    channels; of_outputs, of_channels: sizes of these, each with each.
     """
     groups, outputs, channels = whole
     output_rows, channel_rows = sizes_table(outputs, of_outputs), sizes_table(channels, of_channels)
@@ -114,15 +114,14 @@ def sizes_table(whole: int, of: tuple[int, ...]) -> np.ndarray:
     return np.stack((sizes, tiles, full, full - (tiles - 1)), axis=1)
 
 
-def around(product: Product, every: Tilings, numbers: np.ndarray) -> Tilings:
-    """Tilings near those of `numbers` that the lists of sizes leave out, up to MOST_AROUND where they can be so few.
+def around(product: Product, table: np.ndarray) -> Tilings:
+    """Tilings near those of `table`, (N, 6), themselves too; up to MOST_AROUND where they can be so few.
 
     All boxes of about as many positions, with every ceil-split of outputs and of channels near theirs, each with each.
     """
     boxes = boxes_of(product.batch, product.rows, product.cols)
-    led, places = every.chosen(numbers)
     for times in NEAR:
-        near, several, of_outputs, of_channels = _near(product, led, boxes.volumes, boxes.volumes[places], times)
+        near, several, of_outputs, of_channels = _near(product, table, boxes.volumes, times)
         if len(near) * (len(of_outputs) * len(of_channels) + len(several)) <= MOST_AROUND:
             break
     whole = product.groups, product.outputs, product.channels
@@ -130,12 +129,15 @@ def around(product: Product, every: Tilings, numbers: np.ndarray) -> Tilings:
 
 
 def _near(
-    product: Product, led: np.ndarray, volumes: np.ndarray, its_volumes: np.ndarray, times: float
+    product: Product, table: np.ndarray, volumes: np.ndarray, times: float
 ) -> tuple[np.ndarray, tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
-    """Places of boxes, and sizes of groups above one, outputs and channels, within `times` those of any of `led`."""
+    """Places of boxes, and sizes of groups above one, outputs and channels, within `times` those of any of `table`."""
     near = np.zeros(len(volumes), bool)
-    several, of_outputs, of_channels = set(), set(), set()
-    for (groups, *_, outputs, channels), volume in zip(led.tolist(), its_volumes.tolist(), strict=True):
+    several: set[int] = set()
+    of_outputs: set[int] = set()
+    of_channels: set[int] = set()
+    for groups, batch, rows, cols, outputs, channels in table.tolist():
+        volume = batch * rows * cols
         near |= (volumes <= times * volume) & (volume <= times * volumes)
         if groups > 1:
             several.add(groups)
@@ -147,7 +149,8 @@ def _near(
 
 @lru_cache(maxsize=4096)
 def _near_sizes(whole: int, size: int, times: float) -> tuple[int, ...]:
-    return tuple(other for other in ceil_splits(whole) if size <= times * other and other <= times * size)
+    near = (other for other in ceil_splits(whole) if size <= times * other and other <= times * size)
+    return (size, *(other for other in near if other != size))
 
 
 def shapes(product: Product, table: np.ndarray) -> Tile:

@@ -1,7 +1,7 @@
 """Shortlists: of the tilings that fit, the mappings that lead by closed form, timed exactly.
 
-A quick list first; a thorough one, longer and with tilings beside those of the lists of sizes, where the quick one
-leaves room to what bounds it.  What is a machine's own (prices, objective) has no say in either.
+A quick list first; a thorough one, longer and with every tiling near those that lead, where the quick one leaves room
+to what bounds it.  What is a machine's own (prices, objective) has no say in either.
 """
 
 from __future__ import annotations
@@ -236,14 +236,16 @@ def quick(grid: Grid) -> Shortlist:
 
 
 def thorough(grid: Grid) -> tuple[Shortlist, ...]:
-    """Of more tilings, and of those that lead near the first; then every loop order of the fastest."""
-    product, setting = grid.product, grid.setting
-    numbers = grid.leading(THOROUGH)
-    near = around(product, grid.every, numbers[:AROUND])
+    """Of more tilings, and of all near the first those that lead; then every loop order of the fastest."""
+    product, setting, numbers = grid.product, grid.setting, grid.leading(THOROUGH)
+    led, places = grid.every.chosen(numbers)
+    near = around(product, led[:AROUND])
     full = near.grid(product)
     fits = fitting(product, setting.accelerator, setting.datapath, grid.orientation, full)
-    also = near.chosen(replace(grid, every=near, full=full, fits=fits).leading(THOROUGH))
-    few = Few.of(grid, *map(np.concatenate, zip(grid.every.chosen(numbers), also, strict=True)))
+    also, its_places = near.chosen(replace(grid, every=near, full=full, fits=fits).leading(THOROUGH))
+    known = set(map(tuple, led.tolist()))
+    new = np.array([tuple(tile) not in known for tile in also.tolist()], bool)
+    few = Few.of(grid, np.concatenate((led, also[new])), np.concatenate((places, its_places[new])))
     listed = few.timed(*few.leading(THOROUGH))
     others = few.other_orders(listed)
     return (listed, few.timed(*others)) if len(others[0]) else (listed,)

@@ -284,11 +284,19 @@ def test_tilings_around_others(layer, samples, data):
     assert (np.maximum(of_each, 1 / of_each) <= NEAR[0]).all()
 
 
-def test_tilings_around_others_are_few():
-    """Of a large batch only what is nearest: it would be a hundred times as many."""
-    product = lower(Layer("layer", "conv", 1, 96, 384, 56, 56, 3, 3, 1, 1, 1, 1, 1, 1), "forward", 128)[0]
-    every = around(product, np.array([[1, 4, 14, 14, 64, 32]]))
-    assert 100 < every.shape[0] * every.shape[1] <= MOST_AROUND
+@pytest.mark.parametrize(
+    "channels, outputs, tile",
+    [
+        (96, 384, [1, 4, 14, 14, 64, 32]),
+        (10_000_000, 1_000_000, [1, 1, 2, 2, 64, 32]),
+        (10_000_000, 1_000_000, [1, 4, 14, 14, 6400, 3200]),
+    ],
+)
+def test_tilings_around_others_are_few(channels, outputs, tile):
+    """Of large batches and of millions of channels only what is nearest: there would be a hundred times as many."""
+    product = lower(Layer("layer", "conv", 1, channels, outputs, 56, 56, 3, 3, 1, 1, 1, 1, 1, 1), "forward", 128)[0]
+    spots, inner = around(product, np.array([tile])).shape
+    assert 1 <= spots * inner <= MOST_AROUND
 
 
 @pytest.mark.parametrize("size", [1, 2, 12, 144, 145, 999])

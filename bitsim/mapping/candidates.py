@@ -18,7 +18,7 @@ from bitsim.mapping.spots import Spots, boxes_of, ceil_splits, split_sizes, spot
 from bitsim.workload import Product
 
 # Sizes, and positions of boxes, that differ by no more are near; the first of these that gives few enough tilings.
-NEAR = (4.0, 2.0, 1.4, 1.2)
+NEAR = (4.0, 2.0, 1.4, 1.2, 1.1, 1.0)
 MOST_AROUND = 10_000
 
 
@@ -115,7 +115,7 @@ def sizes_table(whole: int, of: tuple[int, ...]) -> np.ndarray:
 
 
 def around(product: Product, table: np.ndarray) -> Tilings:
-    """Tilings near those of `table`, (N, 6), themselves too; up to MOST_AROUND where they can be so few.
+    """Tilings near those of `table`, (N, 6), themselves too; nearer ones where there would be more than MOST_AROUND.
 
     All boxes of about as many positions, with every ceil-split of outputs and of channels near theirs, each with each.
     """

@@ -16,7 +16,7 @@ from bitsim.kernels.cutting import BEATS_IN, BEATS_STORED, BEATS_WEIGHT
 from bitsim.kernels.ranking import SWEEP_WORDS, TILES
 from bitsim.mapping import ranking
 from bitsim.mapping.batch import cut
-from bitsim.mapping.candidates import MOST_AROUND, NEAR, around, fitting, tilings
+from bitsim.mapping.candidates import MOST_AROUND, NEAR, around, fitting, most_channels, tilings
 from bitsim.mapping.record import ORDERS, POSITIONS, dimension_sizes, size_table, touches
 from bitsim.mapping.search import search, shortlists
 from bitsim.mapping.shortlist import QUICK
@@ -263,6 +263,13 @@ def test_samples_innermost_where_edges_are_uneven():
     (best,) = search(product, setting, score)
     assert best.mapping.order.index("batch") > best.mapping.order.index("rows")
     assert best.cycles <= 1138 * 1.001
+
+
+def test_tilings_with_the_most_channels():
+    """Of those that differ in channels alone the last; of none, none: nothing beside the leading ones may fit."""
+    table = np.array([[1, 1, 4, 4, 8, 2], [1, 1, 4, 4, 8, 3], [1, 1, 4, 4, 9, 1], [1, 2, 4, 4, 9, 1]])
+    assert most_channels(table).tolist() == [False, True, True, True]
+    assert most_channels(table[:0]).tolist() == []
 
 
 @given(conv_layers(), st.integers(1, 3), st.data())

@@ -5,6 +5,7 @@ Several groups share a tile only whole, with all their outputs and channels.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,11 +14,15 @@ from typing import Any
 import numpy as np
 
 from bitsim.accelerators.seam import Accelerator, Datapath, Int, Orientation, Tile
-from bitsim.kernels.ranking import CHANNEL_TILES, GROUP_TILES, GROUPS_FULL, OUTPUT_TILES
-from bitsim.mapping.spots import Spots, boxes_of, ceil_splits, split_sizes, spots_of
+from bitsim.kernels.ranking import CHANNEL_TILES, GROUP_TILES, GROUPS_FULL, OUTPUT_TILES, TILES
+from bitsim.mapping.spots import Spots, boxes_of, ceil_splits, split_sizes, spots_of, with_small_ends
 from bitsim.workload import Product
 
-# Sizes, and positions of boxes, that differ by no more are near; the first of these that gives few enough tilings.
+# Sizes that differ by no more are beside each other: as far as an uneven pair of outputs and channels was from the best
+# on random layers.
+BESIDE = 2.2
+# Sizes, and positions of boxes, that differ by no more are near; the first of these that gives few enough tilings.  The
+# last leaves the sizes themselves.
 NEAR = (4.0, 2.0, 1.4, 1.2, 1.1, 1.0)
 MOST_AROUND = 10_000
 
@@ -151,6 +156,32 @@ def _near(
 def _near_sizes(whole: int, size: int, times: float) -> tuple[int, ...]:
     near = (other for other in ceil_splits(whole) if size <= times * other and other <= times * size)
     return (size, *(other for other in near if other != size))
+
+
+def beside(product: Product, every: Tilings, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Tilings near those of `numbers` that the lists of sizes leave out: table (M, 6), and places (M,) of their boxes.
+
+    Boxes that make as many tiles with a smaller last one; near sizes of outputs and channels, every ceil-split.
+    Sorted, so that tilings that differ in channels alone follow each other.
+    """
+    geometry = product.batch, product.rows, product.cols
+    ends = with_small_ends(*geometry)
+    found: set[tuple[int, ...]] = set()
+    for spot, i in zip(*np.divmod(numbers, len(every.inner)), strict=True):
+        groups, _, _, _, outputs, channels = every.inner[i].tolist()
+        found.update((place, groups, outputs, channels) for place in ends[int(every.spots.ranked[spot, TILES])])
+        if groups == 1:
+            place = int(every.spots.places[spot])
+            near = _near_sizes(product.outputs, outputs, BESIDE), _near_sizes(product.channels, channels, BESIDE)
+            found.update(itertools.product((place,), (1,), *near))
+    rows = np.array(sorted(found), np.int64)
+    boxes = boxes_of(*geometry).table[rows[:, 0]]
+    return np.concatenate((rows[:, 1:2], boxes, rows[:, 2:]), axis=1), rows[:, 0]
+
+
+def most_channels(table: np.ndarray) -> np.ndarray:
+    """(M,) bool: of sorted tilings (M, 6) those of which no other has more channels and is the same otherwise."""
+    return np.append((table[1:, :5] != table[:-1, :5]).any(axis=1), True)[: len(table)]
 
 
 def shapes(product: Product, table: np.ndarray) -> Tile:

@@ -1,7 +1,7 @@
 """Shortlists: of the tilings that fit, the mappings that lead by closed form, timed exactly.
 
-A quick list first; a thorough one, longer and with every tiling near those that lead, where the quick one leaves room
-to what bounds it.  What is a machine's own (prices, objective) has no say in either.
+A quick list first; thorough ones, longer, where the quick one leaves room to what bounds it: one with tilings beside the
+first, another of all near them.  What is a machine's own (prices, objective) has no say in any.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from bitsim.kernels import ranking as kernels
 from bitsim.kernels.program import CLASSES, PortTiming, Programs
 from bitsim.mapping import batch
 from bitsim.mapping.batch import Lowered
-from bitsim.mapping.candidates import Tilings, around, fitting
+from bitsim.mapping.candidates import Tilings, around, beside, fitting, most_channels, tiles_of
 from bitsim.mapping.memo import Found, kept
 from bitsim.mapping.program import Execution, execute
 from bitsim.mapping.ranking import Effort, Ranking, order_tables
@@ -28,7 +28,7 @@ from bitsim.mapping.spots import boxes_of
 from bitsim.workload import Product
 
 # Measured on random layers (python -m bench --quality): the lists from which on longer ones find little.
-QUICK, THOROUGH = Effort(36, (24, 10, 5)), Effort(72, (64, 24, 12))
+QUICK, THOROUGH, NEAR = Effort(36, (24, 10, 5)), Effort(48, (64, 24, 12)), Effort(72, (36, 12, 6))
 AROUND = 3  # tilings that others are sought around
 EVERY_ORDER = 4  # of the fastest tilings of a thorough list every loop order is timed
 # Cycles, or issue cycles, this far above what bounds them leave room for a better mapping; of one sample, where few
@@ -131,7 +131,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class Grid:
-    """All tilings of one orientation, their tiles at full size, and which of them fit, (S, I).
+    """All tilings worth trying of one orientation, or all near some; their tiles at full size, and which fit, (S, I).
 
     granules: of the accelerator.
     """
@@ -236,19 +236,48 @@ def quick(grid: Grid) -> Shortlist:
 
 
 def thorough(grid: Grid) -> tuple[Shortlist, ...]:
-    """Of more tilings, and of all near the first those that lead; then every loop order of the fastest."""
-    product, setting, numbers = grid.product, grid.setting, grid.leading(THOROUGH)
-    led, places = grid.every.chosen(numbers)
-    near = around(product, led[:AROUND])
+    """Of more tilings and those beside the first, and of all near the first those that lead; of the fastest of both
+    every loop order.
+
+    Lists of their own, so that none crowds out what lies between the fewest cycles and the least traffic in another.
+    """
+    numbers = grid.leading(THOROUGH)
+    first = numbers[:AROUND]
+    longer = [np.concatenate(column) for column in zip(grid.every.chosen(numbers), _beside(grid, first), strict=True)]
+    found: list[Shortlist] = []
+    for (table, places), effort in ((longer, THOROUGH), (_around(grid, first, longer[0]), NEAR)):
+        if len(table):
+            few = Few.of(grid, table, places)
+            found.append(few.timed(*few.leading(effort)))
+            others = few.other_orders(found[-1])
+            if len(others[0]):
+                found.append(few.timed(*others))
+    return tuple(found)
+
+
+def _beside(grid: Grid, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Tilings beside those of `numbers`, of those that differ in channels alone the largest: sizes, places of boxes."""
+    product, setting = grid.product, grid.setting
+    boxes = boxes_of(product.batch, product.rows, product.cols)
+    near, places = beside(product, grid.every, numbers)
+    inputs = boxes.input_rows[places, None], boxes.input_cols[places, None]
+    tiles = tiles_of(product, np.ascontiguousarray(np.concatenate((near, *inputs), axis=1).T))
+    fits = fitting(product, setting.accelerator, setting.datapath, grid.orientation, tiles)
+    near, places = near[fits], places[fits]
+    largest = most_channels(near)
+    return near[largest], places[largest]
+
+
+def _around(grid: Grid, numbers: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The tilings that lead of those near `numbers`, those of `known` left out: sizes, places of boxes."""
+    product, setting = grid.product, grid.setting
+    near = around(product, grid.every.chosen(numbers)[0])
     full = near.grid(product)
     fits = fitting(product, setting.accelerator, setting.datapath, grid.orientation, full)
-    also, its_places = near.chosen(replace(grid, every=near, full=full, fits=fits).leading(THOROUGH))
-    known = set(map(tuple, led.tolist()))
-    new = np.array([tuple(tile) not in known for tile in also.tolist()], bool)
-    few = Few.of(grid, np.concatenate((led, also[new])), np.concatenate((places, its_places[new])))
-    listed = few.timed(*few.leading(THOROUGH))
-    others = few.other_orders(listed)
-    return (listed, few.timed(*others)) if len(others[0]) else (listed,)
+    table, places = near.chosen(replace(grid, every=near, full=full, fits=fits).leading(NEAR))
+    tiles = set(map(tuple, known.tolist()))
+    new = np.array([tuple(tile) not in tiles for tile in table.tolist()], bool)
+    return table[new], places[new]
 
 
 def leaves_room(listed: Shortlist, grid: Grid, least_cycles: int) -> bool:

@@ -13,11 +13,12 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
-from bitsim.kernels.ranking import SWEEP_WORDS
+from bitsim.kernels.ranking import LAST_SHARE, SWEEP_WORDS, TILES
 from bitsim.workload import Axis
 
 MOST_SIZES = 32
 EVEN_SPLITS = 5
+SMALL_ENDS = 4
 
 
 @lru_cache(maxsize=4096)
@@ -133,6 +134,16 @@ def _undominated(spots: Spots) -> np.ndarray:
             front = np.concatenate((front, mark[None]))
             kept[place] = True
     return kept
+
+
+@lru_cache(maxsize=1024)
+def with_small_ends(batch: int, rows: Axis, cols: Axis) -> dict[int, list[int]]:
+    """{tiles: places of boxes that make as many, those with the smallest last tile first}: few of each."""
+    every = boxes_of(batch, rows, cols)
+    tiles = every.ranked[:, TILES].astype(np.int64)
+    order = np.lexsort((every.ranked[:, LAST_SHARE] * every.table.prod(axis=1), tiles))
+    starts = np.flatnonzero(np.diff(tiles[order], prepend=0))
+    return {int(tiles[part[0]]): part[:SMALL_ENDS].tolist() for part in np.split(order, starts[1:])}
 
 
 def spots_from(table: np.ndarray, batch: int, rows: Axis, cols: Axis) -> Spots:

@@ -1,7 +1,7 @@
 """Shortlists: of the tilings that fit, the mappings that lead by closed form, timed exactly.
 
-A quick list first; thorough ones, longer, where the quick one leaves room to what bounds it: one with tilings beside the
-first, another of all near them.  What is a machine's own (prices, objective) has no say in any.
+A quick list first; thorough ones, longer, where the quick one leaves room to what bounds it: one with tilings beside
+the first, another of all near them.  What is a machine's own (prices, objective) has no say in any.
 """
 
 from __future__ import annotations

@@ -45,3 +45,19 @@ def test_layers_that_were_mapped_badly(machine, layer, pass_name, samples, bits)
     (chosen,) = search_with(CostModel(machine), product, datapath)
     question = Question(product, machine.accelerator, datapath, machine.rate, machine.port)
     assert chosen.cycles <= 1.001 * least(question, chosen.cycles).best
+
+
+def test_no_list_crowds_out_another():
+    """Between the fewest cycles and the least traffic: a third more of energy times delay, from one list for all."""
+    sizes = {"weight_buffer": "15758 B", "input_buffer": "7879 B", "output_buffer": "3939 B"}
+    model = CostModel(load_hardware("bitfusion_16x32_192b", sizes), "edp")
+    layer = Layer("layer", "conv", 1, 62, 396, 11, 11, 11, 11, 4, 4, 1, 1, 1, 1)
+    values = model.pass_cost(layer, "dgrad", 16, Widths(8, 8, 3, 3, 8)).values
+    assert values["cycles"] * values["energy_pj"] <= 6.21e14
+
+
+def test_large_layers_are_mapped_no_worse_for_near_tilings():
+    """4 % more cycles: of so many tilings only the nearest are ranked, and they crowded out others."""
+    layer = Layer("layer", "conv", 1, 169, 1366, 180, 180, 1, 1)
+    model = CostModel(load_hardware("eyeriss_12x14_108k"))
+    assert model.pass_cost(layer, "wgrad", 128, Widths(8, 8, 8, 8, 8)).values["cycles"] <= 31_733_422_678

@@ -13,7 +13,6 @@ from bitsim import data, load_hardware
 from bitsim.accelerators.seam import DIMENSIONS, OUTPUT, TileTime
 from bitsim.kernels import ranking as kernels
 from bitsim.kernels.cutting import BEATS_IN, BEATS_STORED, BEATS_WEIGHT
-from bitsim.kernels.ranking import SWEEP_WORDS, TILES
 from bitsim.mapping import ranking
 from bitsim.mapping.batch import cut
 from bitsim.mapping.candidates import MOST_AROUND, NEAR, around, fitting, most_channels, tilings
@@ -65,11 +64,11 @@ def one_by_one(found, every, writes_filter, number, issue, order):
     """(cycles of all tiles, cycles with both ends, DRAM bits) of one tiling and order by the kernels' own formulas."""
     s, i = divmod(number, every.shape[1])
     spot, inner = every.spots.ranked[s], every.inner_ranked[i]
-    positions, (groups, outputs, channels) = spot[TILES], inner[TILES_APART]
+    positions, (groups, outputs, channels) = spot[kernels.TILES], inner[TILES_APART]
     weight, output = (channels, positions) if writes_filter else (positions, channels)
     tables = ranking.order_tables(writes_filter)
     code = tables.refetched[kernels.pattern_of(positions, outputs, channels), order]
-    once = spot[SWEEP_WORDS] * found.constants[kernels.INPUT_BITS]
+    once = spot[kernels.SWEEP_WORDS] * found.constants[kernels.INPUT_BITS]
     bits = kernels.dram_bits(code, outputs, weight, output, once, found.constants)
     tiles = groups * positions * outputs * channels
     steady = kernels.steady_cycles(code, outputs, weight, output, tiles, issue, once, found.constants)
@@ -162,9 +161,9 @@ def test_least_traffic_is_that_of_the_best_order(data, layer, samples, name, out
     _, product, _, _, every, found, _ = ranked(data, layer, samples, name, outputs)
     number = data.draw(st.integers(0, every.shape[0] * every.shape[1] - 1))
     s, i = divmod(number, every.shape[1])
-    positions, (_, outputs, channels) = every.spots.ranked[s, TILES], every.inner_ranked[i, TILES_APART]
+    positions, (_, outputs, channels) = every.spots.ranked[s, kernels.TILES], every.inner_ranked[i, TILES_APART]
     missed = (channels, positions) if product.writes_filter else (positions, channels)
-    once = every.spots.ranked[s, SWEEP_WORDS] * found.constants[kernels.INPUT_BITS]
+    once = every.spots.ranked[s, kernels.SWEEP_WORDS] * found.constants[kernels.INPUT_BITS]
     least = kernels.least_dram_bits(outputs, *missed, once, found.constants)
     args = found, every, product.writes_filter, number, 1.0
     assert least == min(one_by_one(*args, order)[2] for order in range(kernels.ORDERS))
@@ -209,11 +208,11 @@ def test_ends_of_tilings_without_edges_are_those_of_their_tiles(data, layer, sam
     number = data.draw(st.integers(0, every.shape[0] * every.shape[1] - 1))
     s, i = divmod(number, every.shape[1])
     spot, inner = every.spots.ranked[s], every.inner_ranked[i]
-    once = spot[SWEEP_WORDS] * found.constants[kernels.INPUT_BITS]
+    once = spot[kernels.SWEEP_WORDS] * found.constants[kernels.INPUT_BITS]
     moved, _ = kernels.ends_of(spot, inner, 1.0, product.writes_filter, once, found.constants)
     table = every.chosen(np.array([number]))[0]
     parts = cut(product, machine.accelerator, datapath, orientation, table, every.spots, np.array([s]), machine.rate)
-    if not product.taps or len(product.rows.taps) * len(product.cols.taps) > 1 or spot[TILES] > 1:
+    if not product.taps or len(product.rows.taps) * len(product.cols.taps) > 1 or spot[kernels.TILES] > 1:
         return  # halos, paddings and strides are in one and not in the other
     first, last = parts.costs[0], parts.costs[-1]
     beats = first[BEATS_IN] + first[BEATS_WEIGHT] + last[BEATS_STORED]

@@ -266,7 +266,10 @@ class Accelerator(ABC):
 
     @abstractmethod
     def granules(self, product: Product, datapath: Datapath, orientation: Orientation) -> dict[str, int]:
-        """{outputs, channels: size below which lanes idle}: larger tiles are multiples of it, or few even parts."""
+        """{outputs, channels: size below which lanes idle}: larger tiles are multiples of it, or few even parts.
+
+        {} where there is no such size: then a quick list cannot tell whether it is good, and searches take longer.
+        """
 
     @abstractmethod
     def footprint_bits(

@@ -18,7 +18,7 @@ import numpy as np
 from bitsim.accelerators.seam import Accelerator, Datapath
 from bitsim.errors import MappingError
 from bitsim.kernels import choice as kernels
-from bitsim.mapping.candidates import fitting, occupied_bits, shapes, tilings
+from bitsim.mapping.candidates import occupied_bits, shapes, tilings
 from bitsim.mapping.memo import kept
 from bitsim.mapping.shortlist import Grid, Setting, Shortlist, Timed, leaves_room, quick, thorough
 from bitsim.units import show_size
@@ -99,14 +99,13 @@ def _shortlists(product: Product, setting: Setting) -> tuple[Shortlist, ...]:
     for orientation in accelerator.orientations(product):
         granules = accelerator.granules(product, datapath, orientation)
         every = tilings(product, granules, accelerator.axes_alike)
-        full = every.grid(product)
-        fits = fitting(product, accelerator, datapath, orientation, full)
-        that_fit = np.packbits(fits).tobytes()
+        grid = Grid.of(product, setting, orientation, granules, every)
+        that_fit = np.packbits(grid.fits).tobytes()
         if that_fit.strip(b"\0"):
-            grids.append(Grid(product, setting, orientation, granules, every, full, fits))
+            grids.append(grid)
             # Sizes of buffers only decide which tilings fit: machines on which the same ones do share a list.
             key = (product, datapath, orientation.name, that_fit)
-            found.append(kept(setting.known.of_tilings, key, partial(quick, grids[-1])))
+            found.append(kept(setting.known.of_tilings, key, partial(quick, grid)))
     if not found:
         raise MappingError(least_sizes(product, accelerator, datapath))
     least_cycles = min([listed.fewest_cycles for listed in found])

@@ -24,7 +24,7 @@ from bitsim.mapping.memo import Found, kept
 from bitsim.mapping.program import Execution, execute
 from bitsim.mapping.ranking import Effort, Ranking, order_tables
 from bitsim.mapping.record import ORDER_DIMENSIONS, ORDERS, Mapping
-from bitsim.mapping.spots import boxes_of
+from bitsim.mapping.spots import Spots, boxes_of
 from bitsim.workload import Product
 
 # Measured on random layers (python -m bench --quality): the lists from which on longer ones find little.
@@ -144,6 +144,20 @@ class Grid:
     full: Tile
     fits: np.ndarray
 
+    @classmethod
+    def of(
+        cls, product: Product, setting: Setting, orientation: Orientation, granules: dict[str, int], every: Tilings
+    ) -> Grid:
+        """These tilings, held to the buffers."""
+        full = every.grid(product)
+        fits = fitting(product, setting.accelerator, setting.datapath, orientation, full)
+        return cls(product, setting, orientation, granules, every, full, fits)
+
+    @cached_property
+    def boxes(self) -> Spots:
+        """All boxes of the product: `places` are theirs."""
+        return boxes_of(self.product.batch, self.product.rows, self.product.cols)
+
     @cached_property
     def ranking(self) -> Ranking:
         """Estimates for all of them."""
@@ -173,16 +187,13 @@ class Few:
     @classmethod
     def of(cls, grid: Grid, table: np.ndarray, places: np.ndarray) -> Few:
         """These tilings, cut."""
-        product, setting = grid.product, grid.setting
-        boxes = boxes_of(product.batch, product.rows, product.cols)
-        what = product, setting.accelerator, setting.datapath, grid.orientation
-        return cls(grid, table, places, batch.cut(*what, table, boxes, places, setting.rate))
+        setting = grid.setting
+        what = grid.product, setting.accelerator, setting.datapath, grid.orientation
+        return cls(grid, table, places, batch.cut(*what, table, grid.boxes, places, setting.rate))
 
     def leading(self, effort: Effort) -> tuple[np.ndarray, np.ndarray]:
         """(tilings, loop orders), (C,) each, that lead."""
-        product = self.grid.product
-        boxes = boxes_of(product.batch, product.rows, product.cols)
-        return self.grid.ranking.best_orders(self.table, boxes, self.places, self.cut, effort)
+        return self.grid.ranking.best_orders(self.table, self.grid.boxes, self.places, self.cut, effort)
 
     def other_orders(self, listed: Shortlist) -> tuple[np.ndarray, np.ndarray]:
         """(tilings, loop orders) that `listed` leaves out of the tilings it found fastest."""
@@ -191,13 +202,14 @@ class Few:
         fastest = dict.fromkeys(listed.chosen[np.argsort(listed.cycles, kind="stable")].tolist())
         also: list[tuple[int, int]] = []
         for k in itertools.islice(fastest, EVERY_ORDER):
-            _, samples, rows, cols, outputs, channels = (self.cut.counts[k] > 1).tolist()
-            orders = np.flatnonzero(distinct[(samples or rows or cols) + 2 * outputs + 4 * channels]).tolist()
-            if samples and (rows or cols):  # edges are uneven: the same with samples inside
+            _, samples, rows, cols, outputs, channels = self.cut.counts[k].tolist()
+            pattern = kernels.pattern_of.plain(max(samples, rows, cols), outputs, channels)
+            orders = np.flatnonzero(distinct[pattern]).tolist()
+            if samples > 1 and max(rows, cols) > 1:  # edges are uneven: the same with samples inside
                 orders += [order + kernels.ORDERS for order in orders]
             also += [(k, order) for order in orders if (k, order) not in timed]
-        found = np.array(also, np.int64).reshape(len(also), 2)
-        return found[:, 0].copy(), found[:, 1].copy()
+        found = np.array(also, np.int64).reshape(len(also), 2).T.copy()
+        return found[0], found[1]
 
     def timed(self, chosen: np.ndarray, orders: np.ndarray) -> Shortlist:
         """Mappings of these tilings, (C,), in these loop orders, (C,), exactly.
@@ -242,10 +254,11 @@ def thorough(grid: Grid) -> tuple[Shortlist, ...]:
     Lists of their own, so that none crowds out what lies between the fewest cycles and the least traffic in another.
     """
     numbers = grid.leading(THOROUGH)
-    first = numbers[:AROUND]
-    longer = [np.concatenate(column) for column in zip(grid.every.chosen(numbers), _beside(grid, first), strict=True)]
+    led, beside_first = grid.every.chosen(numbers), _beside(grid, numbers[:AROUND])
+    longer = [np.concatenate(column) for column in zip(led, beside_first, strict=True)]
+    near = _around(grid, led[0][:AROUND], longer[0])
     found: list[Shortlist] = []
-    for (table, places), effort in ((longer, THOROUGH), (_around(grid, first, longer[0]), NEAR)):
+    for (table, places), effort in ((longer, THOROUGH), (near, NEAR)):
         if len(table):
             few = Few.of(grid, table, places)
             found.append(few.timed(*few.leading(effort)))
@@ -257,8 +270,7 @@ def thorough(grid: Grid) -> tuple[Shortlist, ...]:
 
 def _beside(grid: Grid, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Tilings beside those of `numbers`, of those that differ in channels alone the largest: sizes, places of boxes."""
-    product, setting = grid.product, grid.setting
-    boxes = boxes_of(product.batch, product.rows, product.cols)
+    product, setting, boxes = grid.product, grid.setting, grid.boxes
     near, places = beside(product, grid.every, numbers)
     inputs = boxes.input_rows[places, None], boxes.input_cols[places, None]
     tiles = tiles_of(product, np.ascontiguousarray(np.concatenate((near, *inputs), axis=1).T))
@@ -268,13 +280,11 @@ def _beside(grid: Grid, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return near[largest], places[largest]
 
 
-def _around(grid: Grid, numbers: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The tilings that lead of those near `numbers`, those of `known` left out: sizes, places of boxes."""
-    product, setting = grid.product, grid.setting
-    near = around(product, grid.every.chosen(numbers)[0])
-    full = near.grid(product)
-    fits = fitting(product, setting.accelerator, setting.datapath, grid.orientation, full)
-    table, places = near.chosen(replace(grid, every=near, full=full, fits=fits).leading(NEAR))
+def _around(grid: Grid, first: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The tilings that lead near `first`, (N, 6), those of `known`, (M, 6), left out: sizes, places of boxes."""
+    near = around(grid.product, first)
+    found = Grid.of(grid.product, grid.setting, grid.orientation, grid.granules, near)
+    table, places = near.chosen(found.leading(NEAR))
     tiles = set(map(tuple, known.tolist()))
     new = np.array([tuple(tile) not in tiles for tile in table.tolist()], bool)
     return table[new], places[new]

@@ -124,7 +124,7 @@ def spots_of(batch: int, rows: Axis, cols: Axis, axes_alike: bool) -> Spots:
 def _undominated(spots: Spots) -> np.ndarray:
     """(count,) bool: spots that no other replaces: tiles, halo and footprints as small, one smaller."""
     pixels = spots.table[:, 0] * spots.input_rows * spots.input_cols
-    marks = np.stack((*spots.ranked[:, : SWEEP_WORDS + 1].T, spots.table.prod(axis=1), pixels), axis=1)
+    marks = np.stack((*spots.ranked[:, : SWEEP_WORDS + 1].T, spots.volumes, pixels), axis=1)
     # Sorted, so that whoever replaces a spot comes before it; of equal ones the first stays.
     marks, first = np.unique(marks, axis=0, return_index=True)
     front = np.empty((0, marks.shape[1]))
@@ -141,7 +141,7 @@ def with_small_ends(batch: int, rows: Axis, cols: Axis) -> dict[int, list[int]]:
     """{tiles: places of boxes that make as many, those with the smallest last tile first}: few of each."""
     every = boxes_of(batch, rows, cols)
     tiles = every.ranked[:, TILES].astype(np.int64)
-    order = np.lexsort((every.ranked[:, LAST_SHARE] * every.table.prod(axis=1), tiles))
+    order = np.lexsort((every.ranked[:, LAST_SHARE] * every.volumes, tiles))
     starts = np.flatnonzero(np.diff(tiles[order], prepend=0))
     return {int(tiles[part[0]]): part[:SMALL_ENDS].tolist() for part in np.split(order, starts[1:])}
 
